@@ -1,0 +1,28 @@
+package failpoint
+
+// Point names a commit: the two failpoints lie before and after it.
+type Point string
+
+// The commits of the project, in the order in which a table's life meets them.
+const (
+	Install    Point = "install"     // schema of one database
+	Register   Point = "register"    // a table's, sequence's or consumer's registration
+	Tick       Point = "tick"        // one tick of one queue
+	Rotate     Point = "rotate"      // switch of event tables, step 1 or 2
+	Maintain   Point = "maintain"    // any other maintenance call
+	Claim      Point = "claim"       // consumer claimed at the provider, lease taken at the subscriber
+	Apply      Point = "apply"       // rows and position of one batch
+	Ack        Point = "ack"         // position told to the provider
+	Fkey       Point = "fkey"        // a foreign key saved and dropped, or restored
+	CopyStart  Point = "copy-start"  // table marked in-copy, its consumer registered
+	CopyData   Point = "copy-data"   // the copied rows
+	CopyCatch  Point = "copy-catch"  // a batch of the copied table's own events
+	CopyIndex  Point = "copy-index"  // an index or constraint rebuilt
+	CopyState  Point = "copy-state"  // a change of merge_state
+	CopyFinish Point = "copy-finish" // copy consumer gone
+)
+
+var points = []Point{
+	Install, Register, Tick, Rotate, Maintain, Claim, Apply, Ack, Fkey,
+	CopyStart, CopyData, CopyCatch, CopyIndex, CopyState, CopyFinish,
+}
