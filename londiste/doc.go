@@ -1,0 +1,82 @@
+// Package londiste replicates tables and sequences from a provider to a
+// subscriber through a pgq queue.
+//
+//	provider                                subscriber
+//	  writers                                 readers
+//	     |                                       ^
+//	  tables -- capture triggers                 | rows, position: one transaction
+//	     |                                       |
+//	  queue  -- ticks --------- batch -------- Worker
+//	     ^                                       |
+//	     +------- position told (ack) -----------+
+//
+// A set of tables has the name of its queue. Two nodes belong to it: the
+// provider's, of type root and named "root", and the subscriber's, of type
+// leaf and named as the job. Both keep their registrations in
+// londiste.table_info and londiste.seq_info.
+//
+// # The worker
+//
+// [Worker.Run] is the daemon. Its position is the tick up to which it has
+// applied, kept at the subscriber in pgq_node.local_state. A batch is what
+// the queue holds between the position and a later tick. The worker applies
+// a batch in one transaction that also writes the position, so each batch is
+// applied exactly once whatever dies in the middle. Afterwards, at most once
+// a second, it tells the provider (skytools.ack), which holds events back
+// from rotation by what it was told; a crash between leaves the provider's
+// idea behind, which costs disk and nothing else.
+//
+// A batch that changes no table that is ok moves the position in memory and
+// at the subscriber once a second: after a crash it is read again and again
+// changes nothing.
+//
+// Two things keep a second writer out. The lease, a row at the subscriber
+// with an epoch: every writing transaction holds it for share where the
+// epoch is its own and stops where there is no such row. The claim, a row at
+// the provider that names the database the consumer belongs to.
+//
+// # A table's way
+//
+//	state         owner    does                                             next
+//	(none)        worker   saves and drops the table's foreign keys,        in-copy
+//	                       registers the copy's consumer: tick T0
+//	in-copy       copier   truncates, copies, rebuilds the key              catching-up
+//	catching-up   copier   applies the table's own events from T0; at the   wanna-sync:T
+//	                       first tick made after the copy's snapshot it
+//	                       rebuilds indexes and constraints
+//	wanna-sync:T  worker   when its position is T or later                  do-sync:P
+//	do-sync:P     copier   applies up to P exactly                          ok
+//	ok            worker   applies the table's events with all others
+//
+// While a table waits in do-sync the worker applies nothing, so P is its
+// position and stays it. A resync takes any state back to none.
+//
+// The T0 rule: events carry full rows and are applied by key. So to replay
+// every event from a tick made before the copy's snapshot gives the right
+// state, although the copy has seen some of them already. Two interleavings,
+// key 7, T0 = 10:
+//
+//	tick 10; insert 7 (a); COPY reads 7=a; update 7 (b); tick 11
+//	  copied 7=a; replay: upsert 7=a, upsert 7=b: b
+//	tick 10; update 7 (b); delete 7; COPY does not see 7; tick 11
+//	  copied nothing; replay: upsert 7=b, delete 7: gone
+//
+// Between T0 and the first tick made after the snapshot the table mixes two
+// times, and may violate any constraint but its key. Hence secondary indexes
+// and constraints come back there and not before.
+//
+// # When it fails
+//
+// The copier works inside the worker's process. Everything that it drops is
+// written down in the transaction that drops it (londiste.pending_fkeys,
+// skytools.pending_ddl). A restart finds the state and goes on from there:
+// from in-copy the table starts anew, from the later states it goes on. A
+// copy that fails is tried again with growing pauses and stops nobody else.
+//
+// A batch that cannot be applied stops the node: the error stands in
+// pgq_node.local_state.cur_error and in the log with table, event, key and
+// statement, and the batch is tried again with growing pauses.
+//
+// A position the queue does not know, or a provider that is another server
+// than before, is no matter for trying again: the worker stops and says so.
+package londiste

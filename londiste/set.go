@@ -1,0 +1,94 @@
+package londiste
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/skytools-go/skytools/internal/hint"
+	"github.com/skytools-go/skytools/internal/ident"
+)
+
+// RootNode is the node name of the provider's side.
+const RootNode = "root"
+
+// Pair is a set seen from its two-sided ini: the provider's database, the
+// subscriber's, the queue between. It is values only; commands and the
+// worker open their own connections.
+type Pair struct {
+	Job         string          // job_name; also the subscriber's node name
+	Queue       string          // pgq_queue_name; also the set's name
+	Consumer    string          // pgq_consumer_id; "" means Job
+	Provider    *pgx.ConnConfig // provider_db
+	Subscriber  *pgx.ConnConfig // subscriber_db
+	LockTimeout time.Duration   // how long a lock on a table may be waited for; 0 means 10 s
+	Log         *slog.Logger    // nil means none
+}
+
+// ConsumerName is the name under which the subscriber reads the queue.
+func (p *Pair) ConsumerName() string { return cmp.Or(p.Consumer, p.Job) }
+
+// CopyConsumer is the name under which the copy of a table reads the queue.
+func (p *Pair) CopyConsumer(table ident.Name) string { return p.copyPrefix() + table.String() }
+
+func (p *Pair) copyPrefix() string { return p.ConsumerName() + ".copy." }
+
+func (p *Pair) log() *slog.Logger {
+	if p.Log == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return p.Log
+}
+
+func (p *Pair) lockTimeout() time.Duration { return cmp.Or(p.LockTimeout, 10*time.Second) }
+
+// connectProvider and connectSubscriber open one connection; the error says
+// which side it was, with a hint and without a password.
+func (p *Pair) connectProvider(ctx context.Context) (*pgx.Conn, error) {
+	return connectSide(ctx, "provider", p.Provider)
+}
+
+func (p *Pair) connectSubscriber(ctx context.Context) (*pgx.Conn, error) {
+	return connectSide(ctx, "subscriber", p.Subscriber)
+}
+
+func connectSide(ctx context.Context, side string, cfg *pgx.ConnConfig) (*pgx.Conn, error) {
+	cfg = cfg.Copy()
+	if cfg.RuntimeParams["application_name"] == "" {
+		cfg.RuntimeParams["application_name"] = "londiste"
+	}
+	conn, err := pgx.ConnectConfig(ctx, cfg)
+	if err == nil {
+		return conn, nil
+	}
+	at := fmt.Sprintf("%s database %s at %s:%d", side, cfg.Database, cfg.Host, cfg.Port)
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
+		err = fmt.Errorf("cannot connect to the %s as user %s: %w", at, cfg.User, pg)
+		switch pg.Code {
+		case "28P01", "28000":
+			return nil, hint.With(err, "check user and password in %s_db, or in ~/.pgpass", side)
+		case "3D000":
+			return nil, hint.With(err, "check dbname in %s_db", side)
+		}
+		return nil, err
+	}
+	reason := strings.Join(strings.Fields(err.Error()), " ")
+	return nil, hint.With(&unreachable{"cannot reach the " + at + ": " + reason, err},
+		"is the server running there? check host and port in %s_db", side)
+}
+
+// unreachable keeps pgx's error for errors.Is and prints it on one line.
+type unreachable struct {
+	text string
+	err  error
+}
+
+func (u *unreachable) Error() string { return u.text }
+func (u *unreachable) Unwrap() error { return u.err }

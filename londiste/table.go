@@ -1,0 +1,100 @@
+package londiste
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/skytools-go/skytools/internal/ident"
+)
+
+// Table is one registration: a row of londiste.table_info.
+type Table struct {
+	Nr    int
+	Name  ident.Name // the name in the set, the same at every node
+	Dest  ident.Name // the table at this node; Name where dest_table is null
+	Local bool       // this node has it; false: known to the set only
+	State State      // at a root always OK
+	Attrs url.Values // table_attrs, urlencoded there: skip_truncate=1, …
+}
+
+// SkipTruncate tells whether the copy must keep the rows it finds.
+func (t *Table) SkipTruncate() bool { return t.Attrs.Get("skip_truncate") == "1" }
+
+// Sequence is one registration: a row of londiste.seq_info.
+type Sequence struct {
+	Nr        int
+	Name      ident.Name
+	Local     bool
+	LastValue int64 // as last published or set
+}
+
+// queryer is a connection or a transaction.
+type queryer interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+}
+
+// tables reads the tables registered for queue at q's side, in the order of
+// their registration.
+func tables(ctx context.Context, q queryer, queue string) ([]Table, error) {
+	rows, err := q.Query(ctx, `
+		select nr, table_name, dest_table, local, merge_state, coalesce(table_attrs, '')
+		from londiste.table_info where queue_name = $1 order by nr`, queue)
+	if err != nil {
+		return nil, fmt.Errorf("read tables of %s: %w", queue, err)
+	}
+	return pgx.CollectRows(rows, scanTable)
+}
+
+func scanTable(row pgx.CollectableRow) (Table, error) {
+	var (
+		t           Table
+		name, attrs string
+		dest, state *string
+	)
+	err := row.Scan(&t.Nr, &name, &dest, &t.Local, &state, &attrs)
+	if err != nil {
+		return t, err
+	}
+	if t.Name, err = ident.Parse(name); err != nil {
+		return t, err
+	}
+	t.Dest = t.Name
+	if dest != nil {
+		if t.Dest, err = ident.Parse(*dest); err != nil {
+			return t, err
+		}
+	}
+	if t.State, err = ParseState(state); err != nil {
+		return t, fmt.Errorf("table %s: %w", t.Name, err)
+	}
+	if t.Attrs, err = url.ParseQuery(attrs); err != nil {
+		return t, fmt.Errorf("table %s: attributes %q: %w", t.Name, attrs, err)
+	}
+	return t, nil
+}
+
+// sequences reads the sequences registered for queue at q's side, in the
+// order of their registration.
+func sequences(ctx context.Context, q queryer, queue string) ([]Sequence, error) {
+	rows, err := q.Query(ctx, `
+		select nr, seq_name, local, last_value
+		from londiste.seq_info where queue_name = $1 order by nr`, queue)
+	if err != nil {
+		return nil, fmt.Errorf("read sequences of %s: %w", queue, err)
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (Sequence, error) {
+		var (
+			s    Sequence
+			name string
+		)
+		if err := row.Scan(&s.Nr, &name, &s.Local, &s.LastValue); err != nil {
+			return s, err
+		}
+		var err error
+		s.Name, err = ident.Parse(name)
+		return s, err
+	})
+}
