@@ -1,0 +1,207 @@
+package pgq
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/skytools-go/skytools/internal/ident"
+)
+
+// Errors of a [Reader].
+var (
+	// ErrTickNotFound: the queue has no tick of that number (any more).
+	ErrTickNotFound = errors.New("tick not found")
+	// ErrQueueNotFound: there is no queue of that name.
+	ErrQueueNotFound = errors.New("queue not found")
+)
+
+// Reader reads ticks and events of one queue over one connection to the
+// provider. It holds no position: callers say from which tick to which. It
+// needs PgQ's tables alone, whoever made them, and is not for concurrent use.
+type Reader struct {
+	conn   *pgx.Conn
+	queue  string
+	tables []string // the queue's event tables, ready for a statement
+	prefix string   // queue_data_pfx that tables was made of
+	decode decoder
+}
+
+// NewReader returns a reader of queue over conn, which stays the caller's.
+func NewReader(conn *pgx.Conn, queue string) *Reader {
+	return &Reader{conn: conn, queue: queue}
+}
+
+// Each statement reads the queue's row along with the tick, so that a queue
+// that was dropped and created anew is never read by its old tables.
+const (
+	tickColumns = `q.queue_ntables, q.queue_data_pfx, t.tick_id, t.tick_time, t.tick_snapshot::text, t.tick_event_seq`
+
+	tickByID = `select ` + tickColumns + `
+		from pgq.queue q left join pgq.tick t on t.tick_queue = q.queue_id and t.tick_id = $2
+		where q.queue_name = $1`
+
+	tickLast = `select ` + tickColumns + `
+		from pgq.queue q left join lateral (
+			select * from pgq.tick where tick_queue = q.queue_id order by tick_id desc limit 1
+		) t on true
+		where q.queue_name = $1`
+
+	// The search for a closing tick looks at no more than mergeTicks ticks
+	// after the opening one ($2), up to $4, and takes the last that stays
+	// within the event sequence's value $3, else the first. Among ticks older
+	// than settledAge only the last of a second is taken, because thinning
+	// deletes the others (skytools.maint_thin_ticks) and a position must stay
+	// a tick that exists. The 0th row tells whether the opening tick does.
+	tickNext = `select ` + tickColumns + `, q.prev_found
+		from (
+			select q.*, exists (select 1 from pgq.tick where tick_queue = queue_id and tick_id = $2) as prev_found
+			from pgq.queue q where queue_name = $1
+		) q left join lateral (
+			select * from (
+				select w.*, row_number() over (order by tick_id) as nr,
+					coalesce(tick_event_seq, 0) <= $3 as fits,
+					tick_time > clock_timestamp() - $6::interval
+						or date_trunc('second', tick_time)
+							is distinct from date_trunc('second', lead(tick_time) over (order by tick_id)) as lasting
+				from (
+					select * from pgq.tick
+					where tick_queue = q.queue_id and tick_id > $2 and tick_id <= $4
+					order by tick_id limit $5::int + 1
+				) w
+			) c
+			where nr <= $5
+			order by lasting and fits desc, lasting desc,
+				case when lasting and fits then -tick_id else tick_id end
+			limit 1
+		) t on true`
+
+	tickFirst = `select ` + tickColumns + `, exists (
+			select 1 from pgq.tick where tick_queue = q.queue_id and tick_id = $2)
+		from pgq.queue q left join lateral (
+			select * from pgq.tick
+			where tick_queue = q.queue_id and tick_id > $2 and tick_id <= $3
+			order by tick_id limit 1
+		) t on true
+		where q.queue_name = $1`
+
+	mergeTicks = 1000
+	settledAge = 5 * time.Minute
+	noLimit    = TickID(1<<63 - 1)
+)
+
+// Tick returns the tick of that number, or [ErrTickNotFound].
+func (r *Reader) Tick(ctx context.Context, id TickID) (Tick, error) {
+	t, found, err := r.one(r.conn.QueryRow(ctx, tickByID, r.queue, int64(id)), nil)
+	if err == nil && !found {
+		err = ErrTickNotFound
+	}
+	if err != nil {
+		return Tick{}, fmt.Errorf("queue %s, tick %d: %w", r.queue, id, err)
+	}
+	return t, nil
+}
+
+// Last returns the newest tick; a queue without any has [ErrTickNotFound].
+func (r *Reader) Last(ctx context.Context) (Tick, error) {
+	t, found, err := r.one(r.conn.QueryRow(ctx, tickLast, r.queue), nil)
+	if err == nil && !found {
+		err = ErrTickNotFound
+	}
+	if err != nil {
+		return Tick{}, fmt.Errorf("queue %s, last tick: %w", r.queue, err)
+	}
+	return t, nil
+}
+
+// Next returns the tick that closes the batch after prev, and false while
+// there is none. The batch has at most maxEvents events by the event
+// sequence's count, but at least one tick; maxEvents <= 0 means exactly one
+// tick. A prev that the queue no longer has is [ErrTickNotFound]: then events
+// after it may be gone too.
+func (r *Reader) Next(ctx context.Context, prev Tick, maxEvents int64) (Tick, bool, error) {
+	return r.NextUpTo(ctx, prev, maxEvents, noLimit)
+}
+
+// NextUpTo is [Reader.Next] that never goes past the tick limit.
+func (r *Reader) NextUpTo(ctx context.Context, prev Tick, maxEvents int64, limit TickID) (Tick, bool, error) {
+	var row pgx.Row
+	if maxEvents <= 0 {
+		row = r.conn.QueryRow(ctx, tickFirst, r.queue, int64(prev.ID), int64(limit))
+	} else {
+		row = r.conn.QueryRow(ctx, tickNext, r.queue, int64(prev.ID), int64(prev.EventSeq)+maxEvents,
+			int64(limit), mergeTicks, settledAge)
+	}
+	var prevFound bool
+	t, found, err := r.one(row, &prevFound)
+	if err == nil && !prevFound {
+		err = ErrTickNotFound
+	}
+	if err == nil && found && !t.Snapshot.Covers(prev.Snapshot) {
+		err = fmt.Errorf("tick %d does not see all that it saw: %s, %s", t.ID, prev.Snapshot, t.Snapshot)
+	}
+	if err != nil {
+		return Tick{}, false, fmt.Errorf("queue %s, after tick %d: %w", r.queue, prev.ID, err)
+	}
+	return t, found, nil
+}
+
+// one scans a row of tickColumns and, where prevFound is given, one column
+// more. It keeps r.tables in step with the queue.
+func (r *Reader) one(row pgx.Row, prevFound *bool) (Tick, bool, error) {
+	var (
+		ntables int
+		prefix  string
+		id, seq *int64
+		at      *time.Time
+		snap    *string
+	)
+	dest := []any{&ntables, &prefix, &id, &at, &snap, &seq}
+	if prevFound != nil {
+		dest = append(dest, prevFound)
+	}
+	if err := row.Scan(dest...); errors.Is(err, pgx.ErrNoRows) {
+		return Tick{}, false, ErrQueueNotFound
+	} else if err != nil {
+		return Tick{}, false, err
+	}
+	if err := r.setTables(prefix, ntables); err != nil {
+		return Tick{}, false, err
+	}
+	if id == nil {
+		return Tick{}, false, nil
+	}
+	t := Tick{ID: TickID(*id)}
+	if at != nil {
+		t.Time = *at
+	}
+	if seq != nil {
+		t.EventSeq = EventID(*seq)
+	}
+	if snap == nil {
+		return Tick{}, false, fmt.Errorf("tick %d has no snapshot", *id)
+	}
+	var err error
+	t.Snapshot, err = ParseSnapshot(*snap)
+	return t, true, err
+}
+
+func (r *Reader) setTables(prefix string, n int) error {
+	if prefix == r.prefix && n == len(r.tables) {
+		return nil
+	}
+	tables := make([]string, n)
+	for i := range tables {
+		name, err := ident.Parse(prefix + "_" + strconv.Itoa(i))
+		if err != nil {
+			return fmt.Errorf("event table: %w", err)
+		}
+		tables[i] = name.SQL()
+	}
+	r.prefix, r.tables = prefix, tables
+	return nil
+}

@@ -1,0 +1,126 @@
+package pgq
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Stream calls fn for each event of the batch after prev up to cur, in the
+// order of event ids. Events of the retry queue, which belong to one consumer,
+// are left out. Memory is that of the largest event, whatever the batch's
+// size. An error of fn ends the stream, is returned as it stands, and costs
+// the connection, because the rest of the batch would have to be read from it.
+//
+// The batch is what cur's snapshot sees and prev's does not. It is found by
+// transaction id in the index of every one of the queue's tables:
+//
+//	range  from prev's xmax, where nothing was visible, to cur's xmax
+//	list   the transactions open in prev's snapshot and done in cur's
+//
+// so it costs by its own size even while some transaction stays open for
+// hours. No table is left out by the time of its use: a REPEATABLE READ
+// writer may still fill the table that its old snapshot calls the current one.
+func (r *Reader) Stream(ctx context.Context, prev, cur Tick, fn func(*RawEvent) error) error {
+	if r.tables == nil { // a reader that has not read a tick itself
+		if _, err := r.Tick(ctx, cur.ID); err != nil {
+			return err
+		}
+	}
+	r.decode.reset(fn)
+	tag, err := r.conn.PgConn().CopyTo(ctx, &r.decode, r.streamSQL(prev.Snapshot, cur.Snapshot))
+	if r.decode.fnErr != nil {
+		return r.decode.fnErr
+	}
+	if err == nil {
+		err = r.decode.end(tag.RowsAffected())
+	}
+	if err != nil {
+		return fmt.Errorf("queue %s, batch %d to %d: %w", r.queue, prev.ID, cur.ID, err)
+	}
+	return nil
+}
+
+// The settings hold for the statement's own transaction, so a pooler between
+// us and the server is no danger. Event tables have no statistics: the planner
+// would think of seq scans for small ones, and compile machine code for an
+// estimate that is far off.
+const streamSettings = "set local enable_seqscan = off; set local jit = off; set local work_mem = '32MB'; "
+
+func (r *Reader) streamSQL(prev, cur Snapshot) string {
+	return streamSettings + "copy (" + batchSQL(r.tables, prev, cur) + ") to stdout (format binary)"
+}
+
+// batchSQL is the select of one batch, columns as [RawEvent] has them.
+func batchSQL(tables []string, prev, cur Snapshot) string {
+	var conds []string
+	from, list := split(prev, cur)
+	if from < cur.Xmax {
+		cond := fmt.Sprintf("ev_txid >= %d and ev_txid < %d", from, cur.Xmax)
+		if from < prev.Xmax {
+			cond += fmt.Sprintf(" and not txid_visible_in_snapshot(ev_txid, '%s')", prev)
+		}
+		if openSince(cur, from) {
+			cond += fmt.Sprintf(" and txid_visible_in_snapshot(ev_txid, '%s')", cur)
+		}
+		conds = append(conds, cond)
+	}
+	if len(list) > 0 {
+		conds = append(conds, "ev_txid = any ('{"+joinIDs(list)+"}'::bigint[])")
+	}
+	if len(conds) == 0 {
+		conds = append(conds, "false")
+	}
+	var b strings.Builder
+	for i, table := range tables {
+		for j, cond := range conds {
+			if i+j > 0 {
+				b.WriteString(" union all ")
+			}
+			b.WriteString("select ev_id, ev_txid, ev_type, ev_data, ev_extra1, ev_extra2 from only ")
+			b.WriteString(table)
+			b.WriteString(" where ev_owner is null and ")
+			b.WriteString(cond)
+		}
+	}
+	b.WriteString(" order by 1")
+	return b.String()
+}
+
+// nearby is how far below the range's start a listed transaction may lie to
+// be read with the range: some visible rows passed over cost less than a probe
+// of every table.
+const nearby = 16
+
+// split returns where the range begins and which transactions are looked up
+// one by one, all of them below it.
+func split(prev, cur Snapshot) (from TxID, list []TxID) {
+	for _, id := range prev.Active {
+		if cur.Sees(id) {
+			list = append(list, id)
+		}
+	}
+	from = prev.Xmax
+	for n := len(list); n > 0 && list[n-1]+nearby >= from; n-- {
+		from = list[n-1]
+		list = list[:n-1]
+	}
+	return from, list
+}
+
+// openSince tells whether the snapshot has open transactions at or above id.
+func openSince(s Snapshot, id TxID) bool {
+	return len(s.Active) > 0 && s.Active[len(s.Active)-1] >= id
+}
+
+func joinIDs(ids []TxID) string {
+	var b []byte
+	for i, id := range ids {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = strconv.AppendUint(b, uint64(id), 10)
+	}
+	return string(b)
+}
