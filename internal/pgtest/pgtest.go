@@ -1,0 +1,309 @@
+package pgtest
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+	"unsafe"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/skytools-go/skytools/internal/ident"
+	"github.com/skytools-go/skytools/internal/pgserver"
+)
+
+// Role is the ordinary role that owns the databases of the tests: LOGIN, and
+// nothing else.
+const Role = "app"
+
+// patience bounds each single step of the helper. Tests have deadlines of
+// their own.
+const patience = 60 * time.Second
+
+// Main runs the tests and exits, with the servers of this process removed. It
+// also removes them when the run is interrupted at the terminal.
+func Main(m *testing.M) {
+	interrupted := make(chan os.Signal, 1)
+	signal.Notify(interrupted, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-interrupted
+		_ = pgserver.RemoveAll()
+		os.Exit(130)
+	}()
+	code := m.Run()
+	if err := pgserver.RemoveAll(); err != nil {
+		fmt.Fprintln(os.Stderr, "pgtest:", err)
+		code = max(code, 1)
+	}
+	os.Exit(code)
+}
+
+type started struct {
+	once   sync.Once
+	server *pgserver.Server
+	err    error
+}
+
+var first, second started
+
+// Server returns the shared server of this test process (the provider's side).
+func Server(t testing.TB) *pgserver.Server {
+	t.Helper()
+	return first.get(t)
+}
+
+// Second returns another one (the subscriber's side).
+func Second(t testing.TB) *pgserver.Server {
+	t.Helper()
+	return second.get(t)
+}
+
+func (s *started) get(t testing.TB) *pgserver.Server {
+	t.Helper()
+	s.once.Do(func() { s.server, s.err = start(pgserver.Options{}) })
+	if s.err != nil {
+		t.Fatalf("pgtest: %v", s.err)
+	}
+	return s.server
+}
+
+// Own starts a server for one test alone, which the test may stop, break and
+// configure; it is removed at the test's end.
+func Own(t testing.TB, opt pgserver.Options) *pgserver.Server {
+	t.Helper()
+	s, err := start(opt)
+	if err != nil {
+		t.Fatalf("pgtest: %v", err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("end of the log of the server on port %d:\n%s", s.Port(), s.LogTail(30))
+		}
+		if err := s.Remove(); err != nil {
+			t.Errorf("pgtest: %v", err)
+		}
+	})
+	return s
+}
+
+func start(opt pgserver.Options) (*pgserver.Server, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	s, err := pgserver.Start(ctx, opt)
+	if err != nil {
+		return nil, err
+	}
+	return s, asAdmin(ctx, s, "create role "+Role+" login")
+}
+
+// asAdmin runs statements as the superuser in the database postgres.
+func asAdmin(ctx context.Context, s *pgserver.Server, statements ...string) error {
+	conn, err := pgx.Connect(ctx, s.DSN("postgres", pgserver.Superuser))
+	if err != nil {
+		return err
+	}
+	defer conn.Close(ctx)
+	for _, sql := range statements {
+		if _, err := conn.Exec(ctx, sql); err != nil {
+			return fmt.Errorf("%s: %w", sql, err)
+		}
+	}
+	return nil
+}
+
+// Setup fills a template database as [Role].
+type Setup = func(ctx context.Context, conn *pgx.Conn) error
+
+// template is a database that a setup function has filled once.
+type template struct {
+	once sync.Once
+	name string
+	err  error
+	keep Setup // the key is its address, which must not be used again
+}
+
+type templateKey struct {
+	server *pgserver.Server
+	setup  unsafe.Pointer
+}
+
+var (
+	templatesMu sync.Mutex
+	templates   = map[templateKey]*template{}
+	names       atomic.Int64
+)
+
+// Database makes a fresh database owned by [Role] and returns the DSN to
+// connect to it as that role; it is dropped at the test's end.
+//
+// setup, which may be nil, fills it. It runs once per server and function, in
+// a template that is then cloned for every test. (A function literal that
+// captures variables is another function each time, so it is never shared.)
+func Database(t testing.TB, s *pgserver.Server, setup Setup) string {
+	t.Helper()
+	from := "template1"
+	if setup != nil {
+		tpl := templateFor(s, setup)
+		tpl.once.Do(func() { tpl.err = tpl.make(s, setup) })
+		if tpl.err != nil {
+			t.Fatalf("pgtest: set up a template database: %v", tpl.err)
+		}
+		from = tpl.name
+	}
+	name := fmt.Sprintf("test_%d", names.Add(1))
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := create(ctx, s, name, from); err != nil {
+		t.Fatalf("pgtest: %v", err)
+	}
+	t.Cleanup(func() { drop(t, s, name) })
+	return s.DSN(name, Role)
+}
+
+func templateFor(s *pgserver.Server, setup Setup) *template {
+	templatesMu.Lock()
+	defer templatesMu.Unlock()
+	// A function value is a pointer to its closure: one for all calls of a
+	// function without captured variables, a new one for each closure.
+	key := templateKey{s, *(*unsafe.Pointer)(unsafe.Pointer(&setup))}
+	tpl := templates[key]
+	if tpl == nil {
+		tpl = &template{name: fmt.Sprintf("template_%d", names.Add(1)), keep: setup}
+		templates[key] = tpl
+	}
+	return tpl
+}
+
+func (tpl *template) make(s *pgserver.Server, setup Setup) error {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := create(ctx, s, tpl.name, "template1"); err != nil {
+		return err
+	}
+	conn, err := pgx.Connect(ctx, s.DSN(tpl.name, Role))
+	if err != nil {
+		return err
+	}
+	err = setup(ctx, conn)
+	if closeErr := conn.Close(ctx); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		return err
+	}
+	// A clone is refused while anybody is connected to its source.
+	return asAdmin(ctx, s, "alter database "+ident.Quote(tpl.name)+" allow_connections false")
+}
+
+func create(ctx context.Context, s *pgserver.Server, name, from string) error {
+	sql := fmt.Sprintf("create database %s owner %s template %s", ident.Quote(name), Role, ident.Quote(from))
+	if err := asAdmin(ctx, s, sql); err != nil {
+		return err
+	}
+	if s.Programs().Major >= 15 || from != "template1" {
+		return nil
+	}
+	// Up to 14 schema public belongs to the superuser, from 15 to the owner of the database.
+	conn, err := pgx.Connect(ctx, s.DSN(name, pgserver.Superuser))
+	if err != nil {
+		return err
+	}
+	defer conn.Close(ctx)
+	_, err = conn.Exec(ctx, "alter schema public owner to "+Role)
+	return err
+}
+
+// drop drops a database if its server still runs.
+func drop(t testing.TB, s *pgserver.Server, name string) {
+	if s.PID() == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := asAdmin(ctx, s, "drop database if exists "+ident.Quote(name)+" with (force)"); err != nil {
+		t.Errorf("pgtest: %v", err)
+	}
+}
+
+// Connect connects; the connection is closed at the test's end.
+func Connect(t testing.TB, dsn string) *pgx.Conn {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, dsn)
+	if err != nil {
+		t.Fatalf("pgtest: %v", err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		_ = conn.Close(ctx)
+	})
+	return conn
+}
+
+// Admin connects to a database of s as the superuser.
+func Admin(t testing.TB, s *pgserver.Server, dbname string) *pgx.Conn {
+	t.Helper()
+	return Connect(t, s.DSN(dbname, pgserver.Superuser))
+}
+
+// DBName is the name of the database that dsn points to.
+func DBName(t testing.TB, dsn string) string {
+	t.Helper()
+	cfg, err := pgx.ParseConfig(dsn)
+	if err != nil {
+		t.Fatalf("pgtest: %v", err)
+	}
+	return cfg.Database
+}
+
+// RequireTool skips the test when the program `what` is neither among the
+// server's programs nor on PATH, and says what to install; with REQUIRE=all it
+// fails. It returns the program's path.
+func RequireTool(t testing.TB, what, install string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if bin, err := pgserver.Find(ctx, pgserver.FindOptions{}); err == nil {
+		if path, err := bin.Program(what); err == nil {
+			return path
+		}
+	}
+	path, err := exec.LookPath(what)
+	if err != nil {
+		lacks(t, what, install)
+	}
+	return path
+}
+
+// RequireExtension is [RequireTool] for an extension of the server.
+func RequireExtension(t testing.TB, s *pgserver.Server, name, install string) {
+	t.Helper()
+	var there bool
+	err := Admin(t, s, "postgres").QueryRow(context.Background(),
+		"select exists (select from pg_catalog.pg_available_extensions where name = $1)", name).Scan(&there)
+	if err != nil {
+		t.Fatalf("pgtest: %v", err)
+	}
+	if !there {
+		lacks(t, "extension "+name, install)
+	}
+}
+
+func lacks(t testing.TB, what, install string) {
+	t.Helper()
+	text := fmt.Sprintf("needs %s: %s", what, install)
+	if strings.EqualFold(os.Getenv("REQUIRE"), "all") {
+		t.Fatalf("%s (REQUIRE=all allows no skips)", text)
+	}
+	t.Skip(text)
+}
