@@ -1,49 +1,61 @@
-create or replace function skytools.tick_write(i_queue_id int) returns bigint
+create or replace function skytools.tick_write(
+    i_queue_id int,
+    i_tick_id bigint default null,
+    i_time timestamptz default null,
+    i_event_seq bigint default null)
+returns bigint
 language plpgsql volatile
-set search_path = pg_catalog, pgq, pg_temp as
-$$
+set search_path = pg_catalog, pg_temp
+as $$
 declare
-    q record;
-    last record;
-    new_id bigint;
-    new_seq bigint;
-    new_snapshot txid_snapshot;
+    q pgq.queue;
+    older pgq.tick;
+    snap txid_snapshot;
+    seq bigint;
+    id bigint;
 begin
-    if current_setting('transaction_isolation') <> 'read committed' then
-        raise exception 'a tick cannot be made in a % transaction', current_setting('transaction_isolation')
-            using errcode = 'active_sql_transaction',
-                hint = 'its snapshot would be the transaction''s first one: use read committed';
-    end if;
+    -- Each of these is a statement of its own, so the snapshot is younger than
+    -- the lock, and the sequence's value older than the snapshot.
     perform skytools.tick_lock(i_queue_id);
-    select queue_event_seq, queue_tick_seq into strict q from pgq.queue where queue_id = i_queue_id;
-
-    -- The sequence before the snapshot, each in a statement of its own: an
-    -- event between the two is seen by the snapshot and counted by the next
-    -- tick, so it is never taken for ticked when it is not.
-    new_seq := pgq.seq_getval(q.queue_event_seq);
-    new_snapshot := txid_current_snapshot();
-
-    select tick_id, tick_snapshot into last from pgq.tick
+    select * into strict q from pgq.queue where queue_id = i_queue_id;
+    select * into older from pgq.tick
         where tick_queue = i_queue_id order by tick_id desc limit 1;
-    if found and (txid_snapshot_xmin(new_snapshot) < txid_snapshot_xmin(last.tick_snapshot)
-        or txid_snapshot_xmax(new_snapshot) < txid_snapshot_xmax(last.tick_snapshot))
-    then
+    if found and current_setting('transaction_isolation') <> 'read committed' then
+        raise exception 'ticks need isolation level read committed, this transaction has %',
+                current_setting('transaction_isolation')
+            using errcode = 'active_sql_transaction',
+                hint = 'an old snapshot would deliver events twice: set transaction isolation level read committed';
+    end if;
+    seq := coalesce(i_event_seq, pgq.seq_getval(q.queue_event_seq));
+    snap := skytools.tick_snapshot();
+
+    if txid_snapshot_xmax(snap) < txid_snapshot_xmax(older.tick_snapshot) then
         raise exception 'Invalid PgQ state: old xmin=%, old xmax=%, cur txid=%',
-            txid_snapshot_xmin(last.tick_snapshot), txid_snapshot_xmax(last.tick_snapshot), txid_current()
+                txid_snapshot_xmin(older.tick_snapshot), txid_snapshot_xmax(older.tick_snapshot),
+                txid_snapshot_xmax(snap)
+            using errcode = 'data_corrupted',
+                hint = 'transaction ids went back, as after a restore into a new cluster: raise them with pg_resetwal, or drop the queue and create it again';
+    end if;
+    if not skytools.snapshot_covers(snap, older.tick_snapshot) then
+        raise exception 'snapshot % does not cover tick % of queue %', snap, older.tick_id, q.queue_name
             using errcode = 'object_not_in_prerequisite_state',
-                hint = 'transaction ids went back: was this database restored into a new cluster?';
+                hint = 'tick in a transaction of its own';
+    end if;
+    if i_tick_id <= older.tick_id then
+        raise exception 'tick % of queue % is not after tick %', i_tick_id, q.queue_name, older.tick_id
+            using errcode = 'unique_violation';
     end if;
 
-    -- A consumer may apply the tick at once; a crash must not take it back.
+    -- A consumer may apply a tick only if no crash can take the tick back.
     if current_setting('synchronous_commit') in ('off', 'local') then
         perform set_config('synchronous_commit', 'on', true);
     end if;
-    new_id := nextval(q.queue_tick_seq::regclass);
+    id := coalesce(i_tick_id, nextval(q.queue_tick_seq));
     insert into pgq.tick (tick_queue, tick_id, tick_time, tick_snapshot, tick_event_seq)
-        values (i_queue_id, new_id, clock_timestamp(), new_snapshot, new_seq);
-    return new_id;
+        values (i_queue_id, id, coalesce(i_time, clock_timestamp()), snap, seq);
+    return id;
 end;
 $$;
 
-comment on function skytools.tick_write(int) is
-'Makes a tick under the queue''s tick lock and returns its number. Whether one is due, and whether the queue may be ticked at all, is the caller''s to decide.';
+comment on function skytools.tick_write(int, bigint, timestamptz, bigint) is
+'Writes one tick of the queue under its tick lock and returns the tick''s id. It asks neither whether a tick is due nor whether the queue is paused. Every tick is written here; the last three arguments are for ticks that repeat another node''s.';

@@ -1,0 +1,20 @@
+create or replace function pgq.finish_batch(x_batch_id bigint) returns int
+language plpgsql volatile security definer
+set search_path = pg_catalog, pgq, pg_temp
+as $$
+begin
+    update pgq.subscription
+        set sub_active = now(), sub_last_tick = sub_next_tick, sub_next_tick = null, sub_batch = null
+        where sub_batch = x_batch_id;
+    if found then
+        return 1;
+    end if;
+    raise warning 'finish_batch: batch % not found', x_batch_id
+        using errcode = 'undefined_object',
+            hint = 'it was finished before, or its consumer was unregistered or moved';
+    return 0;
+end;
+$$;
+
+comment on function pgq.finish_batch(bigint) is
+'Moves the consumer past its open batch. Returns 1, or 0 with a warning for an unknown batch.';

@@ -1,0 +1,66 @@
+create or replace function pgq.next_batch_custom(
+    i_queue_name text, i_consumer_name text, i_min_lag interval, i_min_count int, i_min_interval interval,
+    out batch_id bigint, out cur_tick_id bigint, out prev_tick_id bigint,
+    out cur_tick_time timestamptz, out prev_tick_time timestamptz,
+    out cur_tick_event_seq bigint, out prev_tick_event_seq bigint)
+language plpgsql volatile security definer
+set search_path = pg_catalog, pgq, pg_temp
+as $$
+declare
+    sub pgq.subscription;
+begin
+    -- Two calls for one consumer get the same batch: the second waits here and
+    -- finds it open.
+    select s.* into sub
+        from pgq.subscription s
+        join pgq.queue q on q.queue_id = s.sub_queue
+        join pgq.consumer c on c.co_id = s.sub_consumer
+        where q.queue_name = i_queue_name and c.co_name = i_consumer_name
+        for update of s;
+    if not found then
+        raise exception 'Not subscriber to queue: %/%', coalesce(i_queue_name, 'NULL'), coalesce(i_consumer_name, 'NULL')
+            using errcode = 'undefined_object', hint = 'pgq.register_consumer(queue, consumer) registers it';
+    end if;
+    select t.tick_id, t.tick_time, t.tick_event_seq
+        into prev_tick_id, prev_tick_time, prev_tick_event_seq
+        from pgq.tick t where t.tick_queue = sub.sub_queue and t.tick_id = sub.sub_last_tick;
+    if not found then
+        raise exception 'PgQ corruption: Consumer % on queue % does not see tick %',
+                i_consumer_name, i_queue_name, sub.sub_last_tick
+            using errcode = 'data_corrupted',
+                hint = 'register_consumer_at moves the consumer to a tick that exists; events between are lost';
+    end if;
+
+    if sub.sub_batch is not null then
+        cur_tick_id := sub.sub_next_tick;
+    elsif i_min_count is not null or i_min_interval is not null then
+        select h.next_tick_id into cur_tick_id
+            from pgq.find_tick_helper(sub.sub_queue, prev_tick_id, prev_tick_time, prev_tick_event_seq,
+                i_min_count, i_min_interval) h;
+    else
+        select t.tick_id into cur_tick_id from pgq.tick t
+            where t.tick_queue = sub.sub_queue and t.tick_id > prev_tick_id
+            order by t.tick_id limit 1;
+    end if;
+    select t.tick_time, t.tick_event_seq into cur_tick_time, cur_tick_event_seq
+        from pgq.tick t where t.tick_queue = sub.sub_queue and t.tick_id = cur_tick_id;
+    if sub.sub_batch is not null then
+        batch_id := sub.sub_batch;
+        return;
+    end if;
+    if cur_tick_id is null or now() - cur_tick_time < i_min_lag then
+        cur_tick_id := null;
+        cur_tick_time := null;
+        cur_tick_event_seq := null;
+        return;
+    end if;
+
+    batch_id := nextval('pgq.batch_id_seq');
+    update pgq.subscription s
+        set sub_batch = next_batch_custom.batch_id, sub_next_tick = cur_tick_id, sub_active = now()
+        where s.sub_queue = sub.sub_queue and s.sub_consumer = sub.sub_consumer;
+end;
+$$;
+
+comment on function pgq.next_batch_custom(text, text, interval, int, interval) is
+'Opens the consumer''s next batch, or returns the one that is open. With limits the batch ends at least i_min_lag ago and spans at least i_min_count events and i_min_interval; batch_id is NULL while there is none such.';

@@ -1,0 +1,52 @@
+create or replace function pgq.register_consumer_at(x_queue_name text, x_consumer_name text, x_tick_pos bigint)
+returns int
+language plpgsql volatile security definer
+set search_path = pg_catalog, pgq, pg_temp
+as $$
+declare
+    queue int;
+    consumer int;
+    position bigint;
+begin
+    -- Rotation holds this row FOR UPDATE while it deletes ticks and empties a
+    -- table: the tick chosen below is there when the registration commits.
+    select queue_id into queue from pgq.queue where queue_name = x_queue_name for key share;
+    if not found then
+        raise exception 'Event queue not created yet'
+            using errcode = 'undefined_object', hint = 'pgq.create_queue(queue) makes it';
+    end if;
+    -- A conflict waits for the other registration and leaves its row in view.
+    insert into pgq.consumer (co_name) values (x_consumer_name)
+        on conflict (co_name) do update set co_name = excluded.co_name
+        returning co_id into consumer;
+
+    perform 1 from pgq.subscription where sub_queue = queue and sub_consumer = consumer for update;
+    if found and x_tick_pos is null then
+        return 0;
+    end if;
+    select tick_id into position from pgq.tick
+        where tick_queue = queue and tick_id = coalesce(x_tick_pos, tick_id)
+        order by tick_id desc limit 1;
+    if position is null and x_tick_pos is null then
+        raise exception 'No ticks for this queue.  Please run ticker on database.'
+            using errcode = 'object_not_in_prerequisite_state', hint = 'pgqadm ticker.ini ticker -d starts it';
+    elsif position is null then
+        raise exception 'cannot reposition, tick not found: %', x_tick_pos
+            using errcode = 'undefined_object',
+                hint = 'pgq.tick lists the ticks that are left; older ones went with their events';
+    end if;
+
+    update pgq.subscription
+        set sub_last_tick = position, sub_batch = null, sub_next_tick = null, sub_active = now()
+        where sub_queue = queue and sub_consumer = consumer;
+    if found then
+        return 0;
+    end if;
+    insert into pgq.subscription (sub_queue, sub_consumer, sub_last_tick)
+        values (queue, consumer, position);
+    return 1;
+end;
+$$;
+
+comment on function pgq.register_consumer_at(text, text, bigint) is
+'Registers a consumer at a tick, or moves a registered one there and drops its open batch. Returns 1 for a new one, else 0. Without a tick it is register_consumer.';

@@ -1,0 +1,43 @@
+create or replace function pgq.unregister_consumer(x_queue_name text, x_consumer_name text) returns int
+language plpgsql volatile security definer
+set search_path = pg_catalog, pgq, pg_temp
+as $$
+declare
+    main pgq.subscription;
+    gone int[];
+begin
+    select s.* into main
+        from pgq.subscription s
+        join pgq.queue q on q.queue_id = s.sub_queue
+        join pgq.consumer c on c.co_id = s.sub_consumer
+        where q.queue_name = x_queue_name and c.co_name = x_consumer_name
+        for update of s, c;
+    if not found then
+        return 0;
+    end if;
+
+    -- A member of a cooperative consumer shares the main one's sub_id and has
+    -- no position: without the main one all go, a member goes alone.
+    if main.sub_last_tick is null then
+        with done as (
+            delete from pgq.subscription
+                where sub_queue = main.sub_queue and sub_consumer = main.sub_consumer
+                returning sub_consumer)
+        select array_agg(sub_consumer) into gone from done;
+    else
+        delete from pgq.retry_queue where ev_owner = main.sub_id;
+        with done as (
+            delete from pgq.subscription
+                where sub_queue = main.sub_queue and sub_id = main.sub_id
+                returning sub_consumer)
+        select array_agg(sub_consumer) into gone from done;
+    end if;
+    delete from pgq.consumer c
+        where c.co_id = any (gone)
+            and not exists (select from pgq.subscription s where s.sub_consumer = c.co_id);
+    return cardinality(gone);
+end;
+$$;
+
+comment on function pgq.unregister_consumer(text, text) is
+'Removes a consumer from a queue with its retry events. Returns how many registrations went: 0 if it was none.';

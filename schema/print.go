@@ -1,0 +1,48 @@
+package schema
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+)
+
+// Print writes the whole install as SQL for psql. Like [Install] it refuses
+// what must not be touched, skips structure that is there and may be run
+// again; it differs in that it replaces every function, changed or not. Run it
+// with `psql -v ON_ERROR_STOP=1`; a function whose result type differs between
+// two versions can be replaced by [Install] only.
+func Print(w io.Writer) error {
+	files, err := load(tree)
+	if err != nil {
+		return err
+	}
+	out := bufio.NewWriter(w)
+	fmt.Fprintf(out, "-- Schemas pgq, pgq_node, londiste and skytools, version %d.\n", Number)
+	fmt.Fprintf(out, "begin transaction isolation level read committed read write;\n%s%s", sessionSQL(), lockSQL)
+	for _, name := range []string{"install/guard.sql", "install/roles.sql"} {
+		step, err := readFile(steps, name)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(out, "\n%s", step.Text)
+	}
+	for _, component := range components {
+		fmt.Fprint(out, schemaSQL(component))
+	}
+	for _, f := range files.Tables {
+		fmt.Fprintf(out, "\n-- %s\n%s", f.Path, migrationSQL(f))
+	}
+	fmt.Fprintf(out, "\n%s", forgetSQL(nil))
+	for _, f := range files.Functions {
+		fmt.Fprintf(out, "\n-- %s\n%s%s", f.Path, f.Text, recordSQL(f))
+	}
+	fmt.Fprintf(out, "\n%s", dropVanishedSQL)
+	for _, f := range files.Grants {
+		fmt.Fprintf(out, "\n-- %s\n%s", f.Path, f.Text)
+	}
+	fmt.Fprintf(out, "\n%scommit;\n", finishSQL(files.grantsSum()))
+	if err := out.Flush(); err != nil {
+		return fmt.Errorf("print schema: %w", err)
+	}
+	return nil
+}

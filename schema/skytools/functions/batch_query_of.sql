@@ -1,0 +1,21 @@
+create or replace function skytools.batch_query_of(i_batch_id bigint, i_extra_where text default null) returns text
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    sql text;
+begin
+    select skytools.batch_query(q.queue_data_pfx, q.queue_ntables, opening.tick_snapshot, closing.tick_snapshot,
+            s.sub_id, i_extra_where)
+        into sql
+        from pgq.subscription s
+        join pgq.queue q on q.queue_id = s.sub_queue
+        join pgq.tick opening on opening.tick_queue = s.sub_queue and opening.tick_id = s.sub_last_tick
+        join pgq.tick closing on closing.tick_queue = s.sub_queue and closing.tick_id = s.sub_next_tick
+        where s.sub_batch = i_batch_id;
+    return sql;
+end;
+$$;
+
+comment on function skytools.batch_query_of(bigint, text) is
+'SQL that reads the events of an open batch, NULL for an unknown one.';
