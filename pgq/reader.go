@@ -45,9 +45,9 @@ const (
 		from pgq.queue q left join pgq.tick t on t.tick_queue = q.queue_id and t.tick_id = $2
 		where q.queue_name = $1`
 
-	tickLast = `select ` + tickColumns + `
+	tickLast = `select ` + tickColumns + `, t.xmin::text::bigint
 		from pgq.queue q left join lateral (
-			select * from pgq.tick where tick_queue = q.queue_id order by tick_id desc limit 1
+			select *, xmin from pgq.tick where tick_queue = q.queue_id order by tick_id desc limit 1
 		) t on true
 		where q.queue_name = $1`
 
@@ -96,7 +96,7 @@ const (
 
 // Tick returns the tick of that number, or [ErrTickNotFound].
 func (r *Reader) Tick(ctx context.Context, id TickID) (Tick, error) {
-	t, found, err := r.one(r.conn.QueryRow(ctx, tickByID, r.queue, int64(id)), nil)
+	t, found, err := r.one(r.conn.QueryRow(ctx, tickByID, r.queue, int64(id)))
 	if err == nil && !found {
 		err = ErrTickNotFound
 	}
@@ -108,14 +108,22 @@ func (r *Reader) Tick(ctx context.Context, id TickID) (Tick, error) {
 
 // Last returns the newest tick; a queue without any has [ErrTickNotFound].
 func (r *Reader) Last(ctx context.Context) (Tick, error) {
-	t, found, err := r.one(r.conn.QueryRow(ctx, tickLast, r.queue), nil)
+	t, _, err := r.newest(ctx)
+	return t, err
+}
+
+// newest is Last with the id of the transaction that wrote the tick, as far
+// as a row tells: without its epoch.
+func (r *Reader) newest(ctx context.Context) (Tick, uint32, error) {
+	var writer *int64
+	t, found, err := r.one(r.conn.QueryRow(ctx, tickLast, r.queue), &writer)
 	if err == nil && !found {
 		err = ErrTickNotFound
 	}
 	if err != nil {
-		return Tick{}, fmt.Errorf("queue %s, last tick: %w", r.queue, err)
+		return Tick{}, 0, fmt.Errorf("queue %s, last tick: %w", r.queue, err)
 	}
-	return t, nil
+	return t, uint32(*writer), nil
 }
 
 // Next returns the tick that closes the batch after prev, and false while
@@ -150,9 +158,9 @@ func (r *Reader) NextUpTo(ctx context.Context, prev Tick, maxEvents int64, limit
 	return t, found, nil
 }
 
-// one scans a row of tickColumns and, where prevFound is given, one column
-// more. It keeps r.tables in step with the queue.
-func (r *Reader) one(row pgx.Row, prevFound *bool) (Tick, bool, error) {
+// one scans a row of tickColumns and what else it has. It keeps r.tables in
+// step with the queue.
+func (r *Reader) one(row pgx.Row, more ...any) (Tick, bool, error) {
 	var (
 		ntables int
 		prefix  string
@@ -160,10 +168,7 @@ func (r *Reader) one(row pgx.Row, prevFound *bool) (Tick, bool, error) {
 		at      *time.Time
 		snap    *string
 	)
-	dest := []any{&ntables, &prefix, &id, &at, &snap, &seq}
-	if prevFound != nil {
-		dest = append(dest, prevFound)
-	}
+	dest := append([]any{&ntables, &prefix, &id, &at, &snap, &seq}, more...)
 	if err := row.Scan(dest...); errors.Is(err, pgx.ErrNoRows) {
 		return Tick{}, false, ErrQueueNotFound
 	} else if err != nil {

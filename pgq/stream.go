@@ -54,6 +54,13 @@ func (r *Reader) streamSQL(prev, cur Snapshot) string {
 
 // batchSQL is the select of one batch, columns as [RawEvent] has them.
 func batchSQL(tables []string, prev, cur Snapshot) string {
+	const columns = "ev_id, ev_txid, ev_type, ev_data, ev_extra1, ev_extra2"
+	return unionSQL(columns, tables, batchConditions(prev, cur)) + " order by 1"
+}
+
+// batchConditions are the conditions of a batch, each one for the index of
+// ev_txid; an event fulfils at most one.
+func batchConditions(prev, cur Snapshot) []string {
 	var conds []string
 	from, list := split(prev, cur)
 	if from < cur.Xmax {
@@ -72,20 +79,37 @@ func batchSQL(tables []string, prev, cur Snapshot) string {
 	if len(conds) == 0 {
 		conds = append(conds, "false")
 	}
+	return conds
+}
+
+func unionSQL(columns string, tables, conds []string) string {
 	var b strings.Builder
 	for i, table := range tables {
 		for j, cond := range conds {
 			if i+j > 0 {
 				b.WriteString(" union all ")
 			}
-			b.WriteString("select ev_id, ev_txid, ev_type, ev_data, ev_extra1, ev_extra2 from only ")
-			b.WriteString(table)
+			b.WriteString("select " + columns + " from only " + table)
 			b.WriteString(" where ev_owner is null and ")
 			b.WriteString(cond)
 		}
 	}
-	b.WriteString(" order by 1")
 	return b.String()
+}
+
+// wrote tells whether transactions below limit that cur sees and prev does
+// not have written events.
+func (r *Reader) wrote(ctx context.Context, prev, cur Snapshot, limit TxID) (bool, error) {
+	cur = cur.below(limit)
+	if cur.Covers(prev) && prev.Covers(cur) {
+		return false, nil
+	}
+	found, err := r.conn.PgConn().Exec(ctx, streamSettings+"select 1 from ("+
+		unionSQL("1", r.tables, batchConditions(prev, cur))+") e limit 1").ReadAll()
+	if err != nil {
+		return false, fmt.Errorf("queue %s, late events: %w", r.queue, err)
+	}
+	return len(found[len(found)-1].Rows) > 0, nil
 }
 
 // nearby is how far below the range's start a listed transaction may lie to

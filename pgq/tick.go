@@ -100,3 +100,12 @@ func (s Snapshot) Covers(older Snapshot) bool {
 	}
 	return true
 }
+
+// below is the snapshot as if no transaction from limit on had begun.
+func (s Snapshot) below(limit TxID) Snapshot {
+	if limit >= s.Xmax {
+		return s
+	}
+	n, _ := slices.BinarySearch(s.Active, limit)
+	return Snapshot{Xmin: min(s.Xmin, limit), Xmax: limit, Active: s.Active[:n]}
+}

@@ -8,6 +8,7 @@ const (
 	Install    Point = "install"     // schema of one database
 	Register   Point = "register"    // a table's, sequence's or consumer's registration
 	Tick       Point = "tick"        // one tick of one queue
+	Notify     Point = "notify"      // consumers woken after a tick
 	Rotate     Point = "rotate"      // switch of event tables, step 1 or 2
 	Maintain   Point = "maintain"    // any other maintenance call
 	Claim      Point = "claim"       // consumer claimed at the provider, lease taken at the subscriber
@@ -23,6 +24,6 @@ const (
 )
 
 var points = []Point{
-	Install, Register, Tick, Rotate, Maintain, Claim, Apply, Ack, Fkey,
+	Install, Register, Tick, Notify, Rotate, Maintain, Claim, Apply, Ack, Fkey,
 	CopyStart, CopyData, CopyCatch, CopyIndex, CopyState, CopyFinish,
 }

@@ -1,0 +1,60 @@
+package pgq
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Consumer is one consumer's subscription to one queue.
+type Consumer struct {
+	Queue         string        `json:"queue_name"`
+	Name          string        `json:"consumer_name"`
+	Lag           time.Duration `json:"-"` // age of the last finished tick
+	LastSeen      time.Duration `json:"-"` // since its last sign of life
+	LastTick      TickID        `json:"last_tick"`
+	NextTick      TickID        `json:"next_tick"`      // of the open batch, 0 for none
+	PendingEvents int64         `json:"pending_events"` // estimate by the event sequence
+}
+
+// Consumers lists all consumers of a database by queue and name.
+func Consumers(ctx context.Context, conn *pgx.Conn) ([]Consumer, error) {
+	rows, err := conn.Query(ctx, `select queue_name, consumer_name,
+			coalesce(extract(epoch from lag), 0)::float8, coalesce(extract(epoch from last_seen), 0)::float8,
+			coalesce(last_tick, 0), coalesce(next_tick, 0), coalesce(pending_events, 0)
+		from pgq.get_consumer_info() order by queue_name, consumer_name`)
+	if err != nil {
+		return nil, fmt.Errorf("list consumers: %w", err)
+	}
+	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (c Consumer, err error) {
+		var lag, seen float64
+		err = row.Scan(&c.Queue, &c.Name, &lag, &seen, &c.LastTick, &c.NextTick, &c.PendingEvents)
+		c.Lag, c.LastSeen = seconds(lag), seconds(seen)
+		return c, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list consumers: %w", err)
+	}
+	return list, nil
+}
+
+// Register subscribes a consumer to a queue from its last tick on, and tells
+// whether it was not there yet.
+func Register(ctx context.Context, conn *pgx.Conn, queue, consumer string) (bool, error) {
+	n, err := change(ctx, conn, `select pgq.register_consumer($1, $2)`, queue, consumer)
+	if err != nil {
+		return false, fmt.Errorf("register consumer %s on queue %s: %w", consumer, queue, err)
+	}
+	return n == 1, nil
+}
+
+// Unregister ends a subscription and tells whether there was one.
+func Unregister(ctx context.Context, conn *pgx.Conn, queue, consumer string) (bool, error) {
+	n, err := change(ctx, conn, `select pgq.unregister_consumer($1, $2)`, queue, consumer)
+	if err != nil {
+		return false, fmt.Errorf("unregister consumer %s from queue %s: %w", consumer, queue, err)
+	}
+	return n > 0, nil
+}

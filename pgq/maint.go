@@ -1,0 +1,182 @@
+package pgq
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/skytools-go/skytools/internal/failpoint"
+	"github.com/skytools-go/skytools/internal/ident"
+	"github.com/skytools-go/skytools/internal/loop"
+)
+
+// Maintainer keeps the queues of one database small: it rotates event tables,
+// brings back events whose retry is due, thins old ticks, and runs whatever
+// else pgq.maint_operations lists. Each call is a transaction of its own; the
+// two steps of a rotation must be. It connects for each round.
+type Maintainer struct {
+	Database *pgx.ConnConfig
+	Log      *slog.Logger
+	Delay    time.Duration   // between rounds; default 5 min
+	Stop     <-chan struct{} // closed: leave after the round; may be nil
+
+	wait notice
+}
+
+// Run maintains until ctx ends or Stop is closed.
+func (m *Maintainer) Run(ctx context.Context) error {
+	m.Log = logger(m.Log)
+	m.wait = notice{log: m.Log}
+	delay := m.Delay
+	if delay <= 0 {
+		delay = 5 * time.Minute
+	}
+	l := loop.Loop{
+		MaxBackoff: 20 * time.Second,
+		Stop:       m.Stop,
+		OnError:    func(err error, _ time.Duration) { m.wait.waiting("maintenance waits: " + err.Error()) },
+	}
+	return l.Run(ctx, func(ctx context.Context) (bool, error) {
+		ready, err := m.connectAndRun(ctx)
+		switch {
+		case err != nil:
+			return false, err
+		case ready:
+			m.wait.over("maintenance works")
+			sleep(ctx, delay, m.Stop)
+		default: // the ticker says why
+			sleep(ctx, waitDelay, m.Stop)
+		}
+		return true, nil
+	})
+}
+
+func (m *Maintainer) connectAndRun(ctx context.Context) (ready bool, err error) {
+	conn, err := pgx.ConnectConfig(ctx, m.Database)
+	if err != nil {
+		return false, err
+	}
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		_ = conn.Close(ctx)
+	}()
+	reason, err := unready(ctx, conn)
+	if err != nil || reason != "" {
+		return false, err
+	}
+	return true, Maintain(ctx, conn, logger(m.Log))
+}
+
+// Maintain does one round of maintenance. An operation that the server refuses
+// is logged and does not keep the others from running; it is tried again in
+// the next round.
+func Maintain(ctx context.Context, conn *pgx.Conn, log *slog.Logger) error {
+	operations, err := maintOperations(ctx, conn)
+	if err != nil {
+		return fmt.Errorf("list maintenance operations: %w", err)
+	}
+	for _, op := range operations {
+		log.Debug("maintenance: " + op.String())
+		if err := op.run(ctx, conn); err != nil {
+			if !refused(err) {
+				return fmt.Errorf("%s: %w", op, err)
+			}
+			log.Warn(fmt.Sprintf("maintenance: %s: %v", op, err))
+		}
+	}
+	return nil
+}
+
+// refused tells a statement's error from a lost connection.
+func refused(err error) bool {
+	pg, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && pg.Severity != "FATAL" && pg.Severity != "PANIC" && pg.Code[:2] != "57"
+}
+
+// operation is one call of maintenance.
+type operation struct {
+	function string
+	arg      *string
+	point    failpoint.Point
+	again    func(result int64) bool // on which result it is called once more
+}
+
+func (op operation) String() string {
+	if op.arg == nil {
+		return op.function
+	}
+	return op.function + " " + *op.arg
+}
+
+// maintOperations lists a round: what PgQ's own list has, then the retry
+// queue, then each queue's old ticks.
+func maintOperations(ctx context.Context, conn *pgx.Conn) ([]operation, error) {
+	rows, err := conn.Query(ctx, `select func_name, func_arg from pgq.maint_operations()`)
+	if err != nil {
+		return nil, err
+	}
+	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (operation, error) {
+		op := operation{point: failpoint.Maintain, again: func(n int64) bool { return n == 1 }}
+		err := row.Scan(&op.function, &op.arg)
+		switch op.function {
+		case "pgq.maint_rotate_tables_step1", "pgq.maint_rotate_tables_step2":
+			op.point = failpoint.Rotate
+		}
+		return op, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	list = append(list, operation{
+		function: "pgq.maint_retry_events", point: failpoint.Maintain,
+		again: func(n int64) bool { return n > 0 },
+	})
+	rows, err = conn.Query(ctx, `select queue_name from pgq.queue order by 1`)
+	if err != nil {
+		return nil, err
+	}
+	queues, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	for _, queue := range queues {
+		list = append(list, operation{
+			function: "skytools.maint_thin_ticks", arg: &queue, point: failpoint.Maintain,
+			again: func(int64) bool { return false },
+		})
+	}
+	return list, err
+}
+
+func (op operation) run(ctx context.Context, conn *pgx.Conn) error {
+	if op.function == "vacuum" && op.arg != nil {
+		table, err := ident.Parse(*op.arg)
+		if err != nil {
+			return err
+		}
+		return failpoint.Commit(op.point, func() error {
+			_, err := conn.Exec(ctx, "vacuum "+table.SQL())
+			return err
+		})
+	}
+	name, err := ident.Parse(op.function)
+	if err != nil {
+		return err
+	}
+	sql, args := "select "+name.SQL()+"()", []any{}
+	if op.arg != nil {
+		sql, args = "select "+name.SQL()+"($1)", []any{*op.arg}
+	}
+	for {
+		var result *int64
+		err := failpoint.Commit(op.point, func() error {
+			return conn.QueryRow(ctx, sql, args...).Scan(&result)
+		})
+		if err != nil || result == nil || !op.again(*result) {
+			return err
+		}
+	}
+}

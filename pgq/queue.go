@@ -1,0 +1,163 @@
+package pgq
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/skytools-go/skytools/internal/failpoint"
+	"github.com/skytools-go/skytools/internal/hint"
+)
+
+// Queue is a queue as it stands, its settings included.
+type Queue struct {
+	Name           string        `json:"queue_name"`
+	Tables         int           `json:"queue_ntables"`
+	CurrentTable   int           `json:"queue_cur_table"`
+	RotationPeriod time.Duration `json:"-"`
+	SwitchTime     time.Time     `json:"queue_switch_time"`
+	ExternalTicker bool          `json:"queue_external_ticker"`
+	TickerPaused   bool          `json:"queue_ticker_paused"`
+	MaxCount       int           `json:"queue_ticker_max_count"`
+	MaxLag         time.Duration `json:"-"`
+	IdlePeriod     time.Duration `json:"-"`
+	TickerLag      time.Duration `json:"-"` // since the last tick
+	EventsPerSec   float64       `json:"ev_per_sec"`
+	NewEvents      int64         `json:"ev_new"` // since the last tick
+	LastTick       TickID        `json:"last_tick_id"`
+	Consumers      []Consumer    `json:"consumers"`
+}
+
+const queueSQL = `select queue_name, queue_ntables, queue_cur_table,
+		extract(epoch from queue_rotation_period)::float8, queue_switch_time,
+		queue_external_ticker, queue_ticker_paused, queue_ticker_max_count,
+		extract(epoch from queue_ticker_max_lag)::float8, extract(epoch from queue_ticker_idle_period)::float8,
+		coalesce(extract(epoch from ticker_lag), 0)::float8, coalesce(ev_per_sec, 0), coalesce(ev_new, 0),
+		coalesce(last_tick_id, 0)
+	from pgq.get_queue_info() order by queue_name`
+
+// Queues lists all queues of a database in name order, with their consumers.
+func Queues(ctx context.Context, conn *pgx.Conn) ([]Queue, error) {
+	rows, err := conn.Query(ctx, queueSQL)
+	if err != nil {
+		return nil, fmt.Errorf("list queues: %w", err)
+	}
+	queues, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (q Queue, err error) {
+		var rotation, maxLag, idle, lag float64
+		err = row.Scan(&q.Name, &q.Tables, &q.CurrentTable, &rotation, &q.SwitchTime,
+			&q.ExternalTicker, &q.TickerPaused, &q.MaxCount, &maxLag, &idle,
+			&lag, &q.EventsPerSec, &q.NewEvents, &q.LastTick)
+		q.RotationPeriod, q.MaxLag, q.IdlePeriod, q.TickerLag = seconds(rotation), seconds(maxLag), seconds(idle), seconds(lag)
+		q.Consumers = []Consumer{}
+		return q, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list queues: %w", err)
+	}
+	consumers, err := Consumers(ctx, conn)
+	if err != nil {
+		return nil, err
+	}
+	for i := range queues {
+		for _, c := range consumers {
+			if c.Queue == queues[i].Name {
+				queues[i].Consumers = append(queues[i].Consumers, c)
+			}
+		}
+	}
+	return queues, nil
+}
+
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+
+// CreateQueue makes a queue and tells whether it was not there yet.
+func CreateQueue(ctx context.Context, conn *pgx.Conn, queue string) (bool, error) {
+	n, err := change(ctx, conn, `select pgq.create_queue($1)`, queue)
+	if err != nil {
+		return false, fmt.Errorf("create queue %s: %w", queue, err)
+	}
+	return n == 1, nil
+}
+
+// DropQueue drops a queue and its events. One with consumers is not dropped.
+func DropQueue(ctx context.Context, conn *pgx.Conn, queue string) error {
+	if _, err := change(ctx, conn, `select pgq.drop_queue($1)`, queue); err != nil {
+		return fmt.Errorf("drop queue %s: %w", queue, err)
+	}
+	return nil
+}
+
+// change runs one function that changes things, in a transaction of its own.
+func change(ctx context.Context, conn *pgx.Conn, sql string, args ...any) (int64, error) {
+	var n *int64
+	err := failpoint.Commit(failpoint.Register, func() error {
+		return conn.QueryRow(ctx, sql, args...).Scan(&n)
+	})
+	if err != nil || n == nil {
+		return 0, err
+	}
+	return *n, nil
+}
+
+// Setting is one setting of a queue by its short name, such as
+// ticker_max_lag, its value as text, intervals in seconds.
+type Setting struct{ Name, Value string }
+
+// settings are the names that [SetConfig] knows, in the order of [Queue.Settings].
+var settings = []string{
+	"ticker_max_count", "ticker_max_lag", "ticker_idle_period", "rotation_period", "ticker_paused", "external_ticker",
+}
+
+// Settings lists what [SetConfig] can change.
+func (q Queue) Settings() []Setting {
+	sec := func(d time.Duration) string { return fmt.Sprintf("%g", d.Seconds()) }
+	values := []string{
+		fmt.Sprint(q.MaxCount), sec(q.MaxLag), sec(q.IdlePeriod), sec(q.RotationPeriod),
+		fmt.Sprint(q.TickerPaused), fmt.Sprint(q.ExternalTicker),
+	}
+	list := make([]Setting, len(settings))
+	for i := range settings {
+		list[i] = Setting{settings[i], values[i]}
+	}
+	return list
+}
+
+// SetConfig changes settings of a queue, all or none. A prefix `queue_` of a
+// name is accepted; a plain number for an interval means seconds.
+func SetConfig(ctx context.Context, conn *pgx.Conn, queue string, changes []Setting) error {
+	for i, c := range changes {
+		name := strings.TrimPrefix(c.Name, "queue_")
+		if !slices.Contains(settings, name) {
+			return hint.With(fmt.Errorf("unknown config var: %s", c.Name), "known are %s", strings.Join(settings, ", "))
+		}
+		changes[i].Name = name
+	}
+	tx, err := conn.Begin(ctx)
+	if err != nil {
+		return fmt.Errorf("config of queue %s: %w", queue, err)
+	}
+	defer tx.Rollback(context.WithoutCancel(ctx)) //nolint:errcheck // the error that matters is returned
+	for _, c := range changes {
+		if _, err := tx.Exec(ctx, `select pgq.set_queue_config($1, $2, $3)`, queue, c.Name, c.Value); err != nil {
+			return fmt.Errorf("config of queue %s: %s: %w", queue, c.Name, err)
+		}
+	}
+	if err := failpoint.Commit(failpoint.Register, func() error { return tx.Commit(ctx) }); err != nil {
+		return fmt.Errorf("config of queue %s: %w", queue, err)
+	}
+	return nil
+}
+
+// FindQueue picks the queue of that name, or returns [ErrQueueNotFound].
+func FindQueue(queues []Queue, name string) (Queue, error) {
+	for _, q := range queues {
+		if q.Name == name {
+			return q, nil
+		}
+	}
+	return Queue{}, fmt.Errorf("%w: %s", ErrQueueNotFound, name)
+}

@@ -1,0 +1,102 @@
+package pgq
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Status is the state of PgQ in one database; the table and JSON are its faces.
+type Status struct {
+	PostgresVersion string  `json:"postgres_version"`
+	PgqVersion      string  `json:"pgq_version"`
+	Queues          []Queue `json:"queues"`
+}
+
+// ReadStatus reads it.
+func ReadStatus(ctx context.Context, conn *pgx.Conn) (Status, error) {
+	s := Status{PostgresVersion: conn.PgConn().ParameterStatus("server_version")}
+	if err := conn.QueryRow(ctx, `select coalesce(pgq.version(), '')`).Scan(&s.PgqVersion); err != nil {
+		return s, fmt.Errorf("read PgQ's version: %w", err)
+	}
+	var err error
+	s.Queues, err = Queues(ctx, conn)
+	return s, err
+}
+
+const rule = "------------------------------------------------------------------------------"
+
+// WriteText writes the tables of `pgqadm status`.
+func (s Status) WriteText(w io.Writer) error {
+	p := printer{w: w}
+	p.line("Postgres version: %s   PgQ version: %s", s.PostgresVersion, s.PgqVersion)
+	p.line("")
+	p.line("%-37s %12s %19s %7s", "Event queue", "Rotation", "Ticker", "TLag")
+	p.line(rule)
+	for _, q := range s.Queues {
+		p.line("%-37s %12s %19s %7s", q.Name,
+			fmt.Sprintf("%d/%s", q.Tables, short(q.RotationPeriod)),
+			fmt.Sprintf("%d/%s/%s", q.MaxCount, short(q.MaxLag), short(q.IdlePeriod)),
+			short(q.TickerLag))
+	}
+	p.line(rule)
+	p.line("")
+	p.line("%-57s %10s %9s", "Consumer", "Lag", "LastSeen")
+	p.line(rule)
+	for _, q := range s.Queues {
+		if len(q.Consumers) == 0 {
+			continue
+		}
+		p.line("%s:", q.Name)
+		for _, c := range q.Consumers {
+			p.line("    %-53s %10s %9s", c.Name, short(c.Lag), short(c.LastSeen))
+		}
+	}
+	p.line(rule)
+	return p.err
+}
+
+// short is a duration in whole seconds, or with parts where it is short.
+func short(d time.Duration) string {
+	if d%time.Second == 0 || d > 10*time.Second {
+		return fmt.Sprintf("%ds", int64(d.Round(time.Second)/time.Second))
+	}
+	return fmt.Sprintf("%.1fs", d.Seconds())
+}
+
+type printer struct {
+	w   io.Writer
+	err error
+}
+
+func (p *printer) line(format string, args ...any) {
+	if p.err == nil {
+		_, p.err = fmt.Fprintf(p.w, format+"\n", args...)
+	}
+}
+
+// MarshalJSON adds the durations, in seconds, under PgQ's names.
+func (q Queue) MarshalJSON() ([]byte, error) {
+	type plain Queue
+	return json.Marshal(struct {
+		plain
+		RotationPeriod float64 `json:"queue_rotation_period"`
+		MaxLag         float64 `json:"queue_ticker_max_lag"`
+		IdlePeriod     float64 `json:"queue_ticker_idle_period"`
+		TickerLag      float64 `json:"ticker_lag"`
+	}{plain(q), q.RotationPeriod.Seconds(), q.MaxLag.Seconds(), q.IdlePeriod.Seconds(), q.TickerLag.Seconds()})
+}
+
+// MarshalJSON adds the durations, in seconds, under PgQ's names.
+func (c Consumer) MarshalJSON() ([]byte, error) {
+	type plain Consumer
+	return json.Marshal(struct {
+		plain
+		Lag      float64 `json:"lag"`
+		LastSeen float64 `json:"last_seen"`
+	}{plain(c), c.Lag.Seconds(), c.LastSeen.Seconds()})
+}

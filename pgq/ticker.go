@@ -1,0 +1,366 @@
+package pgq
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/skytools-go/skytools/internal/failpoint"
+	"github.com/skytools-go/skytools/internal/ident"
+	"github.com/skytools-go/skytools/internal/loop"
+)
+
+// TickChannel is notified after each tick; the payload is the queue's name.
+const TickChannel = "skytools_tick"
+
+// Ticker makes the ticks of all queues of one database. It looks at the
+// queues' event sequences, which costs no write, and ticks a queue when
+//
+//	its sequence moved      there are, or will be, new events
+//	a transaction was late  it had drawn its numbers before the last tick and
+//	                        has ended since: the sequence will not tell of it
+//	the queue is idle       queue_ticker_idle_period has passed
+//
+// Each tick is a transaction of its own; the notification follows in another,
+// so that who is woken finds the tick. Several tickers of one database do no
+// harm: ticks are made under the queue's lock, and who comes second finds
+// nothing left to do.
+//
+// It waits, and says so, while the server is down, is a standby, or has no
+// PgQ of ours.
+type Ticker struct {
+	Database     *pgx.ConnConfig
+	Log          *slog.Logger
+	LoopDelay    time.Duration   // period of looking; 0: 10 ms while events came in the last second, else 50 ms
+	TickInterval time.Duration   // least time between two ticks of a queue; default 10 ms
+	StatsDelay   time.Duration   // period of the line of statistics; default 5 min
+	Stop         <-chan struct{} // closed: leave after the round; may be nil
+
+	conn   *pgx.Conn
+	wait   notice
+	queues map[int32]*ticking
+	ticks  int       // since the last line of statistics
+	told   time.Time // when that was
+	moved  time.Time // when a sequence was last seen to move
+}
+
+const (
+	busyDelay  = 10 * time.Millisecond
+	quietDelay = 50 * time.Millisecond
+	busyFor    = time.Second
+	waitDelay  = time.Second // between looks at a database that cannot be ticked
+)
+
+// ticking is what the ticker knows of one queue.
+type ticking struct {
+	reader *Reader
+	known  bool // the fields below are
+	last   Tick
+	// refused is a sequence value that a tick was asked for in vain: ours and
+	// the tick function's reading of the sequence differ, or another ticker
+	// was first.
+	refused int64
+	asked   time.Time // our clock, when a tick was last asked for
+	// Transactions below late may have drawn event numbers before the last
+	// tick; those that probed does not see were still open when we looked.
+	probed Snapshot
+	late   TxID
+}
+
+// Run ticks until ctx ends or Stop is closed.
+func (t *Ticker) Run(ctx context.Context) error {
+	t.Log = logger(t.Log)
+	t.wait = notice{log: t.Log}
+	t.told = time.Now()
+	defer t.disconnect()
+	l := loop.Loop{
+		MaxBackoff: 2 * time.Second,
+		Stop:       t.Stop,
+		OnError:    func(err error, _ time.Duration) { t.wait.waiting("ticker waits: " + err.Error()) },
+	}
+	return l.Run(ctx, func(ctx context.Context) (bool, error) {
+		delay, err := t.round(ctx)
+		if err != nil {
+			t.disconnect()
+			return false, err
+		}
+		sleep(ctx, delay, t.Stop)
+		return true, nil
+	})
+}
+
+func (t *Ticker) disconnect() {
+	if t.conn != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		_ = t.conn.Close(ctx)
+	}
+	t.conn, t.queues = nil, nil
+}
+
+// round looks at all queues once and returns how long to wait.
+func (t *Ticker) round(ctx context.Context) (time.Duration, error) {
+	if t.conn == nil {
+		conn, err := pgx.ConnectConfig(ctx, t.Database)
+		if err != nil {
+			return 0, err
+		}
+		t.conn, t.queues = conn, map[int32]*ticking{}
+		if reason, err := unready(ctx, conn); err != nil {
+			return 0, err
+		} else if reason != "" {
+			t.wait.waiting("ticker waits: " + reason)
+			t.disconnect()
+			return waitDelay, nil
+		}
+	}
+	seen, err := t.look(ctx)
+	if err != nil {
+		return 0, err
+	}
+	t.wait.over("ticker works")
+	var asked []*ticking
+	var made []string
+	for _, sight := range seen {
+		q, done, err := t.visit(ctx, sight)
+		if err != nil {
+			return 0, errors.Join(fmt.Errorf("tick queue %s: %w", sight.name, err), t.notify(ctx, made))
+		}
+		if q != nil {
+			asked = append(asked, q)
+		}
+		if done {
+			made = append(made, sight.name)
+		}
+	}
+	t.ticks += len(made)
+	if err := t.notify(ctx, made); err != nil {
+		return 0, err
+	}
+	for _, q := range asked {
+		if err := q.refresh(ctx); err != nil {
+			return 0, err
+		}
+	}
+	t.stats()
+	return t.delay(), nil
+}
+
+func (t *Ticker) delay() time.Duration {
+	switch {
+	case t.LoopDelay > 0:
+		return t.LoopDelay
+	case time.Since(t.moved) < busyFor:
+		return busyDelay
+	}
+	return quietDelay
+}
+
+func (t *Ticker) stats() {
+	every := t.StatsDelay
+	if every <= 0 {
+		every = 5 * time.Minute
+	}
+	if time.Since(t.told) < every {
+		return
+	}
+	t.Log.Info(fmt.Sprintf("{ticks: %d}", t.ticks))
+	t.ticks, t.told = 0, time.Now()
+}
+
+// unready says why a database cannot be ticked, or "".
+func unready(ctx context.Context, conn *pgx.Conn) (string, error) {
+	var standby, installed bool
+	err := conn.QueryRow(ctx, `select pg_is_in_recovery(),
+		to_regprocedure('skytools.tick(text, bigint)') is not null and to_regclass('pgq.queue') is not null`,
+	).Scan(&standby, &installed)
+	switch {
+	case err != nil:
+		return "", err
+	case standby:
+		return fmt.Sprintf("the server of database %s is a standby", conn.Config().Database), nil
+	case !installed:
+		return fmt.Sprintf("PgQ is not installed in database %s; run \"pgqadm INI install\" or \"londiste INI provider install\"",
+			conn.Config().Database), nil
+	}
+	return "", nil
+}
+
+// lookSQL reads each queue's sequence without a dynamic statement: an event
+// sequence starts at 1 and has no last value before its first use. The
+// snapshot ($1) is asked for only when somebody is waited for.
+const lookSQL = `select queue_id, queue_name, queue_ticker_paused or queue_external_ticker,
+		extract(epoch from queue_ticker_idle_period)::float8,
+		coalesce(pg_sequence_last_value(queue_event_seq::regclass), 0), clock_timestamp(),
+		case when $1 then txid_current_snapshot()::text end
+	from pgq.queue order by queue_name`
+
+// sighting is one queue as a round finds it.
+type sighting struct {
+	id       int32
+	name     string
+	silent   bool    // paused, or ticked from elsewhere
+	idle     float64 // seconds
+	seq      int64
+	now      time.Time
+	snapshot *string
+}
+
+func (t *Ticker) look(ctx context.Context) ([]sighting, error) {
+	waited := false
+	for _, q := range t.queues {
+		waited = waited || q.late > 0
+	}
+	rows, err := t.conn.Query(ctx, lookSQL, waited)
+	if err != nil {
+		return nil, err
+	}
+	seen, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (s sighting, err error) {
+		err = row.Scan(&s.id, &s.name, &s.silent, &s.idle, &s.seq, &s.now, &s.snapshot)
+		return s, err
+	})
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == "42P01" {
+		// A queue dropped while we looked: it is gone at the next look, unless
+		// all of PgQ is.
+		reason, err := unready(ctx, t.conn)
+		if reason != "" {
+			err = errors.New(reason)
+		}
+		return nil, err
+	}
+	for id, q := range t.queues {
+		still := false
+		for _, s := range seen {
+			still = still || s.id == id && s.name == q.reader.queue
+		}
+		if !still && err == nil {
+			delete(t.queues, id)
+		}
+	}
+	return seen, err
+}
+
+// visit asks for a tick of the queue if one is due. It returns the queue if it
+// asked, and whether a tick came of it.
+func (t *Ticker) visit(ctx context.Context, s sighting) (*ticking, bool, error) {
+	q := t.queues[s.id]
+	if q == nil {
+		q = &ticking{reader: NewReader(t.conn, s.name)}
+		t.queues[s.id] = q
+	}
+	if s.silent {
+		q.known, q.late = false, 0
+		return nil, false, nil
+	}
+	moved := !q.known || s.seq != int64(q.last.EventSeq) && s.seq != q.refused
+	if moved {
+		t.moved = time.Now()
+	}
+	if !moved && s.now.Sub(q.last.Time).Seconds() < s.idle {
+		late, err := q.lateEvents(ctx, s.snapshot)
+		if err != nil || !late {
+			return nil, false, err
+		}
+	}
+	interval := t.TickInterval
+	if interval <= 0 {
+		interval = 10 * time.Millisecond
+	}
+	if time.Since(q.asked) < interval {
+		return nil, false, nil
+	}
+	q.asked = time.Now()
+	made, err := t.tick(ctx, q, moved)
+	if moved && !made {
+		q.refused = s.seq
+	} else {
+		q.refused = -1
+	}
+	return q, made, err
+}
+
+// lateEvents tells whether a transaction has ended since the last look that
+// wrote events under numbers drawn before the last tick. Not "tick until they
+// have all ended": one transaction held open would make ticks all the time.
+func (q *ticking) lateEvents(ctx context.Context, snapshot *string) (bool, error) {
+	if q.late == 0 || snapshot == nil {
+		return false, nil
+	}
+	now, err := ParseSnapshot(*snapshot)
+	if err != nil {
+		return false, err
+	}
+	wrote, err := q.reader.wrote(ctx, q.probed, now, q.late)
+	if err != nil || wrote {
+		return wrote, err // found again at the next look if no tick comes of it
+	}
+	q.probed = now.below(q.late)
+	if now.Xmin >= q.late {
+		q.late = 0
+	}
+	return false, nil
+}
+
+// tick asks for a tick and tells whether one was made. moved tells whether it
+// is for the sequence: only for late events must a tick come although the
+// sequence stands.
+func (t *Ticker) tick(ctx context.Context, q *ticking, moved bool) (bool, error) {
+	var after, made *int64
+	if !moved {
+		id := int64(q.last.ID)
+		after = &id
+	}
+	err := failpoint.Commit(failpoint.Tick, func() error {
+		return t.conn.QueryRow(ctx, `select skytools.tick($1, $2)`, q.reader.queue, after).Scan(&made)
+	})
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == "42704" {
+		return false, nil // dropped since the look
+	}
+	return made != nil, err
+}
+
+// refresh reads the newest tick, whoever made it.
+func (q *ticking) refresh(ctx context.Context) error {
+	newest, writer, err := q.reader.newest(ctx)
+	if errors.Is(err, ErrTickNotFound) || errors.Is(err, ErrQueueNotFound) {
+		q.known = false
+		return nil
+	}
+	if err != nil || q.known && newest.ID == q.last.ID {
+		return err
+	}
+	q.known, q.last, q.probed = true, newest, newest.Snapshot
+	// Who drew event numbers before the tick had a transaction id by then (the
+	// writing functions see to that), lower than the one of the transaction
+	// that wrote the tick, which got its own after the snapshot.
+	q.late = newest.Snapshot.Xmax
+	if ahead := int32(writer - uint32(q.late)); ahead > 0 {
+		q.late += TxID(ahead)
+	}
+	if newest.Snapshot.Xmin >= q.late {
+		q.late = 0
+	}
+	return nil
+}
+
+// notify wakes the consumers. Nothing is stored, so nothing is waited for.
+func (t *Ticker) notify(ctx context.Context, queues []string) error {
+	if len(queues) == 0 {
+		return nil
+	}
+	var b strings.Builder
+	b.WriteString("set local synchronous_commit = off")
+	for _, name := range queues {
+		fmt.Fprintf(&b, "; select pg_notify('%s', %s)", TickChannel, ident.Literal(name))
+	}
+	return failpoint.Commit(failpoint.Notify, func() error {
+		_, err := t.conn.PgConn().Exec(ctx, b.String()).ReadAll()
+		return err
+	})
+}

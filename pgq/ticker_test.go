@@ -1,0 +1,319 @@
+package pgq
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/skytools-go/skytools/internal/failpoint"
+	"github.com/skytools-go/skytools/internal/pgserver"
+	"github.com/skytools-go/skytools/internal/pgtest"
+)
+
+func TestTickerWaitsForInstall(t *testing.T) {
+	dsn := pgtest.Database(t, pgtest.Server(t), nil)
+	conn := pgtest.Connect(t, dsn)
+	log := startTicker(t, dsn)
+	eventually(t, 5*time.Second, "ticker says that it waits", func() bool { return log.count("PgQ is not installed in database") == 1 })
+	time.Sleep(1500 * time.Millisecond) // it looks again meanwhile
+	if n := log.count("ticker waits"); n != 1 {
+		t.Errorf("said %d times that it waits", n)
+	}
+	if err := install(t.Context(), conn); err != nil {
+		t.Fatal(err)
+	}
+	before := last(t, conn)
+	write(t, conn, 1)
+	eventually(t, 5*time.Second, "a tick after install", func() bool { return last(t, conn).ID > before.ID })
+	if log.count("ticker works") != 1 {
+		t.Error("it does not say that it works")
+	}
+}
+
+func TestTickerWaitsForServer(t *testing.T) {
+	s := pgtest.Own(t, pgserver.Options{})
+	dsn := pgtest.Database(t, s, install)
+	log := startTicker(t, dsn)
+	conn := pgtest.Connect(t, dsn)
+	before := last(t, conn)
+	write(t, conn, 1)
+	eventually(t, 5*time.Second, "a tick", func() bool { return last(t, conn).ID > before.ID })
+	if err := s.Stop(t.Context(), "immediate"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, 5*time.Second, "ticker says that it waits", func() bool { return log.count("ticker waits") > 0 })
+	time.Sleep(time.Second)
+	if n := log.count("ticker waits"); n > 3 {
+		t.Errorf("said %d times that it waits", n)
+	}
+	if err := s.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	conn = pgtest.Connect(t, dsn)
+	before = last(t, conn)
+	write(t, conn, 1)
+	eventually(t, 10*time.Second, "a tick after the restart", func() bool { return last(t, conn).ID > before.ID })
+}
+
+func TestTickerNotifies(t *testing.T) {
+	dsn := database(t)
+	conn, listener := pgtest.Connect(t, dsn), pgtest.Connect(t, dsn)
+	exec(t, listener, `listen `+TickChannel)
+	startTicker(t, dsn)
+	for range 5 {
+		time.Sleep(200 * time.Millisecond)
+		write(t, conn, 1)
+		seq := one[int64](t, conn, `select pgq.seq_getval(queue_event_seq) from pgq.queue`)
+		// The number may be ticked before its transaction has ended; then a
+		// second tick, with a notification of its own, follows.
+		for waiting := true; waiting; {
+			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+			n, err := listener.WaitForNotification(ctx)
+			cancel()
+			if err != nil || n.Payload != queue {
+				t.Fatalf("%v, %v", n, err)
+			}
+			waiting = int64(last(t, listener).EventSeq) != seq
+		}
+	}
+}
+
+// TestLateCommit: the last tick was made while a transaction with events was
+// open, and nothing else happens to the queue. It is open inside the tick's
+// snapshot if a later one has ended, else it lies beyond its xmax.
+func TestLateCommit(t *testing.T) {
+	for _, beyond := range []bool{false, true} {
+		t.Run(fmt.Sprintf("beyond=%v", beyond), func(t *testing.T) {
+			dsn := database(t)
+			conn, writer := pgtest.Connect(t, dsn), pgtest.Connect(t, dsn)
+			startTicker(t, dsn)
+			first := last(t, conn)
+			exec(t, writer, "begin")
+			if !beyond {
+				exec(t, writer, "select txid_current()")
+				exec(t, conn, "select txid_current()")
+			}
+			write(t, writer, 2)
+			var early Tick
+			eventually(t, 2*time.Second, "a tick for the numbers drawn", func() bool {
+				early = last(t, conn)
+				return early.EventSeq > first.EventSeq
+			})
+			id := TxID(one[int64](t, writer, "select txid_current()"))
+			if early.Snapshot.Sees(id) || beyond != (id >= early.Snapshot.Xmax) {
+				t.Fatalf("transaction %d, snapshot %s: not the case to be tested", id, early.Snapshot)
+			}
+			// Transactions that wrote nothing here make no ticks.
+			for range 20 {
+				exec(t, conn, "select txid_current()")
+				time.Sleep(10 * time.Millisecond)
+			}
+			if n := last(t, conn).ID - early.ID; n != 0 {
+				t.Errorf("%d empty ticks while a transaction is open", n)
+			}
+			exec(t, writer, "commit")
+			d := eventually(t, 2*time.Second, "a tick for the late commit", func() bool { return last(t, conn).Snapshot.Sees(id) })
+			t.Logf("ticked %v after the commit", d)
+			time.Sleep(300 * time.Millisecond)
+			if n := last(t, conn).ID - early.ID; n != 1 {
+				t.Errorf("%d ticks for one late commit", n)
+			}
+		})
+	}
+}
+
+// TestLateRollback: nothing came of it, so no tick does.
+func TestLateRollback(t *testing.T) {
+	dsn := database(t)
+	conn, writer := pgtest.Connect(t, dsn), pgtest.Connect(t, dsn)
+	startTicker(t, dsn)
+	first := last(t, conn)
+	exec(t, writer, "begin")
+	write(t, writer, 2)
+	eventually(t, 2*time.Second, "a tick for the numbers drawn", func() bool { return last(t, conn).ID > first.ID })
+	early := last(t, conn)
+	exec(t, writer, "rollback")
+	time.Sleep(500 * time.Millisecond)
+	if n := last(t, conn).ID - early.ID; n != 0 {
+		t.Errorf("%d ticks for a rollback", n)
+	}
+}
+
+func TestTickerObeysSettings(t *testing.T) {
+	dsn := database(t)
+	conn := pgtest.Connect(t, dsn)
+	set := func(name, value string) {
+		t.Helper()
+		if err := SetConfig(t.Context(), conn, queue, []Setting{{name, value}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set("ticker_paused", "1")
+	startTicker(t, dsn)
+	first := last(t, conn)
+	write(t, conn, 1)
+	time.Sleep(300 * time.Millisecond)
+	if last(t, conn).ID != first.ID {
+		t.Error("a paused queue was ticked")
+	}
+	set("ticker_paused", "0")
+	eventually(t, 2*time.Second, "a tick when no longer paused", func() bool { return last(t, conn).ID > first.ID })
+
+	set("external_ticker", "1")
+	first = last(t, conn)
+	write(t, conn, 1)
+	time.Sleep(300 * time.Millisecond)
+	if last(t, conn).ID != first.ID {
+		t.Error("a queue with ticks from outside was ticked")
+	}
+	set("external_ticker", "0")
+	eventually(t, 2*time.Second, "a tick when ours again", func() bool { return last(t, conn).ID > first.ID })
+
+	first = last(t, conn)
+	time.Sleep(300 * time.Millisecond)
+	if last(t, conn).ID != first.ID {
+		t.Error("an idle queue was ticked")
+	}
+	set("queue_ticker_idle_period", "0.2")
+	eventually(t, 2*time.Second, "idle ticks", func() bool { return last(t, conn).ID > first.ID+2 })
+
+	// Queues come and go under a running ticker.
+	exec(t, conn, `select pgq.drop_queue($1)`, queue)
+	exec(t, conn, `select pgq.create_queue($1)`, queue)
+	first = last(t, conn)
+	write(t, conn, 1)
+	eventually(t, 2*time.Second, "a tick of the new queue", func() bool { return last(t, conn).ID > first.ID })
+}
+
+func TestTickFunction(t *testing.T) {
+	dsn := database(t)
+	conn := pgtest.Connect(t, dsn)
+	tick := func(sql string) *int64 {
+		t.Helper()
+		return one[*int64](t, conn, sql, queue)
+	}
+	if n := tick(`select skytools.tick($1)`); n != nil {
+		t.Errorf("nothing new: tick %d", *n)
+	}
+	write(t, conn, 1)
+	if n := tick(`select skytools.tick($1)`); n == nil {
+		t.Error("no tick for an event")
+	}
+	newest := last(t, conn).ID
+	if n := tick(fmt.Sprintf(`select skytools.tick($1, %d)`, newest)); n == nil || TickID(*n) != newest+1 {
+		t.Error("no tick although asked for one after the last")
+	}
+	if n := tick(fmt.Sprintf(`select skytools.tick($1, %d)`, newest)); n != nil {
+		t.Error("a tick although there was one after the one given")
+	}
+	exec(t, conn, "begin isolation level repeatable read")
+	write(t, conn, 1)
+	_, err := conn.Exec(t.Context(), `select skytools.tick($1)`, queue)
+	if err == nil || !strings.Contains(err.Error(), "repeatable read") {
+		t.Errorf("tick under repeatable read: %v", err)
+	}
+	exec(t, conn, "rollback")
+	if _, err := conn.Exec(t.Context(), `select skytools.tick('none')`); err == nil {
+		t.Error("a queue that does not exist was ticked")
+	}
+
+	// A commit that does not wait for the disk is not good enough for a tick.
+	exec(t, conn, "begin; set local synchronous_commit = off")
+	write(t, conn, 1)
+	exec(t, conn, `select skytools.tick($1)`, queue)
+	if s := one[string](t, conn, "show synchronous_commit"); s != "on" {
+		t.Errorf("a tick commits with synchronous_commit %s", s)
+	}
+	exec(t, conn, "commit")
+}
+
+// TestTickerSurvivesFailures: an error on either side of a commit costs a
+// connection, never a tick's notification that nothing follows.
+func TestTickerSurvivesFailures(t *testing.T) {
+	dsn := database(t)
+	conn := pgtest.Connect(t, dsn)
+	t.Cleanup(func() { _ = failpoint.Arm("") })
+	startTicker(t, dsn)
+	for _, point := range []string{"tick.before-commit", "tick.after-commit", "notify.before-commit", "notify.after-commit"} {
+		if err := failpoint.Arm(point + "=error"); err != nil {
+			t.Fatal(err)
+		}
+		write(t, conn, 1)
+		seq := one[int64](t, conn, `select pgq.seq_getval(queue_event_seq) from pgq.queue`)
+		eventually(t, 3*time.Second, point+": tick", func() bool { return int64(last(t, conn).EventSeq) == seq })
+		write(t, conn, 1)
+		eventually(t, 3*time.Second, point+": next tick", func() bool { return int64(last(t, conn).EventSeq) == seq+1 })
+	}
+}
+
+func TestAck(t *testing.T) {
+	conn := pgtest.Connect(t, database(t))
+	exec(t, conn, `select pgq.register_consumer($1, 'c')`, queue)
+	exec(t, conn, `insert into skytools.claim (queue_name, consumer_name, system_identifier, database_oid, database_name, node_name, epoch)
+		values ($1, 'c', 'x', 1, 'x', 'x', 7)`, queue)
+	first := last(t, conn).ID
+	write(t, conn, 1)
+	second := makeTick(t, conn).ID
+	ack := func(tick TickID, epoch int) bool {
+		t.Helper()
+		return one[bool](t, conn, `select skytools.ack($1, 'c', $2, $3)`, queue, int64(tick), epoch)
+	}
+	at := func() TickID {
+		return TickID(one[int64](t, conn, `select sub_last_tick from pgq.subscription`))
+	}
+	if ack(second, 6) || at() != first {
+		t.Errorf("another epoch moved the consumer to %d", at())
+	}
+	if !ack(second, 7) || at() != second {
+		t.Errorf("consumer at %d", at())
+	}
+	if !ack(first, 7) || at() != second {
+		t.Errorf("consumer moved back to %d", at())
+	}
+	if _, err := conn.Exec(t.Context(), `select skytools.ack($1, 'c', $2, 7)`, queue, int64(second+1)); err == nil {
+		t.Error("moved to a tick that does not exist")
+	}
+	exec(t, conn, `select pgq.unregister_consumer($1, 'c')`, queue)
+	if ack(second, 7) {
+		t.Error("moved a consumer that is not registered")
+	}
+}
+
+func TestThinningKeepsPositions(t *testing.T) {
+	conn := pgtest.Connect(t, database(t))
+	var ids []int64
+	for range 20 {
+		write(t, conn, 1)
+		ids = append(ids, int64(makeTick(t, conn).ID))
+	}
+	// All within one second, two hours ago.
+	exec(t, conn, `update pgq.tick set tick_time = date_trunc('second', now() - interval '2 hours') + tick_id * interval '1 ms'`)
+	exec(t, conn, `select pgq.register_consumer_at($1, 'open', $2)`, queue, ids[3])
+	exec(t, conn, `select pgq.next_batch($1, 'open')`, queue)
+	exec(t, conn, `update pgq.subscription set sub_active = now() - interval '9 hours'`)
+	exec(t, conn, `insert into pgq_node.node_location values ($1, 'root', ''); `, queue)
+	exec(t, conn, `insert into pgq_node.node_info (queue_name, node_type, node_name, worker_name) values ($1, 'root', 'root', 'root')`, queue)
+	exec(t, conn, `insert into pgq_node.local_state (queue_name, consumer_name, provider_node, last_tick_id) values ($1, 'root', 'root', $2)`, queue, ids[10])
+	open := one[int64](t, conn, `select sub_next_tick from pgq.subscription`)
+
+	// A consumer that was heard of around then may be anywhere after its tick.
+	exec(t, conn, `select pgq.register_consumer_at($1, 'worker', $2)`, queue, ids[15])
+	exec(t, conn, `update pgq.subscription set sub_active = now() - interval '2 hours' where sub_last_tick = $1`, ids[15])
+	exec(t, conn, `select skytools.maint_thin_ticks($1)`, queue)
+	rows, err := conn.Query(t.Context(), `select tick_id from pgq.tick order by 1`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	left, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := append([]int64{ids[3], open, ids[10]}, ids[15:]...)
+	if fmt.Sprint(left) != fmt.Sprint(want) {
+		t.Errorf("left %v, want %v", left, want)
+	}
+}
