@@ -266,6 +266,10 @@ func DBName(t testing.TB, dsn string) string {
 	return cfg.Database
 }
 
+// Long tells whether this is the long run (`make test-long`, LONG=1), in which
+// tests take more seeds, rounds and rows. It never decides whether a test runs.
+func Long() bool { return os.Getenv("LONG") != "" }
+
 // RequireTool skips the test when the program `what` is neither among the
 // server's programs nor on PATH, and says what to install; with REQUIRE=all it
 // fails. It returns the program's path.

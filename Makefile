@@ -1,0 +1,58 @@
+# `make` lists what can be made.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+
+# Never another version of the tools than tools/go.mod names.
+TOOL := go tool -modfile=tools/go.mod
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# An older go command may fetch the right version by itself; asked inside the
+# module it then tells that one's number.
+.PHONY: go
+go:
+	@command -v go >/dev/null || { echo "Go 1.26 or newer is needed, and there is no go on PATH: see go.dev/dl" >&2; exit 1; }
+	@v=$$(go env GOVERSION 2>/dev/null); [ -n "$$v" ] || v=$$(cd / && go env GOVERSION 2>/dev/null); \
+	echo "$$v" | awk -F '[go.a-z]+' '{ exit !($$2 > 1 || ($$2 == 1 && $$3 >= 26)) }' || \
+	{ echo "Go 1.26 or newer is needed, this is $${v:-an unknown version}: see go.dev/dl" >&2; exit 1; }
+
+.PHONY: build
+build: go ## build bin/pgqadm, bin/londiste and the links with Skytools' names
+	@mkdir -p bin
+	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/pgqadm ./cmd/londiste
+	@ln -sf pgqadm bin/pgqadm.py
+	@ln -sf pgqadm bin/pgqd
+	@ln -sf londiste bin/londiste.py
+
+.PHONY: demo
+demo: go ## show the main job on two servers of its own
+	@go run ./test/demo
+
+.PHONY: test
+test: go ## run all quick tests (REQUIRE=all: a missing tool fails instead of skipping)
+	go test ./...
+
+.PHONY: test-long
+test-long: go ## run the tests again with many seeds, rounds and rows
+	LONG=1 go test -count=1 -timeout 120m ./...
+
+.PHONY: lint
+lint: go ## go vet, staticcheck, gofumpt and the rules of the house
+	go vet ./...
+	$(TOOL) staticcheck ./...
+	@out=$$($(TOOL) gofumpt -l .); [ -z "$$out" ] || { echo "not formatted (run make fmt):"; echo "$$out"; exit 1; }
+	go test .
+
+.PHONY: fmt
+fmt: go ## format the code with gofumpt
+	$(TOOL) gofumpt -w .
+
+.PHONY: bench
+bench: go ## measure side by side with what there is (takes long)
+	@go run ./bench
+
+.PHONY: clean
+clean: ## remove what was built or unpacked here
+	rm -rf bin .demo .cache

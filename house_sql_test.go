@@ -1,0 +1,158 @@
+package skytools
+
+import (
+	"fmt"
+	"os"
+	"path"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+var (
+	createFunction = regexp.MustCompile(`(?is)\bcreate\s+or\s+replace\s+(?:function|procedure)\s+([a-z_0-9]+)\.([a-z_0-9]+)\s*\(`)
+	commentOn      = regexp.MustCompile(`(?is)\bcomment\s+on\s+(?:function|procedure)\s+([a-z_0-9]+)\.([a-z_0-9]+)\s*\(`)
+	definer        = regexp.MustCompile(`(?is)\bsecurity\s+definer\b`)
+	searchPath     = regexp.MustCompile(`(?is)\bset\s+search_path\s*(?:=|to)\s*pg_catalog\b[^\n]*\bpg_temp\b`)
+	raise          = regexp.MustCompile(`(?is)\braise\s+exception\b[^;]*;`)
+	errcode        = regexp.MustCompile(`(?is)\berrcode\s*=`)
+	lineComment    = regexp.MustCompile(`--[^\n]*`)
+	dollarTag      = regexp.MustCompile(`\$[A-Za-z_]*\$`)
+)
+
+// sqlFunction is one function of a file: header up to the body, and the body
+// with its strings emptied, so that text which a function generates is not
+// taken for what it does.
+type sqlFunction struct {
+	name   string // schema.name
+	header string
+	body   string
+}
+
+// TestSQLFunctions keeps one function name in one file that can be found by
+// it, documented in the catalogue, safe and with codes on its errors.
+func TestSQLFunctions(t *testing.T) {
+	for _, p := range projectFiles(t, ".sql") {
+		if !under(path.Dir(path.Dir(p)), "schema") || path.Base(path.Dir(p)) != "functions" {
+			continue
+		}
+		text, err := os.ReadFile(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		schema := path.Base(path.Dir(path.Dir(p)))
+		want := schema + "." + strings.TrimSuffix(path.Base(p), ".sql")
+		functions, err := splitFunctions(string(text))
+		if err != nil {
+			t.Errorf("%s: %v", p, err)
+			continue
+		}
+		if len(functions) == 0 {
+			t.Errorf("%s: no `create or replace function` in it (functions are replaced at every install)", p)
+		}
+		for _, f := range functions {
+			for _, breach := range f.breaches(want) {
+				t.Errorf("%s: %s", p, breach)
+			}
+		}
+		if n := len(commentOn.FindAllString(string(text), -1)); n < len(functions) {
+			t.Errorf("%s: %d functions but %d `comment on function` (it is the documentation; docs are made from the catalogue)", p, len(functions), n)
+		}
+	}
+}
+
+func (f sqlFunction) breaches(want string) []string {
+	var found []string
+	if f.name != want {
+		found = append(found, fmt.Sprintf("function %s in the file of %s (one function name, one file, found by name)", f.name, want))
+	}
+	if definer.MatchString(f.header) && !searchPath.MatchString(f.header) {
+		found = append(found, f.name+": security definer without `set search_path = pg_catalog, …, pg_temp` (anybody's object of the same name would run with the owner's rights)")
+	}
+	for _, r := range raise.FindAllString(f.body, -1) {
+		if !errcode.MatchString(r) {
+			found = append(found, fmt.Sprintf("%s: no errcode in %q (programs decide by codes, not by texts)", f.name, strings.Join(strings.Fields(r), " ")))
+		}
+	}
+	return found
+}
+
+// splitFunctions takes a file apart. Bodies are dollar quoted.
+func splitFunctions(text string) ([]sqlFunction, error) {
+	var all []sqlFunction
+	for {
+		at := createFunction.FindStringSubmatchIndex(text)
+		if at == nil {
+			return all, nil
+		}
+		f := sqlFunction{name: strings.ToLower(text[at[2]:at[3]] + "." + text[at[4]:at[5]])}
+		text = text[at[1]:]
+		tag := dollarTag.FindStringIndex(text)
+		if tag == nil {
+			return nil, fmt.Errorf("%s: no dollar quoted body", f.name)
+		}
+		quote := text[tag[0]:tag[1]]
+		f.header = lineComment.ReplaceAllString(text[:tag[0]], "")
+		body, rest, ok := strings.Cut(text[tag[1]:], quote)
+		if !ok {
+			return nil, fmt.Errorf("%s: the body does not end with %s", f.name, quote)
+		}
+		// What follows the body up to the semicolon belongs to the header:
+		// `$$ language plpgsql security definer`.
+		tail, _, _ := strings.Cut(rest, ";")
+		f.header += " " + lineComment.ReplaceAllString(tail, "")
+		f.body = emptyStrings(body)
+		all = append(all, f)
+		text = rest
+	}
+}
+
+// emptyStrings drops comments and the contents of strings from a body.
+func emptyStrings(body string) string {
+	var out strings.Builder
+	for len(body) > 0 {
+		switch {
+		case strings.HasPrefix(body, "--"):
+			_, rest, _ := strings.Cut(body, "\n")
+			body = "\n" + rest
+		case strings.HasPrefix(body, "/*"):
+			_, body, _ = strings.Cut(body, "*/")
+		case body[0] == '\'':
+			_, body, _ = strings.Cut(body[1:], "'") // a doubled quote is two strings: as good
+			out.WriteString("''")
+		case body[0] == '$' && dollarTag.MatchString(body) && dollarTag.FindStringIndex(body)[0] == 0:
+			tag := dollarTag.FindString(body)
+			_, body, _ = strings.Cut(body[len(tag):], tag)
+			out.WriteString("''")
+		default:
+			out.WriteByte(body[0])
+			body = body[1:]
+		}
+	}
+	return out.String()
+}
+
+// TestSQLRulesBite feeds the rules what they must refuse.
+func TestSQLRulesBite(t *testing.T) {
+	const good = "create or replace function pgq.f(a int) returns int language plpgsql security definer\n" +
+		"set search_path = pg_catalog, pgq, pg_temp as $$ begin\n" +
+		"-- raise exception 'in a comment';\n" +
+		"x := 'raise exception ''generated'';'; y := $q$ raise exception 'generated'; $q$;\n" +
+		"raise exception 'text; %', a using errcode = 'P0002'; end; $$;"
+	for _, c := range []struct{ name, text, want string }{
+		{"good", good, ""},
+		{"name", strings.Replace(good, "pgq.f(", "pgq.g(", 1), "one function name, one file"},
+		{"path", strings.Replace(good, "pg_temp", "public", 1), "security definer without"},
+		{"definer behind the body", "create or replace function pgq.f() returns int as $$ select 1 $$ language sql security definer;", "security definer without"},
+		{"errcode", strings.Replace(good, " using errcode = 'P0002'", "", 1), "no errcode"},
+	} {
+		functions, err := splitFunctions(c.text)
+		if err != nil || len(functions) != 1 {
+			t.Fatalf("%s: %d functions, %v", c.name, len(functions), err)
+		}
+		got := strings.Join(functions[0].breaches("pgq.f"), "; ")
+		if (c.want == "") != (got == "") || !strings.Contains(got, c.want) {
+			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
+		}
+	}
+}

@@ -1,0 +1,157 @@
+package londiste
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/skytools-go/skytools/internal/hint"
+)
+
+// InstallFunc makes or refreshes the schemas of one database; it is given by
+// the program, which carries them.
+type InstallFunc func(ctx context.Context, conn *pgx.Conn) error
+
+// nodeType is the kind of this database's node of the queue, "" where there
+// is none.
+func (s *session) nodeType(ctx context.Context) (string, error) {
+	kind, err := one[string](ctx, s.conn, "select node_type from pgq_node.node_info where queue_name = $1", s.queue)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return "", nil
+	}
+	return kind, err
+}
+
+// Install makes the provider: schemas, queue and root node. What exists is
+// left as it is.
+func (p *Provider) Install(ctx context.Context, install InstallFunc) error {
+	s, err := p.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	if err := s.install(ctx, install); err != nil {
+		return err
+	}
+	return s.change(ctx, func(tx pgx.Tx) error {
+		made, err := one[int](ctx, tx, "select pgq.create_queue($1)", s.queue)
+		if err != nil {
+			return fmt.Errorf("create queue %s: %w", s.queue, err)
+		}
+		if made == 1 {
+			s.log.Info("Creating queue: " + s.queue)
+		}
+		return s.makeNode(ctx, tx, "root", RootNode, RootNode)
+	})
+}
+
+// Install makes the subscriber: schemas and a leaf node. The provider may be
+// installed before or after it.
+func (b *Subscriber) Install(ctx context.Context, install InstallFunc) error {
+	s, err := b.session(ctx, "subscriber", b.Fake)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	if err := s.install(ctx, install); err != nil {
+		return err
+	}
+	return s.change(ctx, func(tx pgx.Tx) error {
+		if err := s.locate(ctx, tx, RootNode, location(b.Provider)); err != nil {
+			return err
+		}
+		return s.makeNode(ctx, tx, "leaf", b.Job, b.ConsumerName())
+	})
+}
+
+func (s *session) install(ctx context.Context, install InstallFunc) error {
+	if err := install(ctx, s.conn); err != nil {
+		err = fmt.Errorf("install at the %s (%s): %w", s.side, at(s.conn.Config()), err)
+		if sqlState(err) == "42501" && hint.Of(err) == "" {
+			cfg := s.conn.Config()
+			err = hint.With(err, "role %s needs CREATE on database %s: grant create on database %s to %s",
+				cfg.User, cfg.Database, cfg.Database, cfg.User)
+		}
+		return err
+	}
+	return nil
+}
+
+// makeNode writes down what this database is in the set. The worker makes
+// its own row of pgq_node.local_state when it claims its consumer.
+func (s *session) makeNode(ctx context.Context, tx pgx.Tx, kind, name, worker string) error {
+	var oldKind, oldName string
+	err := tx.QueryRow(ctx, "select node_type, node_name from pgq_node.node_info where queue_name = $1", s.queue).
+		Scan(&oldKind, &oldName)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+	case err != nil:
+		return err
+	case oldKind != kind || oldName != name:
+		return hint.With(fmt.Errorf("the %s's database is already %s node %q of queue %s", s.side, oldKind, oldName, s.queue),
+			"a database takes part in a queue once: another job_name, or the same database as both sides, does not work")
+	default:
+		_, err := tx.Exec(ctx, "update pgq_node.node_info set worker_name = $2 where queue_name = $1 and worker_name <> $2",
+			s.queue, worker)
+		return err
+	}
+	if err := s.locate(ctx, tx, name, location(s.conn.Config())); err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, `
+		insert into pgq_node.node_info (queue_name, node_type, node_name, worker_name)
+		values ($1, $2, $3, $4)`, s.queue, kind, name, worker)
+	if err != nil {
+		return fmt.Errorf("make node %s: %w", name, err)
+	}
+	s.log.Info("Node " + name + " is initialized as " + kind)
+	return nil
+}
+
+func (s *session) locate(ctx context.Context, tx pgx.Tx, node, location string) error {
+	_, err := tx.Exec(ctx, `
+		insert into pgq_node.node_location (queue_name, node_name, node_location)
+		values ($1, $2, $3)
+		on conflict (queue_name, node_name) do update set node_location = excluded.node_location`,
+		s.queue, node, location)
+	return err
+}
+
+// location is how to reach a database, without its password: the table it
+// stands in may be read by many.
+func location(cfg *pgx.ConnConfig) string {
+	return fmt.Sprintf("host=%s port=%d dbname=%s user=%s",
+		quoteValue(cfg.Host), cfg.Port, quoteValue(cfg.Database), quoteValue(cfg.User))
+}
+
+func quoteValue(v string) string {
+	for _, r := range v {
+		if r == ' ' || r == '\'' || r == '\\' {
+			return "'" + escapeValue(v) + "'"
+		}
+	}
+	if v == "" {
+		return "''"
+	}
+	return v
+}
+
+func escapeValue(v string) string {
+	var out []byte
+	for i := range len(v) {
+		if v[i] == '\'' || v[i] == '\\' {
+			out = append(out, '\\')
+		}
+		out = append(out, v[i])
+	}
+	return string(out)
+}
+
+// at names a database for a message.
+func at(cfg *pgx.ConnConfig) string {
+	return "database " + cfg.Database + " at " + net.JoinHostPort(cfg.Host, strconv.Itoa(int(cfg.Port)))
+}

@@ -1,0 +1,309 @@
+package londiste
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/skytools-go/skytools/internal/hint"
+	"github.com/skytools-go/skytools/internal/ident"
+)
+
+// Provider carries out the set-up commands of the provider's side. Each
+// method opens a connection of its own and is one command: it refuses before
+// it changes anything where a name or a table is no good.
+type Provider struct {
+	Pair
+	Fake bool // dry run: roll back what a command did
+}
+
+// Capture says how the changes of newly added tables are taken down.
+type Capture struct {
+	Key string // unique index on NOT NULL columns instead of the primary key
+	Row bool   // one trigger call a row instead of one a statement
+}
+
+func (c Capture) options() (string, error) {
+	options := map[string]string{}
+	if c.Key != "" {
+		options["key_index"] = c.Key
+	}
+	if c.Row {
+		options["mode"] = "row"
+	}
+	text, err := json.Marshal(options)
+	return string(text), err
+}
+
+func (p *Provider) open(ctx context.Context) (*session, error) {
+	return p.session(ctx, "provider", p.Fake)
+}
+
+// refusal is an error whose text is Skytools', to the letter.
+type refusal string
+
+func (r refusal) Error() string { return string(r) }
+
+// openProvider opens a connection to a provider whose queue exists.
+func (p *Pair) openProvider(ctx context.Context, fake bool) (*session, error) {
+	s, err := p.session(ctx, "provider", fake)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.needRoot(ctx); err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// needRoot fails where the queue or its root node is missing.
+func (s *session) needRoot(ctx context.Context) error {
+	const advice = "run: londiste INI provider install"
+	installed, err := one[bool](ctx, s.conn,
+		"select to_regclass('pgq.queue') is not null and to_regclass('londiste.table_info') is not null")
+	if err != nil {
+		return err
+	}
+	if !installed {
+		return hint.With(refusal("Event queue does not exist yet: nothing is installed at the provider"), advice)
+	}
+	exists, err := one[bool](ctx, s.conn, "select exists (select from pgq.queue where queue_name = $1)", s.queue)
+	if err != nil {
+		return err
+	}
+	if !exists {
+		return hint.With(refusal("Event queue does not exist yet: "+s.queue), advice)
+	}
+	kind, err := s.nodeType(ctx)
+	if err != nil {
+		return err
+	}
+	if kind != "root" {
+		return hint.With(fmt.Errorf("the provider has no root node for queue %s", s.queue), advice)
+	}
+	return nil
+}
+
+// candidate is a table of the provider that may be added.
+type candidate struct {
+	name      ident.Name
+	partition bool
+}
+
+// ownSchemas are those that nobody replicates.
+const ownSchemas = `n.nspname !~ '^(pg_|pgq$|pgq_)' and n.nspname not in ('londiste', 'skytools', 'information_schema')`
+
+func (s *session) candidates(ctx context.Context) ([]candidate, error) {
+	rows, err := s.conn.Query(ctx, `
+		select n.nspname, c.relname, c.relispartition
+		from pg_class c join pg_namespace n on n.oid = c.relnamespace
+		where c.relkind in ('r', 'p') and `+ownSchemas)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (candidate, error) {
+		var c candidate
+		err := row.Scan(&c.name.Schema, &c.name.Name, &c.partition)
+		return c, err
+	})
+}
+
+// AddTables captures the changes of tables from now on and registers them.
+func (p *Provider) AddTables(ctx context.Context, sel Selection, capture Capture) error {
+	s, err := p.openProvider(ctx, p.Fake)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	names, err := s.newTables(ctx, sel)
+	if err != nil {
+		return err
+	}
+	if capture.Key != "" && len(names) > 1 {
+		return fmt.Errorf("--key names one table's index, but %d tables are to be added", len(names))
+	}
+	if err := s.needKeys(ctx, names, capture.Key); err != nil {
+		return err
+	}
+	options, err := capture.options()
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		s.log.Info("Adding " + name.String())
+		err := s.changeTable(ctx, name, func(tx pgx.Tx) error { return registerCapture(ctx, tx, s.queue, name, options) })
+		if err != nil {
+			return fmt.Errorf("add table %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// newTables resolves a selection to tables that are not registered yet.
+func (s *session) newTables(ctx context.Context, sel Selection) ([]ident.Name, error) {
+	there, err := s.candidates(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read tables of the provider: %w", err)
+	}
+	var all []ident.Name
+	partition := map[ident.Name]bool{}
+	for _, c := range there {
+		all = append(all, c.name)
+		partition[c.name] = c.partition
+	}
+	p, err := sel.pick(all)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.complete("table", "provider"); err != nil {
+		return nil, err
+	}
+	known, err := s.registered(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(p.names, func(n ident.Name) bool {
+		if slices.Contains(known, n) {
+			if !p.byGlob[n] {
+				s.log.Info("Table " + n.String() + " already added")
+			}
+			return true
+		}
+		// Its rows are captured through the table it is a part of.
+		return p.byGlob[n] && partition[n]
+	}), nil
+}
+
+// complete fails where some name of the command line means nothing.
+func (p picked) complete(kind, side string) error {
+	if len(p.unknown) > 0 {
+		return hint.With(fmt.Errorf("no %ss found at the %s that match %s", kind, side, p.unknown[0]),
+			"quote globs against the shell; * and ? do not match a dot, and a name without schema means public")
+	}
+	if len(p.absent) > 0 {
+		err := fmt.Errorf("%s %s does not exist at the %s", kind, joinNames(p.absent), side)
+		return hint.With(err, "a name without schema means public; capitals are kept as typed")
+	}
+	return nil
+}
+
+func (s *session) registered(ctx context.Context) ([]ident.Name, error) {
+	list, err := tables(ctx, s.conn, s.queue)
+	if err != nil {
+		return nil, err
+	}
+	var names []ident.Name
+	for _, t := range list {
+		if t.Local {
+			names = append(names, t.Name)
+		}
+	}
+	return names, nil
+}
+
+// needKeys refuses tables whose rows cannot be found by a key.
+func (s *session) needKeys(ctx context.Context, names []ident.Name, index string) error {
+	found, err := structures(ctx, s.conn, names)
+	if err != nil {
+		return err
+	}
+	var bad []ident.Name
+	for _, n := range names {
+		t := found[n]
+		if t == nil {
+			return fmt.Errorf("table %s is gone from the provider", n)
+		}
+		if index != "" {
+			if !slices.ContainsFunc(t.keys, func(k tableKey) bool { return k.index == index }) {
+				return hint.With(fmt.Errorf("%s is no usable key of table %s", index, n),
+					"--key takes the name of a unique index on NOT NULL columns, without WHERE and without expressions")
+			}
+			continue
+		}
+		if len(t.keys) == 0 || !t.keys[0].primary {
+			bad = append(bad, n)
+		}
+	}
+	if len(bad) == 0 {
+		return nil
+	}
+	return hint.With(fmt.Errorf("table %s has no primary key", joinNames(bad)),
+		"add one, or name a unique index on NOT NULL columns with --key INDEX")
+}
+
+func registerCapture(ctx context.Context, tx pgx.Tx, queue string, name ident.Name, options string) error {
+	_, err := tx.Exec(ctx, "select skytools.capture_install($1, $2, $3, $4::jsonb)",
+		queue, name.Schema, name.Name, options)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, `
+		insert into londiste.table_info (queue_name, table_name, local, merge_state)
+		values ($1, $2, true, 'ok')
+		on conflict (queue_name, table_name) do update set local = true, merge_state = 'ok'`,
+		queue, name.String())
+	return err
+}
+
+// RemoveTables stops capturing and forgets the tables. Subscribers ignore
+// what is still in the queue of them.
+func (p *Provider) RemoveTables(ctx context.Context, sel Selection) error {
+	s, err := p.openProvider(ctx, p.Fake)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	known, err := s.registered(ctx)
+	if err != nil {
+		return err
+	}
+	names, err := pickRegistered(sel, known, "Table", "provider")
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		s.log.Info("Removing " + name.String())
+		err := s.changeTable(ctx, name, func(tx pgx.Tx) error {
+			if _, err := tx.Exec(ctx, "select skytools.capture_remove($1, $2, $3)",
+				s.queue, name.Schema, name.Name); err != nil {
+				return err
+			}
+			_, err := tx.Exec(ctx, "delete from londiste.table_info where queue_name = $1 and table_name = $2",
+				s.queue, name.String())
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("remove table %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// pickRegistered resolves a selection among registrations; kind is Table or
+// Seq.
+func pickRegistered(sel Selection, known []ident.Name, kind, side string) ([]ident.Name, error) {
+	p, err := sel.pick(known)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(p.absent) > 0:
+		return nil, refusal(fmt.Sprintf("%s %s not attached to queue at the %s", kind, joinNames(p.absent), side))
+	case len(p.unknown) > 0:
+		return nil, refusal(fmt.Sprintf("%s %s not attached to queue at the %s: nothing matches", kind, p.unknown[0], side))
+	}
+	return p.names, nil
+}
+
+// Tables lists the registered tables in the order of their adding.
+func (p *Provider) Tables(ctx context.Context) ([]ident.Name, error) {
+	s, err := p.openProvider(ctx, false)
+	if err != nil {
+		return nil, err
+	}
+	defer s.close()
+	return s.registered(ctx)
+}

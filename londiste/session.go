@@ -1,0 +1,176 @@
+package londiste
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/skytools-go/skytools/internal/failpoint"
+	"github.com/skytools-go/skytools/internal/hint"
+	"github.com/skytools-go/skytools/internal/ident"
+)
+
+// shortLock is how long a set-up command may stand in a table's lock queue at
+// a time: everybody who comes after it waits as long.
+const shortLock = 300 * time.Millisecond
+
+// session is one set-up command's connection to one side.
+type session struct {
+	conn  *pgx.Conn
+	queue string
+	side  string // provider or subscriber
+	fake  bool
+	wait  time.Duration // for locks, in all
+	log   *slog.Logger
+}
+
+// session opens a connection for a set-up command. Messages of the server
+// are logged.
+func (p *Pair) session(ctx context.Context, side string, fake bool) (*session, error) {
+	cfg := p.Provider
+	if side == "subscriber" {
+		cfg = p.Subscriber
+	}
+	cfg = cfg.Copy()
+	cfg.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) { logNotice(p.log(), n) }
+	conn, err := connectSide(ctx, side, cfg)
+	if err != nil {
+		return nil, err
+	}
+	return &session{conn: conn, queue: p.Queue, side: side, fake: fake, wait: p.lockTimeout(), log: p.log()}, nil
+}
+
+func logNotice(log *slog.Logger, n *pgconn.Notice) {
+	text := n.Message
+	if n.Hint != "" {
+		text += " (" + n.Hint + ")"
+	}
+	switch n.Severity {
+	case "WARNING":
+		log.Warn(text)
+	case "INFO":
+		log.Info(text)
+	default:
+		log.Debug(text)
+	}
+}
+
+func (s *session) close() {
+	// The command is over; a context that has ended must not keep the
+	// server's session open.
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_ = s.conn.Close(ctx)
+}
+
+// change runs fn in one transaction under the set-up lock of the queue, so
+// that two commands never see each other half done. A dry run rolls back.
+func (s *session) change(ctx context.Context, fn func(tx pgx.Tx) error) error {
+	tx, err := s.conn.Begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback(ctx) }()
+	if err := s.lock(ctx, tx); err != nil {
+		return err
+	}
+	if err := fn(tx); err != nil {
+		return err
+	}
+	if s.fake {
+		s.log.Info("Dry run (fake = 1): rolled back at the " + s.side)
+		return tx.Rollback(ctx)
+	}
+	return failpoint.Commit(failpoint.Register, func() error { return tx.Commit(ctx) })
+}
+
+func (s *session) lock(ctx context.Context, tx pgx.Tx) error {
+	if _, err := tx.Exec(ctx, "select set_config('lock_timeout', $1, true)", millis(s.wait)); err != nil {
+		return err
+	}
+	_, err := tx.Exec(ctx, "select pg_advisory_xact_lock(hashtextextended('skytools.setup.' || $1, 0))", s.queue)
+	if lockFailed(err) {
+		return hint.With(fmt.Errorf("another set-up command works on queue %s at the %s", s.queue, s.side),
+			"wait until it is done; lock_timeout in the ini says how long to wait for it")
+	}
+	return err
+}
+
+// changeTable is change for DDL on a table. The table's lock is asked for
+// again and again for a short time each, never longer than wait in all.
+func (s *session) changeTable(ctx context.Context, table ident.Name, fn func(tx pgx.Tx) error) error {
+	deadline := time.Now().Add(s.wait)
+	for {
+		short := min(shortLock, s.wait)
+		err := s.change(ctx, func(tx pgx.Tx) error {
+			if _, err := tx.Exec(ctx, "select set_config('lock_timeout', $1, true)", millis(short)); err != nil {
+				return err
+			}
+			return fn(tx)
+		})
+		if !lockFailed(err) {
+			return err
+		}
+		if time.Now().After(deadline) {
+			return hint.With(fmt.Errorf("table %s at the %s is locked: gave up after %s", table, s.side, s.wait),
+				"%s", s.holders(ctx, table))
+		}
+		s.log.Debug("table is locked, trying again", "table", table)
+		pause := shortLock/2 + rand.N(shortLock)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause):
+		}
+	}
+}
+
+// holders says who holds locks on a table, for a hint.
+func (s *session) holders(ctx context.Context, table ident.Name) string {
+	const advice = "end that transaction, or raise lock_timeout in the ini"
+	rows, err := s.conn.Query(ctx, `
+		select format('process %s (%s, %s since %s)', a.pid, a.usename,
+		    coalesce(a.state, 'busy'), to_char(a.xact_start, 'HH24:MI:SS'))
+		from pg_locks l join pg_stat_activity a using (pid)
+		where l.granted and l.locktype = 'relation' and l.pid <> pg_backend_pid()
+		  and l.database = (select oid from pg_database where datname = current_database())
+		  and l.relation = to_regclass($1)
+		order by a.xact_start limit 3`, table.SQL())
+	if err != nil {
+		return advice
+	}
+	found, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil || len(found) == 0 {
+		return advice
+	}
+	return strings.Join(found, ", ") + " holds it; " + advice
+}
+
+func lockFailed(err error) bool { return sqlState(err) == "55P03" }
+
+// sqlState is the server's code of an error, "" where it is not the server's.
+func sqlState(err error) string {
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return pg.Code
+	}
+	return ""
+}
+
+func millis(d time.Duration) string { return fmt.Sprintf("%dms", max(d.Milliseconds(), 1)) }
+
+// one runs a query for a single value.
+func one[T any](ctx context.Context, q queryer, sql string, args ...any) (T, error) {
+	var zero T
+	rows, err := q.Query(ctx, sql, args...)
+	if err != nil {
+		return zero, err
+	}
+	return pgx.CollectExactlyOneRow(rows, pgx.RowTo[T])
+}

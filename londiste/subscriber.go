@@ -1,0 +1,303 @@
+package londiste
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/skytools-go/skytools/internal/hint"
+	"github.com/skytools-go/skytools/internal/ident"
+)
+
+// Subscriber carries out the set-up commands of the subscriber's side. Each
+// method is one command and opens connections of its own; those that ask the
+// provider something open one there too.
+type Subscriber struct {
+	Pair
+	Fake bool // dry run: roll back what a command did
+}
+
+// AddOptions is how tables come in.
+type AddOptions struct {
+	ExpectSync   bool // rows are equal already: no copy
+	SkipTruncate bool // keep the rows found before the copy
+	Force        bool // differences of structure are warnings
+}
+
+// ErrNothingNamed is returned by commands that want a name or all.
+var ErrNothingNamed = errors.New("no table named")
+
+func (b *Subscriber) openSubscriber(ctx context.Context, fake bool) (*session, error) {
+	s, err := b.session(ctx, "subscriber", fake)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.needLeaf(ctx, b.Job); err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *session) needLeaf(ctx context.Context, job string) error {
+	const advice = "run: londiste INI subscriber install"
+	installed, err := one[bool](ctx, s.conn,
+		"select to_regclass('pgq_node.node_info') is not null and to_regclass('londiste.table_info') is not null")
+	if err != nil {
+		return err
+	}
+	if !installed {
+		return hint.With(errors.New("nothing is installed at the subscriber"), advice)
+	}
+	var kind, name string
+	err = s.conn.QueryRow(ctx, "select node_type, node_name from pgq_node.node_info where queue_name = $1", s.queue).
+		Scan(&kind, &name)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return hint.With(fmt.Errorf("the subscriber has no node for queue %s", s.queue), advice)
+	case err != nil:
+		return err
+	case kind == "root" || name != job:
+		return hint.With(fmt.Errorf("the subscriber's database is %s node %q of queue %s, not %q", kind, name, s.queue, job),
+			"check job_name, pgq_queue_name and subscriber_db")
+	}
+	return nil
+}
+
+// openBoth opens a session at the provider and one at the subscriber.
+func (b *Subscriber) openBoth(ctx context.Context) (prov, sub *session, err error) {
+	if sub, err = b.openSubscriber(ctx, b.Fake); err != nil {
+		return nil, nil, err
+	}
+	if prov, err = b.openProvider(ctx, b.Fake); err != nil {
+		sub.close()
+		return nil, nil, err
+	}
+	return prov, sub, nil
+}
+
+// AddTables has the worker replicate tables that the provider has
+// registered, from a copy on unless opt.ExpectSync.
+func (b *Subscriber) AddTables(ctx context.Context, sel Selection, opt AddOptions) error {
+	if opt.ExpectSync && opt.SkipTruncate {
+		return hint.With(refusal("Too many options"), "--expect-sync makes no copy, so there is nothing to --skip-truncate")
+	}
+	prov, sub, err := b.openBoth(ctx)
+	if err != nil {
+		return err
+	}
+	defer prov.close()
+	defer sub.close()
+	names, err := b.pickAttached(ctx, prov, sub, sel)
+	if err != nil {
+		return err
+	}
+	if err := checkTables(ctx, prov, sub, names, opt.Force); err != nil {
+		return err
+	}
+	if opt.ExpectSync && len(names) > 0 && !b.Fake {
+		// Without a copy nothing brings back what happens before the consumer
+		// holds the events.
+		if err := b.Register(ctx, false); err != nil {
+			return err
+		}
+	}
+	for _, name := range names {
+		sub.log.Info("Adding " + name.String())
+		err := sub.changeTable(ctx, name, func(tx pgx.Tx) error { return sub.registerTable(ctx, tx, name, opt) })
+		if err != nil {
+			return fmt.Errorf("add table %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// pickAttached resolves a selection to tables registered at the provider and
+// not yet here.
+func (b *Subscriber) pickAttached(ctx context.Context, prov, sub *session, sel Selection) ([]ident.Name, error) {
+	attached, err := prov.registered(ctx)
+	if err != nil {
+		return nil, err
+	}
+	known, err := sub.registered(ctx)
+	if err != nil {
+		return nil, err
+	}
+	found, err := sel.pick(attached)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(found.absent) > 0:
+		return nil, hint.With(refusal("Table "+joinNames(found.absent)+" not attached to queue"),
+			"register it at the provider first: londiste INI provider add %s", found.absent[0])
+	case len(found.unknown) > 0:
+		return nil, hint.With(refusal("No tables found that match "+found.unknown[0]),
+			"provider tables lists what can be added")
+	}
+	return slices.DeleteFunc(found.names, func(n ident.Name) bool {
+		there := slices.Contains(known, n)
+		if there && !found.byGlob[n] {
+			sub.log.Info("Table " + n.String() + " already added")
+		}
+		return there
+	}), nil
+}
+
+// checkTables refuses tables that cannot be replicated as they are. All
+// findings are logged; the error is the first.
+func checkTables(ctx context.Context, prov, sub *session, names []ident.Name, force bool) error {
+	found, subs, err := compareTables(ctx, prov, sub, names)
+	if err != nil {
+		return err
+	}
+	var first error
+	for _, d := range found {
+		if !d.Breaks || force && !d.absent {
+			sub.log.Warn(d.Text)
+			continue
+		}
+		if first == nil {
+			first = d.err()
+			continue
+		}
+		sub.log.Error(d.Text)
+	}
+	if first != nil {
+		return first
+	}
+	role := sub.conn.Config().User
+	for _, n := range names {
+		if t := subs[n]; !t.owned {
+			return hint.With(fmt.Errorf("table %s at the subscriber belongs to %s, and role %s is no member of it", n, t.owner, role),
+				"alter table %s owner to %s, or grant %s to %s", n, ident.Quote(role), ident.Quote(t.owner), ident.Quote(role))
+		}
+	}
+	return nil
+}
+
+func (d Difference) err() error {
+	err := errors.New(d.Text)
+	if d.Hint != "" {
+		return hint.With(err, "%s", d.Hint)
+	}
+	return err
+}
+
+func (s *session) registerTable(ctx context.Context, tx pgx.Tx, name ident.Name, opt AddOptions) error {
+	var state, attrs *string
+	if opt.ExpectSync {
+		state = State{Phase: OK}.Text()
+	}
+	if opt.SkipTruncate {
+		text := url.Values{"skip_truncate": {"1"}}.Encode()
+		attrs = &text
+	}
+	_, err := tx.Exec(ctx, `
+		insert into londiste.table_info (queue_name, table_name, local, merge_state, table_attrs)
+		values ($1, $2, true, $3, $4)
+		on conflict (queue_name, table_name) do update
+		set local = true, merge_state = $3, table_attrs = $4, custom_snapshot = null`,
+		s.queue, name.String(), state, attrs)
+	if err != nil {
+		return err
+	}
+	return s.settleTriggers(ctx, tx, name, opt.ExpectSync)
+}
+
+// Tables lists the registrations of the subscriber.
+func (b *Subscriber) Tables(ctx context.Context) ([]Table, error) {
+	s, err := b.openSubscriber(ctx, false)
+	if err != nil {
+		return nil, err
+	}
+	defer s.close()
+	return s.localTables(ctx)
+}
+
+func (s *session) localTables(ctx context.Context) ([]Table, error) {
+	list, err := tables(ctx, s.conn, s.queue)
+	return slices.DeleteFunc(list, func(t Table) bool { return !t.Local }), err
+}
+
+// Missing lists what the provider has registered and the subscriber has not.
+func (b *Subscriber) Missing(ctx context.Context) (tables, seqs []ident.Name, err error) {
+	prov, sub, err := b.openBoth(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer prov.close()
+	defer sub.close()
+	if tables, err = minus(ctx, prov, sub, (*session).registered); err != nil {
+		return nil, nil, err
+	}
+	seqs, err = minus(ctx, prov, sub, (*session).registeredSeqs)
+	return tables, seqs, err
+}
+
+func minus(ctx context.Context, prov, sub *session, list func(*session, context.Context) ([]ident.Name, error)) ([]ident.Name, error) {
+	there, err := list(prov, ctx)
+	if err != nil {
+		return nil, err
+	}
+	here, err := list(sub, ctx)
+	return slices.DeleteFunc(there, func(n ident.Name) bool { return slices.Contains(here, n) }), err
+}
+
+// Resync has the named tables copied anew. Where all are meant, those whose
+// copy is on its way already are left to it.
+func (b *Subscriber) Resync(ctx context.Context, sel Selection) error {
+	s, err := b.openSubscriber(ctx, b.Fake)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	list, err := s.localTables(ctx)
+	if err != nil {
+		return err
+	}
+	states := map[ident.Name]State{}
+	for _, t := range list {
+		states[t.Name] = t.State
+	}
+	if sel.empty() {
+		return hint.With(ErrNothingNamed, "type: londiste INI subscriber resync TABLE…, or resync --all (--force means the same) for every table")
+	}
+	found, err := sel.pick(slices.Collect(maps.Keys(states)))
+	switch {
+	case err != nil:
+		return err
+	case len(found.absent) > 0:
+		return refusal("Table " + joinNames(found.absent) + " not found")
+	case len(found.unknown) > 0:
+		return refusal("Table " + found.unknown[0] + " not found: nothing matches")
+	}
+	var again []ident.Name
+	for _, n := range found.names {
+		switch phase := states[n].Phase; {
+		case phase == OK:
+			again = append(again, n)
+		case found.byGlob[n]:
+			s.log.Info("Table " + n.String() + " is being copied already")
+		default:
+			return hint.With(refusal("Table "+n.String()+" is not in stable state"),
+				"its state is %s; it is copied already", states[n])
+		}
+	}
+	return s.change(ctx, func(tx pgx.Tx) error {
+		for _, n := range again {
+			s.log.Info("Resyncing " + n.String())
+			if _, err := tx.Exec(ctx, `
+				update londiste.table_info set merge_state = null, custom_snapshot = null
+				where queue_name = $1 and table_name = $2 and local and merge_state = 'ok'`,
+				s.queue, n.String()); err != nil {
+				return fmt.Errorf("resync table %s: %w", n, err)
+			}
+		}
+		return nil
+	})
+}
