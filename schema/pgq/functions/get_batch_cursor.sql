@@ -9,7 +9,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     sql text := skytools.batch_query_of(i_batch_id, i_extra_where);
-    events refcursor := i_cursor_name;
+    events refcursor := i_cursor_name::refcursor;
 begin
     if i_cursor_name is null or i_quick_limit is null then
         return;

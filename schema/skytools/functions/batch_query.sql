@@ -8,7 +8,7 @@ as $$
 declare
     late text;
     wanted text;
-    parts text[] := '{}';
+    parts text[] := array[]::text[];
 begin
     -- What the closing snapshot sees and the opening one does not lies in two
     -- places: among the transactions that were open in the opening snapshot

@@ -13,7 +13,7 @@ begin
     -- Events that it writes after this tick would then lie in no batch.
     return format('%s:%s:%s', least(own, txid_snapshot_xmin(snap)), txid_snapshot_xmax(snap),
         (select string_agg(id::text, ',' order by id)
-            from (select txid_snapshot_xip(snap) union select own) open_ones (id)));
+            from (select txid_snapshot_xip(snap) union select own) open_ones (id)))::txid_snapshot;
 end;
 $$;
 

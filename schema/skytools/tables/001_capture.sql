@@ -1,4 +1,6 @@
 -- What stands on the provider's tables: one row a captured table.
+-- key_numbers and key_operators run beside key_columns: the column's number
+-- outlives a rename, the operator is the key index's own equality.
 create table skytools.capture (
     capture_id serial primary key,
     queue_name text not null,
@@ -8,6 +10,8 @@ create table skytools.capture (
     mode text not null check (mode in ('statement', 'row')),
     format text not null check (format in ('json', 'urlenc', 'sql')),
     key_columns text[] not null,
+    key_numbers int2[] not null,
+    key_operators text[] not null,
     key_index text not null,
     options jsonb not null default '{}',
     fingerprint text not null,

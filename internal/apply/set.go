@@ -1,0 +1,252 @@
+package apply
+
+import (
+	"bytes"
+	"hash/maphash"
+	"slices"
+)
+
+// set holds the events of one flush: their rows in event order, for the case
+// that they must be applied one by one, and the last state of each key.
+//
+// The buffer holds each event's data as it came, decoded in place; a row is a
+// run of spans into it.
+type set struct {
+	buf     []byte
+	spans   []span
+	rows    []row
+	entries []entry
+	keys    []byte  // canonical keys of the entries
+	slots   []int32 // hash table over entries, open addressing; 0 is free
+	seed    maphash.Seed
+	scratch []byte
+
+	tables []*table // that have events in the set
+}
+
+// row is one event. Of a delete only the key's columns are kept.
+type row struct {
+	event int64
+	first uint32 // its first span
+	entry int32  // its key's entry; -1 in a table applied in event order
+	table int32
+	op    op
+}
+
+// entry is one key of one table.
+type entry struct {
+	hash  uint64
+	from  uint32 // canonical key in set.keys
+	to    uint32
+	last  int32 // row that decides
+	table int32
+	first op // first operation: tells whether the row was there before
+}
+
+// inSet is what a table has in the current set.
+type inSet struct {
+	index     int32 // in set.tables; -1: none
+	key       *Key  // how its rows are told apart; nil until the first
+	shape     *shape
+	floor     int32 // rows below are gone by a TRUNCATE
+	truncates int64
+	ordered   bool // rows go one by one, in event order
+	events    int64
+}
+
+func newSet(maxRows int) *set {
+	size := 64
+	for size < 2*maxRows {
+		size *= 2
+	}
+	return &set{seed: maphash.MakeSeed(), slots: make([]int32, size)}
+}
+
+func (s *set) empty() bool { return len(s.tables) == 0 }
+
+// bytes is what the set holds in memory, roughly.
+func (s *set) bytes() int {
+	return len(s.buf) + len(s.keys) + 8*len(s.spans) + 72*len(s.rows)
+}
+
+// enter makes the table one of the set's.
+func (s *set) enter(t *table) {
+	if t.in.index < 0 {
+		t.in = inSet{index: int32(len(s.tables))}
+		s.tables = append(s.tables, t)
+	}
+	t.in.events++
+}
+
+// truncate drops what the table has in the set.
+func (s *set) truncate(t *table) {
+	s.enter(t)
+	t.in.floor = int32(len(s.rows))
+	t.in.truncates++
+	t.in.key, t.in.shape, t.in.ordered = nil, nil, false
+}
+
+// room makes place for n more bytes of data without holding much more than
+// that: a single row can be hundreds of megabytes.
+func (s *set) room(n int) {
+	if cap(s.buf)-len(s.buf) >= n {
+		return
+	}
+	grown := make([]byte, len(s.buf), max(len(s.buf)+n, min(2*cap(s.buf), cap(s.buf)+1<<20)))
+	copy(grown, s.buf)
+	s.buf = grown
+}
+
+// add notes a row of the table whose n values are the last n spans. key are
+// the positions of the key's columns among them.
+func (s *set) add(t *table, o op, event int64, n int, key *Key, keySlots []int) {
+	s.enter(t)
+	t.in.key = key
+	r := row{event: event, first: uint32(len(s.spans) - n), entry: -1, table: t.in.index, op: o}
+	if !t.in.ordered {
+		s.scratch = s.scratch[:0]
+		ok := key.collapsible()
+		for i := 0; ok && i < len(keySlots); i++ {
+			v := s.spans[int(r.first)+keySlots[i]]
+			s.scratch, ok = appendCanonical(s.scratch, key.classes[i], s.text(v))
+		}
+		t.in.ordered = !ok
+		if ok {
+			r.entry = s.note(t, o)
+		}
+	}
+	s.rows = append(s.rows, r)
+}
+
+// note finds or makes the entry of the key in s.scratch for the row that is
+// about to be appended.
+func (s *set) note(t *table, o op) int32 {
+	h := maphash.Bytes(s.seed, s.scratch) ^ uint64(t.in.index)*0x9E3779B97F4A7C15
+	mask := uint64(len(s.slots) - 1)
+	at := h & mask
+	for ; s.slots[at] != 0; at = (at + 1) & mask {
+		n := s.slots[at] - 1
+		e := &s.entries[n]
+		if e.hash != h || e.table != t.in.index || !bytes.Equal(s.keys[e.from:e.to], s.scratch) {
+			continue
+		}
+		if e.last < t.in.floor { // known from before a TRUNCATE: a new life
+			e.first = o
+		}
+		e.last = int32(len(s.rows))
+		return n
+	}
+	from := len(s.keys)
+	s.keys = append(s.keys, s.scratch...)
+	s.entries = append(s.entries, entry{
+		hash: h, from: uint32(from), to: uint32(len(s.keys)),
+		last: int32(len(s.rows)), table: t.in.index, first: o,
+	})
+	s.slots[at] = int32(len(s.entries))
+	return int32(len(s.entries) - 1)
+}
+
+// text is a value's bytes; nil for none.
+func (s *set) text(v span) []byte {
+	if v.n < 0 {
+		return nil
+	}
+	return s.buf[v.off : int(v.off)+int(v.n)]
+}
+
+// value is the text of a row's slot.
+func (s *set) value(r *row, slot int) (_ []byte, null bool) {
+	v := s.spans[int(r.first)+slot]
+	return s.text(v), v.n < 0
+}
+
+// reset empties the set and keeps its memory, but not that of a huge row.
+func (s *set) reset(keep int) {
+	for _, t := range s.tables {
+		t.in = inSet{index: -1}
+	}
+	if cap(s.buf) > keep {
+		s.buf = nil
+	}
+	if 8*cap(s.spans) > keep {
+		s.spans = nil
+	}
+	s.buf, s.spans, s.rows = s.buf[:0], s.spans[:0], s.rows[:0]
+	s.free()
+	s.entries, s.keys, s.tables = s.entries[:0], s.keys[:0], s.tables[:0]
+}
+
+// free clears the slots of the entries: one by one when they are few, for a
+// flush of one event must not pay for the whole table.
+func (s *set) free() {
+	if len(s.entries)*16 > len(s.slots) {
+		clear(s.slots)
+		return
+	}
+	mask := uint64(len(s.slots) - 1)
+	for i := range s.entries {
+		at := s.entries[i].hash & mask
+		for s.slots[at] != int32(i+1) {
+			at = (at + 1) & mask
+		}
+		s.slots[at] = 0
+	}
+}
+
+// groups are the net changes of one table: rows by what they do and by
+// whether the subscriber should have had them.
+type groups struct {
+	table   *table
+	gone    []int32 // delete; the row was there
+	never   []int32 // delete; came and went in the set, or so it was told
+	fresh   []int32 // write; the row was not there
+	known   []int32 // write; the row was there
+	ordered []int32 // all rows, in event order
+}
+
+// net is the last state of every key, by table, in the order of the deciding
+// events.
+func (s *set) net() []groups {
+	net := make([]groups, len(s.tables))
+	for i, t := range s.tables {
+		net[i].table = t
+	}
+	for i := range s.rows {
+		r := &s.rows[i]
+		g := &net[r.table]
+		n := int32(i)
+		if n < g.table.in.floor {
+			continue
+		}
+		if g.table.in.ordered {
+			g.ordered = append(g.ordered, n)
+			continue
+		}
+		e := &s.entries[r.entry]
+		if e.last != n {
+			continue
+		}
+		was := e.first != opInsert
+		switch {
+		case r.op == opDelete && was:
+			g.gone = append(g.gone, n)
+		case r.op == opDelete:
+			g.never = append(g.never, n)
+		case was:
+			g.known = append(g.known, n)
+		default:
+			g.fresh = append(g.fresh, n)
+		}
+	}
+	return net
+}
+
+// changes is the number of rows that the groups bring to the server.
+func (g *groups) changes() int64 {
+	return int64(len(g.gone) + len(g.never) + len(g.fresh) + len(g.known) + len(g.ordered))
+}
+
+// truncated lists the tables that the set empties first.
+func (s *set) truncated() []*table {
+	return slices.DeleteFunc(slices.Clone(s.tables), func(t *table) bool { return t.in.truncates == 0 })
+}

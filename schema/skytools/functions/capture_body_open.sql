@@ -1,0 +1,27 @@
+create or replace function skytools.capture_body_open(i_capture skytools.capture)
+returns text
+language sql stable
+set search_path = pg_catalog, skytools, pg_temp
+as $$
+-- Row mode, before each statement. The first statement of a client message on
+-- this table leaves the message's mark; one that finds it (it is nested in the
+-- first, beside it in one command, or comes after it) adds a plus, and from
+-- there to the message's end captures read their row anew.
+select format($f$
+#variable_conflict use_column
+declare
+    message pg_catalog.text; mark pg_catalog.text;
+begin
+message := (pg_catalog.date_part('epoch', pg_catalog.statement_timestamp()) OPERATOR(pg_catalog.*) 1000000.0::pg_catalog.float8)::pg_catalog.int8::pg_catalog.text;
+mark := pg_catalog.current_setting('skytools.run_%1$s', true);
+if mark is null or not pg_catalog.starts_with(mark, message) then
+    mark := pg_catalog.set_config('skytools.run_%1$s', message, true);
+elsif mark OPERATOR(pg_catalog.=) message then
+    mark := pg_catalog.set_config('skytools.run_%1$s', message OPERATOR(pg_catalog.||) '+', true);
+end if;
+return null;
+end;
+$f$, i_capture.capture_id);
+$$;
+comment on function skytools.capture_body_open(skytools.capture) is
+    'Body of row mode''s BEFORE STATEMENT function, which marks the table open.';

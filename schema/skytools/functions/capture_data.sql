@@ -1,0 +1,44 @@
+create or replace function skytools.capture_data(
+    i_capture skytools.capture, i_table oid, i_row text, i_from text, i_where text)
+returns text
+language plpgsql stable
+set search_path = pg_catalog, skytools, pg_temp
+as $$
+-- i_from is '' where i_row is a trigger's record. A table without special
+-- columns is written whole, so that added and renamed columns just follow;
+-- one with special columns is named column by column, which spares writing
+-- those twice and keeps casts of their owner from running.
+declare
+    plain bool; list text;
+    source text := case when i_from = '' then '' else ' from ' || i_from end
+                || coalesce(' where ' || i_where, '');
+    unsafe bool := coalesce(i_capture.options -> 'unsafe' ? 'special', false);
+begin
+    if i_capture.format = 'urlenc' then
+        select string_agg(format('%L OPERATOR(pg_catalog.||) case when pg_catalog.num_nonnulls(%s.%s) OPERATOR(pg_catalog.=) 0 '
+                                 'then '''' else ''='' OPERATOR(pg_catalog.||) skytools.urlencode(pg_catalog.concat(%s.%s)) end',
+                                 case when c.first then '' else '&' end || skytools.urlencode(c.name), i_row, c.col, i_row, c.col),
+                          ' OPERATOR(pg_catalog.||) ' order by c.num)
+          into list
+          from (select d.num, d.col, parse_ident(d.col, false) as parts, d.num = min(d.num) over () as first,
+                       (parse_ident(d.col))[1] as name
+                  from skytools.capture_columns(i_table, i_capture.format) d) c;
+        return format('select %s as data%s', coalesce(list, ''''''), source);
+    end if;
+
+    select bool_and(c.special is null),
+           string_agg(format(case c.special when 'text' then '%1$s.%2$s::pg_catalog.text as %2$s'
+                                  when 'output' then 'case when pg_catalog.num_nonnulls(%1$s.%2$s) OPERATOR(pg_catalog.=) 1 '
+                                                     'then pg_catalog.concat(%1$s.%2$s) end as %2$s'
+                                  else '%1$s.%2$s as %2$s' end, i_row, c.col), ', ' order by c.num)
+      into plain, list
+      from skytools.capture_columns(i_table, i_capture.format) c;
+    if plain or unsafe or list is null then
+        return format('select pg_catalog.row_to_json(%s)::pg_catalog.text as data%s',
+                      case when i_from = '' then i_row else i_row || '.*' end, source);
+    end if;
+    return format('select pg_catalog.row_to_json(s.*)::pg_catalog.text as data from (select %s%s) s', list, source);
+end;
+$$;
+comment on function skytools.capture_data(skytools.capture, oid, text, text, text) is
+    'SELECT giving ev_data of the rows of a source, as text for a generated function.';

@@ -1,0 +1,42 @@
+create or replace function skytools.capture_fingerprint(i_table oid)
+returns text
+language sql stable
+set search_path = pg_catalog, skytools, pg_temp
+as $$
+-- A JSON object, one entry a fact, so that two of them can be compared fact by
+-- fact and the difference said in words.
+select jsonb_object_agg(f.fact, f.value)::text
+  from pg_class t
+ cross join lateral (
+    select 'name' as fact, (select identity from pg_identify_object('pg_class'::regclass, t.oid, 0)) as value
+    union all
+    select 'persistence', case t.relpersistence when 'p' then 'permanent' when 'u' then 'unlogged' else 'temporary' end
+    union all
+    select 'row level security', case when t.relforcerowsecurity then 'forced' when t.relrowsecurity then 'on' else 'off' end
+    union all
+    select 'primary key', coalesce((select pg_get_constraintdef(k.oid) from pg_constraint k
+                                     where k.conrelid = t.oid and k.contype = 'p'), 'none')
+    union all
+    select 'column ' || quote_ident(a.attname),
+           format_type(a.atttypid, a.atttypmod)
+           || case when a.attcollation not in (0, y.typcollation)
+                   then ' collate ' || (select identity from pg_identify_object('pg_collation'::regclass, a.attcollation, 0)) else '' end
+           || case when a.attnotnull then ' not null' else '' end
+           || case a.attidentity when 'a' then ' identity always' when 'd' then ' identity' else '' end
+           || case when a.attgenerated <> '' then ' generated' else '' end
+      from pg_attribute a join pg_type y on y.oid = a.atttypid
+     where a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped
+    union all
+    select 'parent ' || i.inhparent::regclass, 'yes' from pg_inherits i where i.inhrelid = t.oid
+    union all
+    select 'child ' || i.inhrelid::regclass, 'yes' from pg_inherits i where i.inhparent = t.oid
+    union all
+    select 'trigger ' || quote_ident(g.tgname),
+           case g.tgenabled when 'O' then 'on' when 'D' then 'disabled' when 'R' then 'replica' else 'always' end
+      from pg_trigger g join pg_proc p on p.oid = g.tgfoid
+     where g.tgrelid = t.oid and p.pronamespace = 'skytools'::regnamespace and p.proname ~ '^capture_\d+_'
+ ) f
+ where t.oid = i_table;
+$$;
+comment on function skytools.capture_fingerprint(oid) is
+    'What capture relies on in a table, as a JSON object: columns, key, parents and children, trigger states, persistence, row security.';

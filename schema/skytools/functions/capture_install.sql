@@ -1,0 +1,50 @@
+create or replace function skytools.capture_install(
+    i_queue text, i_schema text, i_table text, i_options jsonb default '{}')
+returns jsonb
+language plpgsql volatile
+set search_path = pg_catalog, skytools, pg_temp
+set lock_timeout = '1s'
+as $$
+-- One attempt under a short lock_timeout: a trigger that waits for a long
+-- writer would make every other writer wait behind it. The caller tries again
+-- on lock_not_available. Installing anew replaces the functions, which locks
+-- no table, and makes only triggers that are missing.
+declare
+    options jsonb := skytools.capture_options(i_options);
+    c skytools.capture;
+    relation oid;
+    k record;
+    made text[] := '{}';
+begin
+    perform from pgq.queue where queue_name = i_queue;
+    if not found then
+        raise exception 'Event queue not created yet' using errcode = 'undefined_object',
+            hint = format('select pgq.create_queue(%L)', i_queue);
+    end if;
+    relation := skytools.capture_table(i_schema, i_table);
+    c.queue_name := i_queue;
+    c.table_oid := relation;
+    c.table_schema := i_schema;
+    c.table_name := i_table;
+    c.mode := coalesce(options ->> 'mode', 'statement');
+    c.format := coalesce(options ->> 'format', 'json');
+    c.options := options;
+    select * into c.key_index, c.key_columns, c.key_numbers, c.key_operators
+      from skytools.capture_key(relation, options ->> 'key');
+    c.fingerprint := '';
+    c := skytools.capture_register(c);
+
+    for k in select * from skytools.capture_kinds(c.mode) loop
+        perform skytools.capture_function(c, relation, k.kind);
+        made := made || skytools.capture_trigger(c, relation, k.kind, k.event);
+    end loop;
+    perform skytools.capture_clear(c.capture_id, relation,
+                                   array(select r.kind from skytools.capture_kinds(c.mode) r));
+    update skytools.capture set fingerprint = skytools.capture_fingerprint(relation)
+     where capture_id = c.capture_id;
+    return jsonb_build_object('capture_id', c.capture_id, 'mode', c.mode, 'format', c.format,
+                              'key', c.key_columns, 'key_index', c.key_index, 'triggers', made);
+end;
+$$;
+comment on function skytools.capture_install(text, text, text, jsonb) is
+    'Captures a table''s changes into a queue. Options: mode (statement, row), format (json, urlenc), key (a unique index).';

@@ -1,0 +1,27 @@
+create or replace function skytools.capture_options(i_options jsonb)
+returns jsonb
+language plpgsql stable
+set search_path = pg_catalog, skytools, pg_temp
+as $$
+-- `unsafe` is for tests alone: it names mends to leave out, so that a case
+-- can show that it fails without the mend it exists for.
+declare
+    unknown text;
+    options jsonb := coalesce(i_options, '{}');
+begin
+    select string_agg(k, ', ' order by k) into unknown from jsonb_object_keys(options) k
+     where k not in ('mode', 'format', 'key', 'unsafe');
+    if unknown is not null then
+        raise exception 'unknown capture option: %', unknown
+            using errcode = 'invalid_parameter_value', hint = 'Options are mode, format and key.';
+    elsif coalesce(options ->> 'mode', 'statement') not in ('statement', 'row') then
+        raise exception 'capture mode must be statement or row, not %', options ->> 'mode'
+            using errcode = 'invalid_parameter_value', hint = 'Leave it out for statement.';
+    elsif coalesce(options ->> 'format', 'json') not in ('json', 'urlenc') then
+        raise exception 'capture format must be json or urlenc, not %', options ->> 'format'
+            using errcode = 'invalid_parameter_value', hint = 'Leave it out for json.';
+    end if;
+    return options;
+end;
+$$;
+comment on function skytools.capture_options(jsonb) is 'Checks the options of capture_install.';

@@ -1,0 +1,44 @@
+create or replace function skytools.capture_statement(
+    i_capture skytools.capture, i_table oid, i_op text, i_again bool, i_into text, i_row text)
+returns text
+language plpgsql stable
+set search_path = pg_catalog, skytools, pg_temp
+as $$
+-- i_op is INSERT, UPDATE, DELETE, KEY (delete of an UPDATE's old key),
+-- TRUNCATE or REFILL (the rows that stand in the table after a TRUNCATE).
+-- i_row is the source of changed rows: a transition table, a trigger's record,
+-- or a parameter that holds one.
+declare
+    base text := (pg_identify_object('pg_class'::regclass, i_table, 0)).identity;
+    op text := case i_op when 'KEY' then 'DELETE' when 'REFILL' then 'INSERT' else i_op end;
+    head text := format('insert into %s (ev_time, ev_type, ev_data, ev_extra1) select pg_catalog.now(), %L, ',
+                        i_into, skytools.capture_type(i_capture, i_table, op));
+    tail text := format(', %L', i_capture.table_schema || '.' || i_capture.table_name);
+    record bool := i_row in ('old', 'new');
+    alias text := case when record then i_row else 'skytools_n' end;
+    source text := case when record then '' when i_row like '$%' then format('(select (%s).*) skytools_n', i_row)
+                        else i_row || ' skytools_n' end;
+    same text := skytools.capture_match(i_capture, i_table, 'skytools_c', alias);
+    here text := format('only %s skytools_c', base);
+    data text;
+begin
+    if i_op = 'TRUNCATE' then
+        return head || format('%L', case i_capture.format when 'urlenc' then '' else '{}' end) || tail;
+    elsif i_op = 'REFILL' then
+        data := skytools.capture_data(i_capture, i_table, 'skytools_c', here, null);
+    elsif not i_again or same is null then
+        data := skytools.capture_data(i_capture, i_table, alias, source, null);
+    elsif op = 'DELETE' then
+        data := skytools.capture_data(i_capture, i_table, alias, source,
+                                      format('not exists (select from %s where %s)', here, same));
+    elsif record then
+        data := skytools.capture_data(i_capture, i_table, 'skytools_c', here, same);
+    else
+        data := skytools.capture_data(i_capture, i_table, 'skytools_c',
+                                      format('%s join %s on %s', source, here, same), null);
+    end if;
+    return head || 'skytools_d.data' || tail || ' from (' || data || ') skytools_d';
+end;
+$$;
+comment on function skytools.capture_statement(skytools.capture, oid, text, bool, text, text) is
+    'The INSERT that writes the events of one operation to one event table; the same text stands in generated functions and is built anew when the table has changed since.';
