@@ -29,7 +29,7 @@ type Capture struct {
 func (c Capture) options() (string, error) {
 	options := map[string]string{}
 	if c.Key != "" {
-		options["key_index"] = c.Key
+		options["key"] = c.Key
 	}
 	if c.Row {
 		options["mode"] = "row"

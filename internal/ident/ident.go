@@ -98,3 +98,6 @@ func display(part string) string {
 	}
 	return part
 }
+
+// MarshalText is String, for JSON.
+func (n Name) MarshalText() ([]byte, error) { return []byte(n.String()), nil }
