@@ -35,8 +35,8 @@ test: go ## run all quick tests (REQUIRE=all: a missing tool fails instead of sk
 	go test ./...
 
 .PHONY: test-long
-test-long: go ## run the tests again with many seeds, rounds and rows
-	LONG=1 go test -count=1 -timeout 120m ./...
+test-long: go ## the same with many seeds, rounds and rows, and tests that download packages
+	LONG=1 go test -tags long -count=1 -timeout 120m ./...
 
 .PHONY: lint
 lint: go ## go vet, staticcheck, gofumpt and the rules of the house

@@ -121,13 +121,14 @@ var rooms = []struct {
 // outside are the foreign modules a room may import, beside the standard
 // library and those named in everywhere.
 var outside = map[string][]string{
-	"internal/cli":    {"github.com/spf13/cobra", "github.com/spf13/pflag"},
-	"cmd":             {"github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x/sync", "golang.org/x/sys"},
-	"internal/daemon": {"golang.org/x/sys"},
-	"internal/dsn":    {"golang.org/x/sys"},
-	"londiste":        {"golang.org/x/sync"},
-	"test":            {"golang.org/x/sync", "golang.org/x/sys"},
-	"bench":           {"golang.org/x/sync", "golang.org/x/sys"},
+	"internal/cli":      {"github.com/spf13/cobra", "github.com/spf13/pflag"},
+	"cmd":               {"github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x/sync", "golang.org/x/sys"},
+	"internal/daemon":   {"golang.org/x/sys"},
+	"internal/dsn":      {"golang.org/x/sys"},
+	"internal/pgserver": {"golang.org/x/sys"},
+	"londiste":          {"golang.org/x/sync"},
+	"test":              {"golang.org/x/sync", "golang.org/x/sys"},
+	"bench":             {"golang.org/x/sync", "golang.org/x/sys"},
 }
 
 var everywhere = []string{"github.com/jackc/pgx/v5"}

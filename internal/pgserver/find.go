@@ -142,7 +142,7 @@ func pgConfigDir(ctx context.Context) []string {
 
 func debianDirs(context.Context) []string {
 	dirs, _ := filepath.Glob("/usr/lib/postgresql/*/bin")
-	return newestFirst(dirs)
+	return newestFirst(dirs, "")
 }
 
 func localDirs(context.Context) []string {
@@ -152,7 +152,7 @@ func localDirs(context.Context) []string {
 		"/home/linuxbrew/.linuxbrew/opt/postgresql@*/bin", "/usr/local/pgsql/bin",
 	} {
 		found, _ := filepath.Glob(pattern)
-		dirs = append(dirs, newestFirst(found)...)
+		dirs = append(dirs, newestFirst(found, "")...)
 	}
 	return dirs
 }
@@ -170,10 +170,11 @@ func pathDir(context.Context) []string {
 
 var digits = regexp.MustCompile(`\d+`)
 
-// newestFirst sorts folders by the first number in their names, downwards.
-func newestFirst(dirs []string) []string {
+// newestFirst sorts folders by the first number in their names behind prefix,
+// downwards.
+func newestFirst(dirs []string, prefix string) []string {
 	number := func(dir string) int {
-		n, _ := strconv.Atoi(digits.FindString(dir))
+		n, _ := strconv.Atoi(digits.FindString(strings.TrimPrefix(dir, prefix)))
 		return n
 	}
 	sort.SliceStable(dirs, func(i, j int) bool { return number(dirs[i]) > number(dirs[j]) })

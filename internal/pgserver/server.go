@@ -437,12 +437,11 @@ func (s *Server) launch(ctx context.Context) error {
 	}
 	defer log.Close()
 	cmd.Stdout, cmd.Stderr = log, log
+	tie := syscall.SIGQUIT // an immediate stop
 	if s.keep {
-		err = cmd.Start()
-	} else {
-		err = startTied(cmd, syscall.SIGQUIT)
+		tie = 0
 	}
-	if err != nil {
+	if err := startTied(cmd, tie); err != nil {
 		return fmt.Errorf("start %s: %w", cmd.Path, err)
 	}
 	s.cmd, s.exited = cmd, make(chan struct{})
@@ -486,11 +485,11 @@ func (s *Server) LogTail(n int) string {
 // session of its own (a Ctrl-C at the terminal is for us, not for it), with an
 // environment that holds no PG* variable.
 func (s *Server) command(ctx context.Context, program string, args ...string) (*exec.Cmd, error) {
-	cmd := exec.CommandContext(ctx, filepath.Join(s.bin.Dir, program), args...)
 	attr, err := s.acc.attributes(s.dir, s.bin.Dir)
 	if err != nil {
 		return nil, err
 	}
+	cmd := exec.CommandContext(ctx, filepath.Join(s.bin.Dir, program), args...)
 	attr.Setsid = true
 	cmd.SysProcAttr = attr
 	cmd.Dir = "/"
