@@ -6,6 +6,7 @@ import (
 	"go/parser"
 	"go/token"
 	"regexp"
+	"slices"
 	"strconv"
 	"testing"
 )
@@ -121,10 +122,10 @@ func inside(n ast.Node, lits []*ast.FuncLit) bool {
 	return false
 }
 
-// TestPoints wants each point of the table in use, and each in one place: a
-// crash test arms a point by name and must know what it kills.
+// TestPoints wants each point of the table in use, and within a package in one
+// file: a crash test arms a point by name and must know what it kills.
 func TestPoints(t *testing.T) {
-	uses := map[string][]string{}
+	uses := map[string]map[string][]string{} // point, package, files
 	var names []string
 	for _, s := range goSources(t) {
 		if s.path == "internal/failpoint/points.go" {
@@ -133,29 +134,44 @@ func TestPoints(t *testing.T) {
 		if s.isTest() {
 			continue
 		}
-		ast.Inspect(s.file, func(n ast.Node) bool {
-			call, ok := n.(*ast.CallExpr)
-			if !ok || !isFailpointCommit(call) || len(call.Args) == 0 {
-				return true
+		for _, point := range pointsPassed(s.file) {
+			if uses[point] == nil {
+				uses[point] = map[string][]string{}
 			}
-			if sel, ok := call.Args[0].(*ast.SelectorExpr); ok {
-				uses[sel.Sel.Name] = append(uses[sel.Sel.Name], where(call))
+			if files := uses[point][s.dir()]; !slices.Contains(files, s.path) {
+				uses[point][s.dir()] = append(files, s.path)
 			}
-			return true
-		})
+		}
 	}
 	if len(names) == 0 {
 		t.Fatal("found no points in internal/failpoint/points.go")
 	}
 	for _, name := range names {
-		switch at := uses[name]; len(at) {
-		case 1:
-		case 0:
+		if len(uses[name]) == 0 {
 			t.Errorf("failpoint.%s is used nowhere (a name in the table that kills nothing makes the crash tests lie)", name)
-		default:
-			t.Errorf("failpoint.%s is used in %d places: %v (one point, one place: let them share a function, or name another point)", name, len(at), at)
+		}
+		for _, files := range uses[name] {
+			if len(files) > 1 {
+				t.Errorf("failpoint.%s is passed in %v (a point has one place in a package: let them share a function, or name another point)", name, files)
+			}
 		}
 	}
+}
+
+// pointsPassed lists the points of a file's calls of failpoint.Commit.
+func pointsPassed(f *ast.File) []string {
+	var found []string
+	ast.Inspect(f, func(n ast.Node) bool {
+		call, ok := n.(*ast.CallExpr)
+		if !ok || !isFailpointCommit(call) || len(call.Args) == 0 {
+			return true
+		}
+		if sel, ok := call.Args[0].(*ast.SelectorExpr); ok {
+			found = append(found, sel.Sel.Name)
+		}
+		return true
+	})
+	return found
 }
 
 func pointNames(f *ast.File) []string {

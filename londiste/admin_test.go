@@ -375,9 +375,7 @@ func TestTriggersStayWhereTheRoleMayBeReplica(t *testing.T) {
 		create trigger always before insert on entry for each row execute function noop();
 		alter table entry enable always trigger always;`)
 	admin := pgtest.Admin(t, pgtest.Second(t), pgtest.DBName(t, p.subDSN))
-	if value[int](p, admin, "select current_setting('server_version_num')::int") < 150000 {
-		t.Skip("before PostgreSQL 15 only superusers may set session_replication_role")
-	}
+	pgtest.RequireVersion(t, pgtest.Second(t), 15, "before it only superusers may set session_replication_role")
 	p.exec(admin, "grant set on parameter session_replication_role to "+pgtest.Role)
 	t.Cleanup(func() {
 		_, _ = admin.Exec(context.Background(), "revoke set on parameter session_replication_role from "+pgtest.Role)

@@ -303,6 +303,15 @@ func RequireExtension(t testing.TB, s *pgserver.Server, name, install string) {
 	}
 }
 
+// RequireVersion skips the test on servers older than a major version, which
+// lack what it is about.
+func RequireVersion(t testing.TB, s *pgserver.Server, major int, what string) {
+	t.Helper()
+	if s.Programs().Major < major {
+		lacks(t, fmt.Sprintf("PostgreSQL %d (%s)", major, what), "name a newer one by "+pgserver.EnvBin)
+	}
+}
+
 func lacks(t testing.TB, what, install string) {
 	t.Helper()
 	text := fmt.Sprintf("needs %s: %s", what, install)
