@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 )
 
@@ -50,12 +51,12 @@ func Listen(parent context.Context) (ctx context.Context, s Signals, release fun
 			}
 		}
 	}()
-	release = func() {
+	release = sync.OnceFunc(func() {
 		signal.Stop(incoming)
 		close(done)
 		<-gone
 		cancel(context.Canceled)
-	}
+	})
 	return ctx, Signals{Stop: stop, Reload: reload}, release
 }
 

@@ -26,15 +26,18 @@ type Options struct {
 // Log is a logger and the file behind it.
 type Log struct {
 	*slog.Logger
-	file *File
-	sys  *syslog.Writer
+	// Aside logs to file and syslog but not to the console, for what the
+	// program prints there in words of its own.
+	Aside *slog.Logger
+	file  *File
+	sys   *syslog.Writer
 }
 
 // Open opens the log. A syslog that does not answer is a warning in the log,
 // no error: the program's work does not hang on it.
 func Open(o Options) (*Log, error) {
 	l := &Log{}
-	var all []slog.Handler
+	var all []slog.Handler // the console's comes last
 	if o.Path != "" {
 		f, err := OpenFile(o.Path, o.Size, o.Count)
 		if err != nil {
@@ -43,15 +46,16 @@ func Open(o Options) (*Log, error) {
 		l.file = f
 		all = append(all, NewHandler(f, o.Level))
 	}
-	if o.Console != nil {
-		all = append(all, NewConsole(o.Console, o.Level))
-	}
 	var failed error
 	if o.Syslog {
 		l.sys, failed = syslog.New(syslog.LOG_DAEMON|syslog.LOG_INFO, o.Ident)
 		if failed == nil {
 			all = append(all, &handler{level: o.Level, put: l.toSyslog})
 		}
+	}
+	l.Aside = slog.New(slog.NewMultiHandler(all...))
+	if o.Console != nil {
+		all = append(all, NewConsole(o.Console, o.Level))
 	}
 	l.Logger = slog.New(slog.NewMultiHandler(all...))
 	if failed != nil {

@@ -231,11 +231,12 @@ func TestReopenFollowsThePath(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.Info("three")
+	l.Aside.Info("four")
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
 	got := contents(t, dir)
-	if !strings.HasSuffix(got["x.log"], "INFO three\n") || strings.Count(got["x.log"], "\n") != 1 {
+	if !strings.HasSuffix(got["x.log"], "INFO four\n") || strings.Count(got["x.log"], "\n") != 2 {
 		t.Errorf("new file %q", got["x.log"])
 	}
 	if strings.Count(got["x.log.old"], "\n") != 2 {

@@ -1,0 +1,74 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/skytools-go/skytools/internal/dsn"
+	"github.com/skytools-go/skytools/internal/hint"
+)
+
+// Exit statuses. For check, compare and missing 1 means differences and 2
+// that it could not be told; see [Status].
+const (
+	ExitDone   = 0
+	ExitFailed = 1
+	ExitUsage  = 2
+)
+
+// exit is an error with a status of its own.
+type exit struct {
+	status int
+	err    error // nil: nothing to print
+}
+
+func (e *exit) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit status %d", e.status)
+	}
+	return e.err.Error()
+}
+
+func (e *exit) Unwrap() error { return e.err }
+
+// Status makes the program end with status. err is printed; nil prints
+// nothing, for when the output has said it all. Status 0 without an error is
+// no error.
+func Status(status int, err error) error {
+	if status == ExitDone && err == nil {
+		return nil
+	}
+	return &exit{status, err}
+}
+
+// Usage marks an error as one of usage: status 2.
+func Usage(err error) error { return Status(ExitUsage, err) }
+
+// report prints err and returns the exit status it means.
+func (a *App) report(stderr io.Writer, err error) int {
+	if err == nil || errors.Is(err, errDone) {
+		return ExitDone
+	}
+	status := ExitFailed
+	e, told := errors.AsType[*exit](err)
+	switch {
+	case told:
+		status = e.status
+	case !a.running: // cobra did not come as far as running a command
+		status = ExitUsage
+	}
+	if told && e.err == nil {
+		return status
+	}
+	for line := range strings.SplitSeq(strings.TrimRight(err.Error(), "\n"), "\n") {
+		fmt.Fprintf(stderr, "%s: error: %s\n", a.Name, dsn.Redact(line))
+	}
+	if h := hint.Of(err); h != "" {
+		fmt.Fprintf(stderr, "hint: %s\n", dsn.Redact(h))
+	} else if status == ExitUsage && !a.running {
+		fmt.Fprintf(stderr, "hint: %s --help shows the usage\n", a.Name)
+	}
+	return status
+}

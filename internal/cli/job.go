@@ -1,0 +1,211 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"syscall"
+
+	"github.com/skytools-go/skytools/internal/conf"
+	"github.com/skytools-go/skytools/internal/daemon"
+	"github.com/skytools-go/skytools/internal/hint"
+	"github.com/skytools-go/skytools/internal/logfile"
+)
+
+// CommonKeys are the keys that every program has. Put them first in
+// [App.Keys].
+var CommonKeys = []conf.Key{
+	{Name: "job_name", Doc: "Name of this job, also for %(job_name)s; the section's name if not set.", Sample: "my_job"},
+	{Name: "pidfile", Doc: "File with the running process's id. -d, -s, -k and -r need it.", Sample: "%(job_name)s.pid"},
+	{Name: "logfile", Doc: "File to log to.", Sample: "%(job_name)s.log"},
+	{Name: "log_size", Default: fmt.Sprint(logfile.DefaultSize), Unit: "bytes", Doc: "The log file is renamed to logfile.1 and begun anew when it gets this large."},
+	{Name: "log_count", Default: fmt.Sprint(logfile.DefaultCount), Doc: "How many renamed log files are kept."},
+	{Name: "use_skylog", Default: "0", Doc: "1: log to syslog too."},
+}
+
+// Section reads the ini file, refuses unknown keys and returns the program's
+// section. The caller takes its values and then asks the section's Err.
+func (a *App) Section() (*conf.Section, error) {
+	s, err := a.section()
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Unknown(a.Keys); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func (a *App) section() (*conf.Section, error) {
+	f, err := conf.Load(a.config)
+	if err != nil {
+		return nil, err
+	}
+	return f.Section(a.Name, nil)
+}
+
+// ConfigFile is the ini file's name as given.
+func (a *App) ConfigFile() string { return a.config }
+
+// OpenLog opens the log that the section's keys and -q or -v ask for; lines
+// go to stderr too. Keys without effect are named in it, once.
+func (a *App) OpenLog(s *conf.Section, stderr io.Writer) (*logfile.Log, error) {
+	o := logfile.Options{
+		Path:    s.File("logfile", ""),
+		Size:    int64(s.Int("log_size", logfile.DefaultSize)),
+		Count:   s.Int("log_count", logfile.DefaultCount),
+		Syslog:  s.Int("use_skylog", 0) > 0,
+		Ident:   s.String("job_name", a.Name),
+		Console: stderr,
+		Level:   logfile.Level(a.quiet, a.verbose > 0),
+	}
+	if err := s.Err(); err != nil {
+		return nil, err
+	}
+	l, err := logfile.Open(o)
+	if err != nil {
+		return nil, err
+	}
+	if !a.noted {
+		a.noted = true
+		for _, line := range s.Ignored(a.Keys) {
+			l.Warn(line)
+		}
+	}
+	return l, nil
+}
+
+// Job is what a daemon's work gets to know of the process it runs in.
+type Job struct {
+	Log *slog.Logger
+	// Stop is closed by SIGINT: finish the current batch, then return.
+	Stop <-chan struct{}
+	// Reload gets a value after SIGHUP, when the log is already reopened.
+	Reload <-chan struct{}
+	// Ready tells a waiting parent or systemd that start-up succeeded. What
+	// is refused after it is not seen by who typed the command.
+	Ready func()
+}
+
+// Daemon runs work as the program's daemon: in the background with -d, under
+// the pidfile, logging, with signals taken. Its context ends at SIGTERM.
+func (a *App) Daemon(ctx context.Context, s *conf.Section, stderr io.Writer, work func(ctx context.Context, job Job) error) error {
+	pidfile := s.File("pidfile", "")
+	if err := s.Err(); err != nil {
+		return err
+	}
+	if a.background && !daemon.Detached() {
+		if pidfile == "" {
+			return hint.With(daemon.ErrNeedPidfile, "set pidfile in section [%s] of %s", s.Name, s.Path())
+		}
+		status, err := daemon.Detach(ctx, stderr)
+		if err != nil {
+			return err
+		}
+		return Status(status, nil)
+	}
+	log, err := a.OpenLog(s, stderr)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	if err = a.supervise(ctx, pidfile, log, work); err != nil {
+		// Run prints it too, but a daemon's stderr is nowhere.
+		log.Aside.Log(ctx, logfile.LevelFatal, fmt.Sprintf("Job %s crashed: %s", s.String("job_name", a.Name), err))
+	}
+	return err
+}
+
+// supervise runs work under the pidfile with signals taken.
+func (a *App) supervise(ctx context.Context, pidfile string, log *logfile.Log, work func(context.Context, Job) error) error {
+	if pidfile != "" {
+		p, err := daemon.Acquire(pidfile, log.Logger)
+		if err != nil {
+			return err
+		}
+		defer p.Remove()
+	}
+	ctx, signals, release := daemon.Listen(ctx)
+	defer release()
+	reload, relayed := make(chan struct{}, 1), make(chan struct{})
+	go func() {
+		defer close(relayed)
+		reopen(ctx, log, signals.Reload, reload)
+	}()
+	err := work(ctx, Job{Log: log.Logger, Stop: signals.Stop, Reload: reload, Ready: func() {
+		if err := daemon.Ready(); err != nil {
+			log.Warn("could not tell that the daemon is ready", "error", err)
+		}
+	}})
+	ended := context.Cause(ctx)
+	if err := daemon.Stopping(); err != nil {
+		log.Warn("could not tell that the daemon is stopping", "error", err)
+	}
+	release()
+	<-relayed
+	if ended != nil {
+		log.Info(ended.Error())
+		if errors.Is(err, context.Canceled) {
+			return nil
+		}
+	}
+	return err
+}
+
+// reopen opens the log anew at each value of in and passes it on to out,
+// until ctx ends.
+func reopen(ctx context.Context, log *logfile.Log, in <-chan struct{}, out chan<- struct{}) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-in:
+		}
+		if err := log.Reopen(); err != nil {
+			log.Error("reload: the old log file stays in use", "error", err)
+		}
+		select {
+		case out <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// signal does what -s, -k or -r ask for and says so on stdout.
+func (a *App) signal(stdout io.Writer) error {
+	var sig syscall.Signal
+	what, n := "", 0
+	for _, c := range []struct {
+		on   bool
+		sig  syscall.Signal
+		what string
+	}{
+		{a.stop, syscall.SIGINT, "SIGINT: it finishes its current batch and leaves"},
+		{a.kill, syscall.SIGTERM, "SIGTERM: it leaves at once"},
+		{a.reload, syscall.SIGHUP, "SIGHUP: it reloads"},
+	} {
+		if c.on {
+			sig, what = c.sig, c.what
+			n++
+		}
+	}
+	if n > 1 {
+		return Usage(errors.New("-s, -k and -r exclude each other"))
+	}
+	s, err := a.section()
+	if err != nil {
+		return err
+	}
+	pidfile := s.File("pidfile", "")
+	if err := s.Err(); err != nil {
+		return err
+	}
+	pid, err := daemon.Signal(pidfile, sig)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(stdout, "process %d got %s\n", pid, what)
+	return nil
+}
