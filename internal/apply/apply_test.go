@@ -1,9 +1,11 @@
 package apply
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -47,6 +49,18 @@ func newRig(t testing.TB, ddl string, tables ...string) *rig {
 	r.load(tables...)
 	return r
 }
+
+func connect(t testing.TB, config *pgx.ConnConfig) *pgx.Conn {
+	t.Helper()
+	conn, err := pgx.ConnectConfig(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close(context.Background()) })
+	return conn
+}
+
+func itoa(n int) string { return strconv.Itoa(n) }
 
 func (r *rig) load(tables ...string) {
 	r.Helper()
@@ -156,10 +170,10 @@ func (r *rig) evs(lines ...string) []Event {
 	return all
 }
 
-// rows reads a query's rows as texts, columns joined by |.
-func (r *rig) rows(sql string) []string {
+// texts reads a query's only column.
+func (r *rig) texts(sql string) []string {
 	r.Helper()
-	rows, err := r.conn.Query(r.Context(), "select array_to_string(array[x::text], '') from ("+sql+") x")
+	rows, err := r.conn.Query(r.Context(), sql)
 	if err != nil {
 		r.Fatal(err)
 	}
@@ -168,6 +182,12 @@ func (r *rig) rows(sql string) []string {
 		r.Fatalf("%s: %v", sql, err)
 	}
 	return list
+}
+
+// rows reads a query's rows in the form of records: (1,a).
+func (r *rig) rows(sql string) []string {
+	r.Helper()
+	return r.texts("select x::text from (" + sql + ") x")
 }
 
 func (r *rig) want(sql string, want ...string) {

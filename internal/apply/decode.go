@@ -50,7 +50,7 @@ func (p *plan) readJSON(b []byte, base int, vals []span) error {
 		if !bytes.HasPrefix(b[i:], field.token) {
 			return errReplan
 		}
-		from, to, next, null, err := scanValue(b, i+len(field.token))
+		from, to, next, null, err := scanValue(b, skipSpace(b, i+len(field.token)))
 		if err != nil {
 			return err
 		}

@@ -315,7 +315,8 @@ func digits(v []byte) (n int64, ok bool) {
 	return n, len(v) > 0
 }
 
-// daysFromCivil counts days from 1970-01-01; years are astronomical.
+// daysFromCivil counts days from 2000-01-01, as the server does, so that every
+// timestamp it has fits; years are astronomical.
 func daysFromCivil(y, m, d int64) int64 {
 	if m <= 2 {
 		y--
@@ -327,5 +328,5 @@ func daysFromCivil(y, m, d int64) int64 {
 	}
 	yoe := y - era*400
 	doy := (153*(m-3)+2)/5 + d - 1
-	return era*146097 + yoe*365 + yoe/4 - yoe/100 + doy - 719468
+	return era*146097 + yoe*365 + yoe/4 - yoe/100 + doy - 730425
 }
