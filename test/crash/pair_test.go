@@ -1,0 +1,320 @@
+package crash
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/skytools-go/skytools/internal/failpoint"
+	"github.com/skytools-go/skytools/internal/pgserver"
+	"github.com/skytools-go/skytools/internal/pgtest"
+	"github.com/skytools-go/skytools/test/check"
+)
+
+const (
+	queue = "crash.queue"
+	job   = "crash_job"
+	// patience bounds every single wait of a test.
+	patience = 60 * time.Second
+)
+
+// bin is where the two programs are built for the tests.
+const bin = "../../bin/test"
+
+func TestMain(m *testing.M) {
+	build := exec.Command("go", "build", "-o", bin+"/", "../../cmd/pgqadm", "../../cmd/londiste")
+	build.Stderr = os.Stderr
+	if err := build.Run(); err != nil {
+		fmt.Fprintln(os.Stderr, "build the programs:", err)
+		os.Exit(1)
+	}
+	pgtest.Main(m)
+}
+
+// tables of the tests: a foreign-key pair, a counter, append-only lists; with
+// a secondary index, a unique key and a check that a copy drops and rebuilds.
+const tables = `
+create table owner (id int primary key, name text not null unique);
+create table counter (
+    id int primary key,
+    owner int not null references owner,
+    n bigint not null check (n >= 0),
+    log int[] not null default '{}'
+);
+create index counter_owner on counter (owner, n);
+create table line (id bigserial primary key, writer int not null, nr int not null, unique (writer, nr));
+insert into owner select g, 'owner ' || g from generate_series(1, 20) g`
+
+const oldRows = `;
+insert into counter select g, 1 + g % 20, 0 from generate_series(1, 2000) g;
+insert into line (writer, nr) select 0, g from generate_series(1, 2000) g`
+
+var names = []string{"owner", "counter", "line"}
+
+// pair is a provider and a subscriber database with their ini files.
+type pair struct {
+	t                          *testing.T
+	provider, subscriber       string // DSN
+	dir                        string
+	providerSrv, subscriberSrv *pgserver.Server
+}
+
+// newPair makes fresh databases, without anything installed. Servers nil
+// means those that tests share.
+func newPair(t *testing.T, providerSrv, subscriberSrv *pgserver.Server) *pair {
+	t.Helper()
+	if providerSrv == nil {
+		providerSrv, subscriberSrv = pgtest.Server(t), pgtest.Second(t)
+	}
+	p := &pair{t: t, dir: t.TempDir(), providerSrv: providerSrv, subscriberSrv: subscriberSrv}
+	p.provider = pgtest.Database(t, providerSrv, nil)
+	p.subscriber = pgtest.Database(t, subscriberSrv, nil)
+	p.exec(p.provider, tables+oldRows)
+	p.exec(p.subscriber, strings.SplitN(tables, "insert into", 2)[0])
+	p.write("ticker.ini", fmt.Sprintf(`[pgqadm]
+job_name = ticker
+db = %s
+maint_delay = 1
+logfile = %%(job_name)s.log
+pidfile = %%(job_name)s.pid
+`, p.provider))
+	p.write("replica.ini", fmt.Sprintf(`[londiste]
+job_name = %s
+provider_db = %s
+subscriber_db = %s
+pgq_queue_name = %s
+logfile = %%(job_name)s.log
+pidfile = %%(job_name)s.pid
+`, job, p.provider, p.subscriber, queue))
+	return p
+}
+
+func (p *pair) write(name, text string) {
+	p.t.Helper()
+	if err := os.WriteFile(filepath.Join(p.dir, name), []byte(text), 0o600); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+func (p *pair) exec(dsn, sql string) {
+	p.t.Helper()
+	conn, err := pgx.Connect(p.t.Context(), dsn)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer conn.Close(context.WithoutCancel(p.t.Context()))
+	if _, err := conn.Exec(p.t.Context(), sql); err != nil {
+		p.t.Fatalf("%s: %v", sql, err)
+	}
+}
+
+// value is the result of a query for one text; "" while the server does not answer.
+func (p *pair) value(dsn, sql string) string {
+	ctx, cancel := context.WithTimeout(p.t.Context(), 10*time.Second)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, dsn)
+	if err != nil {
+		return ""
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	var text string
+	if err := conn.QueryRow(ctx, sql).Scan(&text); err != nil {
+		return ""
+	}
+	return text
+}
+
+// until waits for a condition.
+func (p *pair) until(what string, ok func() bool) {
+	p.t.Helper()
+	deadline := time.Now().Add(patience)
+	for !ok() {
+		if time.Now().After(deadline) {
+			p.t.Fatalf("waited %v for %s", patience, what)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// process is one of our programs.
+type process struct {
+	cmd  *exec.Cmd
+	said *buffer
+	done chan struct{} // closed when it has ended
+}
+
+// start runs a program with a failpoint armed; spec "" arms none.
+func (p *pair) start(spec, line string) *process {
+	p.t.Helper()
+	words := strings.Fields(line)
+	program, err := filepath.Abs(filepath.Join(bin, words[0]))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	cmd := exec.Command(program, words[1:]...)
+	cmd.Dir = p.dir
+	cmd.Env = append(os.Environ(), failpoint.Env+"="+spec)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	proc := &process{cmd: cmd, said: &buffer{}, done: make(chan struct{})}
+	cmd.Stdout, cmd.Stderr = proc.said, proc.said
+	if err := cmd.Start(); err != nil {
+		p.t.Fatal(err)
+	}
+	go func() {
+		_ = cmd.Wait() // how it ended stands in ProcessState
+		close(proc.done)
+	}()
+	p.t.Cleanup(func() {
+		_ = cmd.Process.Kill() // the only error is that it has ended
+		<-proc.done
+		if p.t.Failed() {
+			p.t.Logf("%s said:\n%s", line, proc.said)
+		}
+	})
+	return proc
+}
+
+// command runs a program to its end, which must be a good one.
+func (p *pair) command(line string) {
+	p.t.Helper()
+	proc := p.start("", line)
+	select {
+	case <-proc.done:
+	case <-time.After(patience):
+		p.t.Fatalf("%s does not end", line)
+	}
+	if !proc.cmd.ProcessState.Success() {
+		p.t.Fatalf("%s: %v\n%s", line, proc.cmd.ProcessState, proc.said)
+	}
+}
+
+// killed waits for the failpoint to end the process.
+func (proc *process) killed(t *testing.T) {
+	t.Helper()
+	select {
+	case <-proc.done:
+	case <-time.After(patience):
+		t.Fatalf("the point was not reached")
+	}
+	status, ok := proc.cmd.ProcessState.Sys().(syscall.WaitStatus)
+	if !ok || !status.Signaled() || status.Signal() != syscall.SIGKILL {
+		t.Fatalf("ended by itself: %v", proc.cmd.ProcessState)
+	}
+}
+
+// install installs both sides and registers the tables at the provider.
+func (p *pair) install() {
+	p.t.Helper()
+	p.command("londiste replica.ini provider install")
+	p.command("londiste replica.ini subscriber install")
+	p.command("londiste replica.ini provider add " + strings.Join(names, " "))
+	p.command("londiste replica.ini provider add-seq line_id_seq")
+	p.command("londiste replica.ini subscriber add " + strings.Join(names, " "))
+	p.command("londiste replica.ini subscriber add-seq line_id_seq")
+}
+
+// write makes transactions until stop is called; its second result is called
+// to wait for the writers.
+func (p *pair) load(ctx context.Context, writers int) (stop func()) {
+	p.t.Helper()
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	for w := range writers {
+		wg.Go(func() {
+			if err := p.writer(ctx, w+1); err != nil && ctx.Err() == nil {
+				p.t.Errorf("writer %d: %v", w+1, err)
+			}
+		})
+	}
+	return func() { cancel(); wg.Wait() }
+}
+
+// writer appends numbered lines and increments counters; a transaction that
+// a stopped server interrupts is done again, so no number may come twice.
+func (p *pair) writer(ctx context.Context, w int) error {
+	var conn *pgx.Conn
+	for nr := 1; ctx.Err() == nil; time.Sleep(3 * time.Millisecond) {
+		if conn == nil || conn.IsClosed() {
+			var err error
+			if conn, err = pgx.Connect(ctx, p.provider); err != nil {
+				conn = nil
+				continue
+			}
+			defer conn.Close(context.WithoutCancel(ctx))
+		}
+		// The number follows from the table: a commit whose answer was lost counts.
+		_, err := conn.Exec(ctx, fmt.Sprintf(`
+			with next as (select coalesce(max(nr), 0) + 1 as nr from line where writer = %[1]d),
+				added as (insert into line (writer, nr) select %[1]d, nr from next returning nr)
+			update counter set n = n + 1, log = (log || nr)[greatest(1, cardinality(log) - 8):]
+				from added where id = 1 + (nr * 7919 + %[1]d) %% 2000`, w))
+		if err == nil {
+			nr++
+		} else if !conn.IsClosed() && !errors.Is(err, context.Canceled) {
+			return err
+		}
+	}
+	return nil
+}
+
+// settled waits until all tables are ok and nothing is on its way, then
+// compares both sides and checks the invariants.
+func (p *pair) settled() {
+	p.t.Helper()
+	p.until("all tables to be ok", func() bool {
+		return p.value(p.subscriber, `select count(*)::text from londiste.table_info where merge_state = 'ok'`) == fmt.Sprint(len(names)) &&
+			p.value(p.subscriber, `select count(*)::text from londiste.pending_fkeys`) == "0"
+	})
+	mark := p.value(p.provider, "insert into line (writer, nr) select -1, 1 + count(*) from line where writer = -1 returning nr::text")
+	p.until("the last change to arrive", func() bool {
+		return p.value(p.subscriber, "select max(nr)::text from line where writer = -1") == mark
+	})
+	p.until("copy consumers to go", func() bool {
+		return p.value(p.provider, "select count(*)::text from pgq.consumer where co_name like '%.copy.%'") == "0"
+	})
+	pgtest.CompareTables(p.t, p.provider, p.subscriber, names...)
+	pgtest.CompareSequences(p.t, p.provider, p.subscriber, "line_id_seq")
+	ctx := p.t.Context()
+	check.Pair{
+		Provider: pgtest.Connect(p.t, p.provider), Subscriber: pgtest.Connect(p.t, p.subscriber),
+		Queue: queue, Consumer: job,
+	}.Invariants(ctx, p.t)
+	if n := p.value(p.subscriber, `select count(*)::text from pg_indexes where tablename = any('{owner,counter,line}')`); n != "6" {
+		p.t.Errorf("%s indexes at the subscriber, want 6", n)
+	}
+	if n := p.value(p.subscriber, `select count(*)::text from pg_constraint where conrelid = any('{owner,counter,line}'::regclass[]) and contype in ('p','u','f','c') and convalidated`); n != "7" {
+		p.t.Errorf("%s constraints at the subscriber, want 7", n)
+	}
+}
+
+// buffer collects what a process says while others may read it.
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+var _ io.Writer = (*buffer)(nil)
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}

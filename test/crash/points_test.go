@@ -1,0 +1,166 @@
+package crash
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/skytools-go/skytools/internal/failpoint"
+)
+
+// whoPasses tells for each failpoint.Point which program passes it. A point
+// without a line here fails TestEveryPointIsKilledAt.
+var whoPasses = map[failpoint.Point]string{
+	failpoint.Install:    "install",
+	failpoint.Register:   "register",
+	failpoint.Tick:       "ticker",
+	failpoint.Rotate:     "ticker",
+	failpoint.Maintain:   "ticker",
+	failpoint.Claim:      "worker",
+	failpoint.Apply:      "worker",
+	failpoint.Ack:        "worker",
+	failpoint.Fkey:       "worker",
+	failpoint.CopyStart:  "worker",
+	failpoint.CopyData:   "worker",
+	failpoint.CopyCatch:  "worker",
+	failpoint.CopyIndex:  "worker",
+	failpoint.CopyState:  "worker",
+	failpoint.CopyFinish: "worker",
+}
+
+// passes are the passes to kill at: the first, and for what happens again and
+// again a later one, amid work.
+func passes(p failpoint.Point) []int {
+	switch p {
+	case failpoint.Tick, failpoint.Apply, failpoint.Ack, failpoint.CopyState:
+		return []int{1, 4}
+	}
+	return []int{1}
+}
+
+// TestEveryPointIsKilledAt kills at every failpoint in turn.
+func TestEveryPointIsKilledAt(t *testing.T) {
+	for _, name := range failpoint.All() {
+		point, _, _ := strings.Cut(name, ".")
+		kill := map[string]func(*testing.T, string){
+			"install": killInstall, "register": killRegister, "ticker": killTicker, "worker": killWorker,
+		}[whoPasses[failpoint.Point(point)]]
+		if kill == nil {
+			t.Errorf("nobody is said to pass %s", name)
+			continue
+		}
+		for _, n := range passes(failpoint.Point(point)) {
+			spec := fmt.Sprintf("%s=kill@%d", name, n)
+			t.Run(spec, func(t *testing.T) {
+				t.Parallel()
+				kill(t, spec)
+			})
+		}
+	}
+}
+
+// killInstall: an install that dies leaves all or nothing, and is run again.
+func killInstall(t *testing.T, spec string) {
+	p := newPair(t, nil, nil)
+	for _, side := range []string{"provider", "subscriber"} {
+		p.start(spec, "londiste replica.ini "+side+" install").killed(t)
+	}
+	p.install()
+	p.start("", "pgqadm ticker.ini ticker")
+	p.start("", "londiste replica.ini replay")
+	p.settled()
+}
+
+// killRegister: each registering command dies once and is run again.
+func killRegister(t *testing.T, spec string) {
+	p := newPair(t, nil, nil)
+	p.command("londiste replica.ini provider install")
+	p.command("londiste replica.ini subscriber install")
+	for _, line := range []string{"provider add owner", "provider add-seq line_id_seq", "subscriber add owner", "subscriber add-seq line_id_seq"} {
+		if strings.HasPrefix(line, "subscriber add ") {
+			p.command("londiste replica.ini provider add " + strings.Join(names, " "))
+		}
+		p.start(spec, "londiste replica.ini "+line).killed(t)
+	}
+	p.install()
+	p.start("", "pgqadm ticker.ini ticker")
+	p.start("", "londiste replica.ini replay")
+	p.settled()
+	p.start(spec, "londiste replica.ini provider remove counter").killed(t)
+	p.command("londiste replica.ini provider remove --all --force")
+	if n := p.value(p.provider, "select count(*)::text from pg_trigger where not tgisinternal"); n != "0" {
+		t.Errorf("%s triggers are left after remove", n)
+	}
+}
+
+func killTicker(t *testing.T, spec string) {
+	p := newPair(t, nil, nil)
+	p.install()
+	if strings.HasPrefix(spec, string(failpoint.Rotate)) {
+		p.command("pgqadm ticker.ini config " + queue + " rotation_period=1")
+	}
+	worker := p.start("", "londiste replica.ini replay")
+	stop := p.load(t.Context(), 2)
+	p.start(spec, "pgqadm ticker.ini ticker").killed(t)
+	p.start("", "pgqadm ticker.ini ticker")
+	time.Sleep(time.Second)
+	stop()
+	p.settled()
+	p.exactly()
+	if !worker.running() {
+		t.Error("the worker ended with the ticker")
+	}
+}
+
+// killWorker: the copies and the first batches happen under load; the worker
+// dies at the point and is started again.
+func killWorker(t *testing.T, spec string) {
+	p := newPair(t, nil, nil)
+	p.install()
+	p.start("", "pgqadm ticker.ini ticker")
+	stop := p.load(t.Context(), 2)
+	worker := p.start(spec, "londiste replica.ini replay")
+	worker.killed(t)
+	p.start("", "londiste replica.ini replay")
+	time.Sleep(time.Second)
+	stop()
+	p.settled()
+	p.exactly()
+}
+
+// exactly compares the events that the subscriber has counted with those in
+// the queue: each one taken once.
+func (p *pair) exactly() {
+	p.t.Helper()
+	counted := func() string {
+		return p.value(p.subscriber, `select coalesce(sum(events), 0)::text from skytools.table_counter where consumer_name = '`+job+`'`)
+	}
+	written := p.value(p.provider, `select count(*)::text from pgq.event_1 where ev_extra1 like 'public.%'`)
+	deadline := time.Now().Add(5 * time.Second)
+	for counted() != written && time.Now().Before(deadline) {
+		time.Sleep(50 * time.Millisecond)
+	}
+	if got := counted(); got != written {
+		p.t.Errorf("the queue holds %s events, the subscriber counted %s", written, got)
+	}
+}
+
+func (proc *process) running() bool {
+	select {
+	case <-proc.done:
+		return false
+	default:
+		return true
+	}
+}
+
+// TestPointsAreAllUsed: the table above names points that exist, and no other.
+func TestPointsAreAllUsed(t *testing.T) {
+	for point := range whoPasses {
+		if !slices.Contains(failpoint.All(), string(point)+".before-commit") {
+			t.Errorf("%s is no failpoint", point)
+		}
+	}
+}
