@@ -52,7 +52,18 @@ begin
     grant select, insert, update, delete
         on pgq.consumer, pgq.queue, pgq.tick, pgq.subscription, pgq.retry_queue to pgq_admin;
     grant select, insert, truncate on pgq.event_template to pgq_admin;
-    grant execute on all functions in schema pgq to pgq_admin;
+    -- What readers and writers may do, it may as a member of both.
+    grant execute on function
+        pgq.create_queue(text), pgq.drop_queue(text), pgq.drop_queue(text, boolean),
+        pgq.set_queue_config(text, text, text),
+        pgq.ticker(), pgq.ticker(text), pgq.ticker(text, bigint, timestamptz, bigint),
+        pgq.maint_operations(), pgq.maint_rotate_tables_step1(text), pgq.maint_rotate_tables_step2(),
+        pgq.maint_retry_events(), pgq.maint_tables_to_vacuum(),
+        pgq.insert_event_raw(text, bigint, timestamptz, int, int, text, text, text, text, text, text),
+        pgq.event_retry_raw(text, text, timestamptz, bigint, timestamptz, int, text, text, text, text, text, text),
+        pgq.tune_storage(text), pgq.grant_perms(text), pgq._grant_perms_from(text, text, text, text),
+        pgq.upgrade_schema(), pgq.seq_setval(text, bigint)
+        to pgq_admin;
 end
 $$;
 

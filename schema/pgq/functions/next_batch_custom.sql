@@ -50,8 +50,11 @@ begin
     end if;
     if cur_tick_id is null or now() - cur_tick_time < i_min_lag then
         cur_tick_id := null;
+        prev_tick_id := null;
         cur_tick_time := null;
+        prev_tick_time := null;
         cur_tick_event_seq := null;
+        prev_tick_event_seq := null;
         return;
     end if;
 
@@ -63,4 +66,4 @@ end;
 $$;
 
 comment on function pgq.next_batch_custom(text, text, interval, int, interval) is
-'Opens the consumer''s next batch, or returns the one that is open. With limits the batch ends at least i_min_lag ago and spans at least i_min_count events and i_min_interval; batch_id is NULL while there is none such.';
+'Opens the consumer''s next batch, or returns the one that is open. With limits the batch ends at least i_min_lag ago and spans at least i_min_count events or i_min_interval; batch_id is NULL while there is none such.';

@@ -22,7 +22,8 @@ begin
     end if;
     perform 1 from pgq.tick where tick_queue = the_queue and tick_id = i_tick_id;
     if not found then
-        raise exception 'tick not found: %', i_tick_id using errcode = 'undefined_object';
+        raise exception 'tick not found: %', i_tick_id using errcode = 'undefined_object',
+                hint = 'pgq.tick lists the ticks of the queue';
     end if;
     -- A batch left open by whoever had the consumer before ends here.
     update pgq.subscription

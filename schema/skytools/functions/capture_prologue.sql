@@ -41,7 +41,8 @@ if cur is null then
         hint = 'The queue is gone: create it and add the table again, or remove the table.';
 end if;
 if closed and pg_catalog.current_setting('session_replication_role') OPERATOR(pg_catalog.<>) 'replica'%5$s then
-    raise exception 'Insert into queue disallowed' using errcode = 'object_not_in_prerequisite_state';
+    raise exception 'Insert into queue disallowed' using errcode = 'object_not_in_prerequisite_state',
+        hint = 'this node is not the root of its set: write there';
 end if;
 message := (pg_catalog.date_part('epoch', pg_catalog.statement_timestamp()) OPERATOR(pg_catalog.*) 1000000.0::pg_catalog.float8)::pg_catalog.int8::pg_catalog.text;
 mark := pg_catalog.current_setting('skytools.run_%6$s', true);

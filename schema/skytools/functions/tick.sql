@@ -12,7 +12,8 @@ begin
     end if;
     select queue_id into q from pgq.queue where queue_name = i_queue_name;
     if not found then
-        raise exception 'no such queue' using errcode = 'undefined_object';
+        raise exception 'no such queue'
+            using errcode = 'undefined_object', hint = 'pgq.get_queue_info() lists the queues';
     end if;
     perform skytools.tick_lock(q.queue_id);
 

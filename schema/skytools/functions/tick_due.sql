@@ -20,21 +20,20 @@ begin
     if events < 0 then
         raise warning 'Negative new_events?  old=% cur=%',
             last_tick.tick_event_seq, events + last_tick.tick_event_seq
-            using hint = 'the event sequence was set back: set it to the largest ev_id of the queue';
+            using errcode = 'data_corrupted',
+                hint = 'the event sequence was set back: set it to the largest ev_id of the queue';
     end if;
     if events > 0 then
         return events >= q.queue_ticker_max_count or lag >= q.queue_ticker_max_lag;
     end if;
 
     -- Nothing new: each pause is twice as long as the one before, until it
-    -- reaches the idle period.
-    if lag < q.queue_ticker_max_lag / 2 then
-        return false;
-    end if;
+    -- reaches the idle period. A queue's second tick comes at once.
     select last_tick.tick_time - t.tick_time into gap from pgq.tick t
         where t.tick_queue = i_queue_id and t.tick_id < last_tick.tick_id
         order by t.tick_id desc limit 1;
-    return lag >= q.queue_ticker_idle_period or lag >= coalesce(gap * 2, '0');
+    return gap is null
+        or lag >= q.queue_ticker_max_lag / 2 and (lag >= gap * 2 or lag >= q.queue_ticker_idle_period);
 end;
 $$;
 

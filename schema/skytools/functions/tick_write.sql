@@ -43,7 +43,8 @@ begin
     end if;
     if i_tick_id <= older.tick_id then
         raise exception 'tick % of queue % is not after tick %', i_tick_id, q.queue_name, older.tick_id
-            using errcode = 'unique_violation';
+            using errcode = 'unique_violation',
+                hint = 'ticks are copied in their order, each once';
     end if;
 
     -- A consumer may apply a tick only if no crash can take the tick back.

@@ -1,0 +1,219 @@
+package schema
+
+import (
+	"context"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/skytools-go/skytools/internal/pgserver"
+	"github.com/skytools-go/skytools/internal/pgtest"
+)
+
+// interfaceSQL describes what others build on, one object a line: relations,
+// columns, indexes and functions of the three schemas that are upstream's, and
+// who may use them.
+const interfaceSQL = `
+select format('%s %s.%s acl %s', case relkind when 'r' then 'table' else 'sequence' end, nspname, relname, relacl)
+from pg_class c join pg_namespace n on n.oid = relnamespace
+where nspname in ('pgq', 'pgq_node', 'londiste') and relkind in ('r', 'S')
+union all
+select format('column %s.%s.%s %s %s%s default %s', nspname, relname, lpad(attnum::text, 2, '0'), attname, format_type(atttypid, atttypmod),
+	case when attnotnull then ' not null' else '' end, pg_get_expr(adbin, adrelid))
+from pg_attribute join pg_class c on c.oid = attrelid join pg_namespace n on n.oid = relnamespace
+left join pg_attrdef on adrelid = attrelid and adnum = attnum
+where nspname in ('pgq', 'pgq_node', 'londiste') and relkind = 'r' and attnum > 0 and not attisdropped
+union all
+select 'index ' || pg_get_indexdef(indexrelid)
+from pg_index join pg_class c on c.oid = indrelid join pg_namespace n on n.oid = relnamespace
+where nspname in ('pgq', 'pgq_node', 'londiste')
+union all
+select format('constraint %s on %s: %s', conname, conrelid::regclass, pg_get_constraintdef(k.oid))
+from pg_constraint k join pg_namespace n on n.oid = connamespace where nspname in ('pgq', 'pgq_node', 'londiste')
+union all
+select format('function %s.%s(%s) returns %s %s%s%s set %s acl %s', nspname, proname, pg_get_function_arguments(p.oid),
+	pg_get_function_result(p.oid), case provolatile when 'v' then 'volatile' when 's' then 'stable' else 'immutable' end,
+	case when proisstrict then ' strict' else '' end, case when prosecdef then ' security definer' else '' end, proconfig, proacl)
+from pg_proc p join pg_namespace n on n.oid = pronamespace where nspname in ('pgq', 'pgq_node', 'londiste')
+order by 1`
+
+func rows(t *testing.T, conn *pgx.Conn, query string, args ...any) []string {
+	t.Helper()
+	found, err := conn.Query(t.Context(), query, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := pgx.CollectRows(found, pgx.RowTo[string])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+// withRoles is the other server, where the queue's roles exist.
+func withRoles(t *testing.T) *pgserver.Server {
+	t.Helper()
+	s := pgtest.Second(t)
+	_, err := pgtest.Admin(t, s, "postgres").Exec(t.Context(), `do $$ begin
+		if to_regrole('pgq_admin') is null then
+			create role pgq_reader; create role pgq_writer; create role pgq_admin in role pgq_reader, pgq_writer;
+		end if; end $$`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestInterface(t *testing.T) {
+	conn := pgtest.Connect(t, pgtest.Database(t, withRoles(t), setup))
+	if _, err := conn.Exec(t.Context(), `set search_path = pg_catalog`); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "testdata/interface.golden", strings.Join(rows(t, conn, interfaceSQL), "\n")+"\n")
+}
+
+// TestSameInterfaceAsExtension compares signatures, result columns, strictness
+// and rights of all functions that the extension has, and all its tables.
+func TestSameInterfaceAsExtension(t *testing.T) {
+	s := withRoles(t)
+	pgtest.RequireExtension(t, s, "pgq", "apt install postgresql-15-pgq3")
+	const query = `
+		select format('function %s(%s) returns %s%s%s acl %s', proname, pg_get_function_arguments(p.oid),
+			pg_get_function_result(p.oid), case when proisstrict then ' strict' else '' end,
+			case when prosecdef then ' security definer' else '' end,
+			(select string_agg(case grantee when 0 then 'public' else pg_get_userbyid(grantee)::text end, ',' order by grantee)
+				from aclexplode(proacl) where grantee <> proowner))
+		from pg_proc p where pronamespace = 'pgq'::regnamespace and proname not in ('sqltriga', 'logutriga', 'jsontriga')
+		union all
+		select format('column %s %s %s %s %s %s', relname, attnum, attname, format_type(atttypid, atttypmod), attnotnull, pg_get_expr(adbin, adrelid))
+		from pg_attribute join pg_class c on c.oid = attrelid left join pg_attrdef on adrelid = attrelid and adnum = attnum
+		where relnamespace = 'pgq'::regnamespace and relkind = 'r' and attnum > 0
+		union all
+		select format('relation %s %s acl %s', relkind, relname,
+			(select string_agg(case grantee when 0 then 'public' else pg_get_userbyid(grantee)::text end || ' ' || privilege_type, ',' order by grantee, privilege_type)
+				from aclexplode(relacl) where grantee <> relowner))
+		from pg_class where relnamespace = 'pgq'::regnamespace and relkind in ('r', 'i')
+		order by 1`
+	ours := rows(t, pgtest.Connect(t, pgtest.Database(t, s, setup)), query)
+	theirs := rows(t, pgtest.Connect(t, extension(t, s)), query)
+	golden := strings.Join(theirs, "\n")
+	if got := strings.Join(ours, "\n"); got != golden {
+		for _, line := range theirs {
+			if !strings.Contains(got+"\n", line+"\n") {
+				t.Errorf("extension: %s", line)
+			}
+		}
+		for _, line := range ours {
+			if !strings.Contains(golden+"\n", line+"\n") {
+				t.Errorf("ours:      %s", line)
+			}
+		}
+	}
+}
+
+// allowed are findings of plpgsql_check that are no faults.
+var allowed = []*regexp.Regexp{
+	// It returns what a query built at run time gives.
+	regexp.MustCompile(`(?s)^pgq\.get_batch_events\(bigint\): warning extra:00000:OUT variable "ev_\w+" is maybe unmodified`),
+	// An empty array, written '{}'.
+	regexp.MustCompile(`(?s)warning:42804:.*cast "text" value to "text\[\]" type`),
+}
+
+func TestPlpgsqlCheck(t *testing.T) {
+	s := pgtest.Server(t)
+	pgtest.RequireExtension(t, s, "plpgsql_check", "apt install postgresql-15-plpgsql-check")
+	name := pgtest.DBName(t, pgtest.Database(t, s, setup))
+	admin := pgtest.Admin(t, s, name)
+	if _, err := admin.Exec(t.Context(), `create extension plpgsql_check`); err != nil {
+		t.Fatal(err)
+	}
+	checked := rows(t, admin, `select p.oid::regprocedure::text from pg_proc p join pg_language l on l.oid = prolang
+		where l.lanname = 'plpgsql' and prorettype <> 'trigger'::regtype
+			and pronamespace in ('pgq'::regnamespace, 'pgq_node'::regnamespace, 'londiste'::regnamespace, 'skytools'::regnamespace)`)
+	if len(checked) < 50 {
+		t.Fatalf("only %d functions found", len(checked))
+	}
+	for _, fn := range checked {
+		var findings []string
+		for _, line := range rows(t, admin, `select plpgsql_check_function($1::regprocedure, fatal_errors := false, extra_warnings := true)`, fn) {
+			if strings.HasPrefix(line, "error") || strings.HasPrefix(line, "warning") {
+				findings = append(findings, fn+": ")
+			}
+			findings[len(findings)-1] += line + "\n"
+		}
+		for _, finding := range findings {
+			if !slices.ContainsFunc(allowed, func(r *regexp.Regexp) bool { return r.MatchString(finding) }) {
+				t.Error(finding)
+			}
+		}
+	}
+}
+
+// TestHouseRules holds what the files of functions promise.
+func TestHouseRules(t *testing.T) {
+	conn := pgtest.Connect(t, pgtest.Database(t, pgtest.Server(t), setup))
+	const ours = ` from pg_proc p where pronamespace in ('pgq'::regnamespace, 'pgq_node'::regnamespace, 'londiste'::regnamespace, 'skytools'::regnamespace)`
+	for _, fn := range rows(t, conn, `select oid::regprocedure::text`+ours+` and obj_description(oid, 'pg_proc') is null`) {
+		t.Errorf("%s has no comment", fn)
+	}
+	for _, fn := range rows(t, conn, `select oid::regprocedure::text`+ours+` and prosecdef and not coalesce(proconfig, '{}') @> array['search_path=pg_catalog, pgq, pg_temp']`) {
+		t.Errorf("%s is security definer and does not pin search_path", fn)
+	}
+	files, err := load(tree)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raise := regexp.MustCompile(`(?is)\braise\s+(exception|warning)\b.*?;\n`)
+	for _, f := range files.Functions {
+		if lines := strings.Count(f.Text, "\n"); lines > 120 {
+			t.Errorf("%s has %d lines, 120 is the most", f.Path, lines)
+		}
+		for _, statement := range raise.FindAllString(f.Text, -1) {
+			if !strings.Contains(statement, "errcode") || !strings.Contains(statement, "hint") {
+				t.Errorf("%s: raise without errcode or hint: %s", f.Path, statement)
+			}
+		}
+		base := strings.TrimSuffix(f.Path[strings.LastIndex(f.Path, "/")+1:], ".sql")
+		for _, m := range regexp.MustCompile(`(?m)^create or replace function (\w+\.\w+)\(`).FindAllStringSubmatch(f.Text, -1) {
+			if m[1] != f.component()+"."+base {
+				t.Errorf("%s makes %s: one function name, one file of that name", f.Path, m[1])
+			}
+		}
+	}
+}
+
+// TestPrint runs the printed SQL with psql, twice, and wants the catalogue
+// that Install makes.
+func TestPrint(t *testing.T) {
+	s := pgtest.Server(t)
+	script := t.TempDir() + "/install.sql"
+	out, err := os.Create(script)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := Print(out); err != nil {
+		t.Fatal(err)
+	}
+	if err := out.Close(); err != nil {
+		t.Fatal(err)
+	}
+	printed := pgtest.Database(t, s, nil)
+	for range 2 {
+		if text := psql(t, printed, script); strings.Contains(text, "ERROR") {
+			t.Fatal(text)
+		}
+	}
+	want := pgtest.CatalogFingerprint(t, pgtest.Database(t, s, setup))
+	if got := pgtest.CatalogFingerprint(t, printed); got != want {
+		t.Error("printed SQL makes another catalogue than Install")
+	}
+	conn := pgtest.Connect(t, printed)
+	report, err := Install(context.WithoutCancel(t.Context()), conn, Options{})
+	if err != nil || report.Changed() {
+		t.Errorf("install after the printed SQL: %+v, %v", report, err)
+	}
+}

@@ -1,0 +1,149 @@
+package schema
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/skytools-go/skytools/internal/pgserver"
+	"github.com/skytools-go/skytools/internal/pgtest"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+func setup(ctx context.Context, conn *pgx.Conn) error {
+	_, err := Install(ctx, conn, Options{})
+	return err
+}
+
+// psql runs a script and returns what it prints, each statement before its
+// results and errors.
+func psql(t *testing.T, dsn, script string) string {
+	t.Helper()
+	tool := pgtest.RequireTool(t, "psql", "apt install postgresql-client")
+	text, err := os.ReadFile(script)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), tool, "--no-psqlrc", "--echo-queries", "--dbname", dsn)
+	cmd.Env = append(os.Environ(), "PGOPTIONS=-c timezone=UTC -c client_min_messages=notice", "PGCLIENTENCODING=UTF8")
+	cmd.Stdin = strings.NewReader("\\set VERBOSITY terse\n\\pset pager off\n" + string(text))
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("psql: %v\n%s", err, out.String())
+	}
+	return out.String()
+}
+
+func scripts(t *testing.T) []string {
+	t.Helper()
+	found, err := filepath.Glob("testdata/*.sql")
+	if err != nil || len(found) == 0 {
+		t.Fatalf("no scripts in testdata: %v", err)
+	}
+	return found
+}
+
+func TestGolden(t *testing.T) {
+	for _, script := range scripts(t) {
+		t.Run(filepath.Base(script), func(t *testing.T) {
+			golden(t, strings.TrimSuffix(script, ".sql")+".out",
+				psql(t, pgtest.Database(t, pgtest.Server(t), setup), script))
+		})
+	}
+}
+
+func golden(t *testing.T, path, got string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s differs (-want +got); go test ./schema -update writes it:\n%s", path, diff)
+	}
+}
+
+// TestAgainstExtension runs the queue's scripts in the real extension and
+// compares statement by statement. What differs stands in the list of
+// differences, each with its reason; an entry that does not differ any more is
+// an error too.
+func TestAgainstExtension(t *testing.T) {
+	s := pgtest.Second(t)
+	pgtest.RequireExtension(t, s, "pgq", "apt install postgresql-15-pgq3")
+	seen := map[string]bool{}
+	for _, script := range scripts(t) {
+		if !strings.HasPrefix(filepath.Base(script), "pgq_") || filepath.Base(script) == "pgq_node.sql" {
+			continue
+		}
+		t.Run(filepath.Base(script), func(t *testing.T) {
+			want := blocks(psql(t, extension(t, s), script))
+			got := blocks(psql(t, pgtest.Database(t, s, setup), script))
+			if len(got) != len(want) {
+				t.Fatalf("%d statements here, %d in the extension", len(got), len(want))
+			}
+			for i := range got {
+				compareBlock(t, filepath.Base(script), got[i], want[i], seen)
+			}
+		})
+	}
+	for key := range differences {
+		if !seen[key] && !t.Failed() {
+			t.Errorf("listed difference does not show: %s", key)
+		}
+	}
+}
+
+func compareBlock(t *testing.T, script, got, want string, seen map[string]bool) {
+	t.Helper()
+	if got == want {
+		return
+	}
+	statement, _, _ := strings.Cut(got, "\n")
+	key := script + ": " + statement
+	if _, known := differences[key]; known {
+		seen[key] = true
+		return
+	}
+	t.Errorf("%s: unlisted difference (-extension +ours):\n%s", key, cmp.Diff(want, got))
+}
+
+// blocks cuts psql's output at the echoed statements.
+func blocks(out string) []string {
+	starts := []string{"select ", "update ", "insert ", "delete ", "begin;", "rollback", "commit;", "savepoint ", "fetch ", "create ", "do "}
+	var all []string
+	for line := range strings.Lines(out) {
+		begins := slices.ContainsFunc(starts, func(s string) bool { return strings.HasPrefix(line, s) })
+		if begins || len(all) == 0 {
+			all = append(all, "")
+		}
+		all[len(all)-1] += line
+	}
+	return all
+}
+
+// extension makes a database with the real pgq, as a superuser must.
+func extension(t *testing.T, s *pgserver.Server) string {
+	t.Helper()
+	name := pgtest.DBName(t, pgtest.Database(t, s, nil))
+	if _, err := pgtest.Admin(t, s, name).Exec(t.Context(), `create extension pgq`); err != nil {
+		t.Fatal(err)
+	}
+	return s.DSN(name, "postgres")
+}

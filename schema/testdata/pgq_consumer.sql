@@ -1,0 +1,48 @@
+-- Consumers come, move and go.
+select pgq.create_queue('q');
+select pgq.create_queue('other');
+select pgq.register_consumer('nowhere', 'c');
+select pgq.register_consumer(null, 'c');
+select pgq.register_consumer('q', 'c');
+select pgq.register_consumer('q', 'c');
+select pgq.register_consumer('other', 'c');
+select pgq.register_consumer('q', 'd');
+select pgq.register_consumer_at('nowhere', 'c', 1);
+select pgq.register_consumer_at('q', 'c', 55);
+select pgq.register_consumer_at('q', 'new', 55);
+select pgq.register_consumer_at('q', 'c', 1);
+select pgq.register_consumer_at('q', 'c', null);
+select pgq.register_consumer_at('q', 'e', 1);
+select pgq.register_consumer_at('q', 'f', null);
+select pgq.force_tick('q');
+select pgq.ticker('q');
+select pgq.next_batch('q', 'c');
+select pgq.register_consumer('q', 'late');
+select queue_name, consumer_name, last_tick, current_batch, next_tick, pending_events > 0 as pending from pgq.get_consumer_info();
+select queue_name, consumer_name, lag > '0' as lag, last_seen < '1 minute' as seen from pgq.get_consumer_info('q');
+select queue_name, consumer_name, last_tick from pgq.get_consumer_info('q', 'd');
+select queue_name, consumer_name, last_tick from pgq.get_consumer_info(null, 'c');
+select queue_name, consumer_name, last_tick from pgq.get_consumer_info('other', null);
+select count(*) from pgq.get_consumer_info('nowhere');
+select count(*) from pgq.get_consumer_info('q', 'nobody');
+-- A move drops the open batch.
+select pgq.register_consumer_at('q', 'c', 1);
+select queue_name, consumer_name, last_tick, current_batch, next_tick from pgq.get_consumer_info('q', 'c');
+select pgq.unregister_consumer('nowhere', 'c');
+select pgq.unregister_consumer('q', 'nobody');
+select pgq.unregister_consumer('q', 'c');
+select pgq.unregister_consumer('q', 'c');
+select pgq.unregister_consumer('q', 'd');
+select co_name from pgq.consumer order by 1;
+-- Members of a cooperative consumer share sub_id and have no position.
+select pgq.register_consumer('q', 'main');
+select pgq.register_consumer('q', 'main.m1');
+select pgq.register_consumer('q', 'main.m2');
+update pgq.subscription s set sub_id = m.sub_id, sub_last_tick = null, sub_next_tick = null from pgq.subscription m, pgq.consumer mc, pgq.consumer c where mc.co_name = 'main' and m.sub_consumer = mc.co_id and c.co_id = s.sub_consumer and c.co_name like 'main.m%';
+select pgq.unregister_consumer('q', 'main.m1');
+select consumer_name, last_tick from pgq.get_consumer_info('q') where consumer_name like 'main%';
+select pgq.unregister_consumer('q', 'main');
+select co_name from pgq.consumer order by 1;
+delete from pgq.tick where tick_queue = 2;
+delete from pgq.subscription where sub_queue = 2;
+select pgq.register_consumer('other', 'x');
