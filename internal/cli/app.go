@@ -101,8 +101,8 @@ func (a *App) Run(ctx context.Context, args []string, stdin io.Reader, stdout, s
 	walk(a.Root, a.refuseTypos)
 	a.running, a.mistyped = false, nil
 	a.Root.SetArgs(a.arrange(args))
-	err := a.Root.ExecuteContext(ctx)
-	return a.report(stderr, errors.Join(err, a.mistyped))
+	cmd, err := a.Root.ExecuteContextC(ctx)
+	return a.report(stderr, cmd, errors.Join(err, a.mistyped))
 }
 
 // errDone ends a command whose work a switch has done.

@@ -78,6 +78,9 @@ func TestDaemonLife(t *testing.T) {
 		if got := londiste(t, "", path, "replay", "-d"); got != (result{1, "", want}) {
 			t.Errorf("second daemon: %s", got)
 		}
+		if data, _ := os.ReadFile(log); strings.Contains(string(data), "crashed") || !strings.Contains(string(data), "ERROR Pidfile exists") {
+			t.Errorf("a second daemon that was refused is no crash of the first:\n%s", data)
+		}
 		if err := os.Rename(log, log+".moved"); err != nil {
 			t.Fatal(err)
 		}

@@ -6,6 +6,8 @@ import (
 	"io"
 	"strings"
 
+	"github.com/spf13/cobra"
+
 	"github.com/skytools-go/skytools/internal/dsn"
 	"github.com/skytools-go/skytools/internal/hint"
 )
@@ -46,8 +48,8 @@ func Status(status int, err error) error {
 // Usage marks an error as one of usage: status 2.
 func Usage(err error) error { return Status(ExitUsage, err) }
 
-// report prints err and returns the exit status it means.
-func (a *App) report(stderr io.Writer, err error) int {
+// report prints what cmd ended with and returns the exit status it means.
+func (a *App) report(stderr io.Writer, cmd *cobra.Command, err error) int {
 	if err == nil || errors.Is(err, errDone) {
 		return ExitDone
 	}
@@ -68,7 +70,7 @@ func (a *App) report(stderr io.Writer, err error) int {
 	if h := hint.Of(err); h != "" {
 		fmt.Fprintf(stderr, "hint: %s\n", dsn.Redact(h))
 	} else if status == ExitUsage && !a.running {
-		fmt.Fprintf(stderr, "hint: %s --help shows the usage\n", a.Name)
+		fmt.Fprintf(stderr, "hint: usage is %s\n", cmd.UseLine())
 	}
 	return status
 }

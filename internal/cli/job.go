@@ -111,22 +111,24 @@ func (a *App) Daemon(ctx context.Context, s *conf.Section, stderr io.Writer, wor
 		return err
 	}
 	defer log.Close()
-	if err = a.supervise(ctx, pidfile, log, work); err != nil {
+	if pidfile != "" {
+		p, err := daemon.Acquire(pidfile, log.Logger)
+		if err != nil {
+			log.Aside.Error(err.Error())
+			return err
+		}
+		defer p.Remove()
+	}
+	if err = supervise(ctx, log, work); err != nil {
 		// Run prints it too, but a daemon's stderr is nowhere.
 		log.Aside.Log(ctx, logfile.LevelFatal, fmt.Sprintf("Job %s crashed: %s", s.String("job_name", a.Name), err))
 	}
 	return err
 }
 
-// supervise runs work under the pidfile with signals taken.
-func (a *App) supervise(ctx context.Context, pidfile string, log *logfile.Log, work func(context.Context, Job) error) error {
-	if pidfile != "" {
-		p, err := daemon.Acquire(pidfile, log.Logger)
-		if err != nil {
-			return err
-		}
-		defer p.Remove()
-	}
+// supervise runs work with signals taken. Killed, work has nothing to
+// complain about.
+func supervise(ctx context.Context, log *logfile.Log, work func(context.Context, Job) error) error {
 	ctx, signals, release := daemon.Listen(ctx)
 	defer release()
 	reload, relayed := make(chan struct{}, 1), make(chan struct{})
@@ -145,13 +147,14 @@ func (a *App) supervise(ctx context.Context, pidfile string, log *logfile.Log, w
 	}
 	release()
 	<-relayed
-	if ended != nil {
-		log.Info(ended.Error())
-		if errors.Is(err, context.Canceled) {
-			return nil
-		}
+	if ended == nil {
+		return err
 	}
-	return err
+	log.Info(ended.Error())
+	if err != nil {
+		log.Debug("interrupted", "error", err)
+	}
+	return nil
 }
 
 // reopen opens the log anew at each value of in and passes it on to out,
