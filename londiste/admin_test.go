@@ -256,7 +256,9 @@ func TestSequences(t *testing.T) {
 
 func TestSubscriberTables(t *testing.T) {
 	p, ctx := ready(t), t.Context()
-	add := func(opt londiste.AddOptions, names ...string) error { return p.sub.AddTables(ctx, named(names...), opt) }
+	add := func(opt londiste.AddOptions, names ...string) error {
+		return p.sub.AddTables(ctx, named(names...), opt)
+	}
 	p.fails(add(londiste.AddOptions{}, "entry"), "Table public.entry not attached to queue", "provider add")
 	p.ok(p.prov.AddTables(ctx, named("entry", "note", `"Odd.Name"`), londiste.Capture{}))
 	p.fails(add(londiste.AddOptions{}, "z*"), "No tables found that match z*", "provider tables")

@@ -38,8 +38,9 @@
 // # A table's way
 //
 //	state         owner    does                                             next
-//	(none)        worker   saves and drops the table's foreign keys,        in-copy
-//	                       registers the copy's consumer: tick T0
+//	(none)        copier   given a place by the worker; saves and drops     in-copy
+//	                       the table's foreign keys, registers the copy's
+//	                       consumer: tick T0
 //	in-copy       copier   truncates, copies, rebuilds the key              catching-up
 //	catching-up   copier   applies the table's own events from T0; at the   wanna-sync:T
 //	                       first tick made after the copy's snapshot it
@@ -48,8 +49,10 @@
 //	do-sync:P     copier   applies up to P exactly                          ok
 //	ok            worker   applies the table's events with all others
 //
-// While a table waits in do-sync the worker applies nothing, so P is its
-// position and stays it. A resync takes any state back to none.
+// While a table is in do-sync the worker applies nothing, so P is its
+// position and stays it; a copier that does not get there in time is sent
+// back to catching-up. A resync takes any state back to none. Every change of
+// state names the state it starts from, so whoever comes second does nothing.
 //
 // The T0 rule: events carry full rows and are applied by key. So to replay
 // every event from a tick made before the copy's snapshot gives the right

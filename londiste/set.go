@@ -61,6 +61,7 @@ func (p *Pair) connectSubscriber(ctx context.Context) (*pgx.Conn, error) {
 
 func connectSide(ctx context.Context, side string, cfg *pgx.ConnConfig) (*pgx.Conn, error) {
 	cfg = cfg.Copy()
+	cfg.OnNotification = nil // where cfg was a connection's, it would get ours
 	if cfg.RuntimeParams["application_name"] == "" {
 		cfg.RuntimeParams["application_name"] = "londiste"
 	}

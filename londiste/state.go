@@ -102,17 +102,18 @@ var transitions = []struct {
 	from, to Phase
 	by       Owner
 }{
-	{None, InCopy, Main},
+	{None, InCopy, Copier}, // the worker has given it a place
 	{InCopy, CatchingUp, Copier},
 	{CatchingUp, WannaSync, Copier},
 	{WannaSync, DoSync, Main},
 	{DoSync, OK, Copier},
 
+	// The worker waits no longer for a copy that does not get there.
+	{DoSync, CatchingUp, Main},
+
 	// The provider forgot where the copy stood: it starts anew.
-	{InCopy, None, Main},
-	{CatchingUp, None, Main},
-	{WannaSync, None, Main},
-	{DoSync, None, Main},
+	{CatchingUp, None, Copier},
+	{DoSync, None, Copier},
 
 	// resync; the worker drops what it was doing for the table.
 	{InCopy, None, Setup},

@@ -5,15 +5,16 @@ import "testing"
 func TestTransitionsAreEnumerated(t *testing.T) {
 	phases := []Phase{None, InCopy, CatchingUp, WannaSync, DoSync, OK}
 	want := map[[2]Phase]map[Owner]bool{
-		{None, InCopy}:          {Main: true},
+		{None, InCopy}:          {Copier: true},
 		{InCopy, CatchingUp}:    {Copier: true},
 		{CatchingUp, WannaSync}: {Copier: true},
 		{WannaSync, DoSync}:     {Main: true},
 		{DoSync, OK}:            {Copier: true},
-		{InCopy, None}:          {Main: true, Setup: true},
-		{CatchingUp, None}:      {Main: true, Setup: true},
-		{WannaSync, None}:       {Main: true, Setup: true},
-		{DoSync, None}:          {Main: true, Setup: true},
+		{DoSync, CatchingUp}:    {Main: true},
+		{InCopy, None}:          {Setup: true},
+		{CatchingUp, None}:      {Copier: true, Setup: true},
+		{WannaSync, None}:       {Setup: true},
+		{DoSync, None}:          {Copier: true, Setup: true},
 		{OK, None}:              {Setup: true},
 	}
 	for _, from := range phases {

@@ -2,6 +2,7 @@ package londiste
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 
@@ -39,14 +40,15 @@ type queryer interface {
 // tables reads the tables registered for queue at q's side, in the order of
 // their registration.
 func tables(ctx context.Context, q queryer, queue string) ([]Table, error) {
-	rows, err := q.Query(ctx, `
-		select nr, table_name, dest_table, local, merge_state, coalesce(table_attrs, '')
-		from londiste.table_info where queue_name = $1 order by nr`, queue)
+	rows, err := q.Query(ctx, tableSQL+` order by nr`, queue)
 	if err != nil {
 		return nil, fmt.Errorf("read tables of %s: %w", queue, err)
 	}
 	return pgx.CollectRows(rows, scanTable)
 }
+
+const tableSQL = `select nr, table_name, dest_table, local, merge_state, coalesce(table_attrs, '')
+	from londiste.table_info where queue_name = $1`
 
 func scanTable(row pgx.CollectableRow) (Table, error) {
 	var (
@@ -74,6 +76,19 @@ func scanTable(row pgx.CollectableRow) (Table, error) {
 		return t, fmt.Errorf("table %s: attributes %q: %w", t.Name, attrs, err)
 	}
 	return t, nil
+}
+
+// oneTable reads one registration.
+func oneTable(ctx context.Context, q queryer, queue string, name ident.Name) (Table, bool, error) {
+	rows, err := q.Query(ctx, tableSQL+` and table_name = $2`, queue, name.String())
+	if err != nil {
+		return Table{}, false, fmt.Errorf("read table %s of %s: %w", name, queue, err)
+	}
+	t, err := pgx.CollectOneRow(rows, scanTable)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Table{}, false, nil
+	}
+	return t, err == nil, err
 }
 
 // sequences reads the sequences registered for queue at q's side, in the

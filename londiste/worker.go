@@ -1,33 +1,278 @@
 package londiste
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
 	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/skytools-go/skytools/internal/apply"
+	"github.com/skytools-go/skytools/internal/hint"
+	"github.com/skytools-go/skytools/internal/ident"
+	"github.com/skytools-go/skytools/internal/loop"
+	"github.com/skytools-go/skytools/pgq"
 )
 
 // Worker is the daemon of a subscriber: it copies the tables registered
 // there, applies the provider's changes and mirrors its sequences.
 type Worker struct {
 	Pair
-	ParallelCopies int           // tables copied at the same time; 0 means 4
-	MergeEvents    int64         // events of one batch while behind; 0 means 100,000
-	FetchAhead     int           // bytes of the next batch read while one is applied; 0 means 8 MiB
-	Idle           time.Duration // pause between looks where no notification comes; 0 means 1 s
-	Stats          func(Stats)   // called after each batch that held events; may be nil
+	ParallelCopies int             // tables copied at the same time; 0 means 4
+	MergeEvents    int64           // events of one batch while behind; 0 means 100,000
+	FetchAhead     int             // bytes read before they are applied; 0 means 4 MiB
+	Idle           time.Duration   // pause between looks where no notification comes; 0 means 1 s
+	Stop           <-chan struct{} // closed: leave after the batch under way; may be nil
+	Stats          func(Stats)     // called after each batch that held events; may be nil
 }
 
 // Stats is what one batch did.
 type Stats struct {
 	Events   int64         // events read
 	Ignored  int64         // of them, events of tables that are not applied here
-	Duration time.Duration // from the first event read to the commit
+	Duration time.Duration // from the first event at hand to the commit
 }
 
-// Run replicates until ctx ends, which is no error. It comes back with an
-// error only where trying again cannot help: another worker took the lease
-// over, the consumer belongs to another database, the position is not in the
-// queue. Everything else is logged and tried again.
+// Run replicates until ctx ends or Stop is closed, which is no error. It
+// comes back with an error only where trying again cannot help: the consumer
+// belongs to another database, the position is not in the queue. Everything
+// else is logged and tried again; a worker that lost its lease waits until it
+// is free again.
 func (w *Worker) Run(ctx context.Context) error {
-	<-ctx.Done()
+	r := &run{
+		Worker: w,
+		fence:  fence{queue: w.Queue, consumer: w.ConsumerName()},
+		wake:   make(chan struct{}, 1),
+		bell:   newBell(),
+		copies: map[ident.Name]*copying{}, strange: map[string]bool{},
+	}
+	defer r.close()
+	err := (&loop.Loop{
+		Idle: r.idle(), MaxBackoff: maxBackoff, Wake: r.wake, Stop: w.Stop, OnError: r.failed,
+	}).Run(ctx, r.step)
+	return err
+}
+
+const (
+	maxBackoff   = 20 * time.Second
+	closeTimeout = 5 * time.Second
+)
+
+// run is one Run of a worker. Everything but wake, dirty, at and bell belongs to
+// the goroutine of the loop.
+type run struct {
+	*Worker
+	fence fence
+	wake  chan struct{} // ends the loop's idle sleep
+	dirty atomic.Bool   // a copier changed a table's state
+	at    atomic.Int64  // the position, for copiers
+	bell  *bell         // rung when the provider has ticked
+
+	me     identity // of the subscriber
+	sub    *pgx.Conn
+	prov   *pgx.Conn // claims, acks, sequences, registrations
+	reader *pgq.Reader
+	fetch  *fetcher // nil until the position is known
+	listen *listener
+
+	tables    *registry
+	applier   *apply.Applier
+	mirror    *mirror // of sequences
+	copies    map[ident.Name]*copying
+	strange   map[string]bool // event types already warned of
+	waiting   string          // what is missing, as last logged
+	failing   bool            // cur_error is set
+	position  pgq.Tick
+	settled   pgq.TickID // position that is durable at the subscriber
+	settledAt time.Time
+	acked     pgq.TickID // position that the provider knows
+	ackedAt   time.Time
+	tendedAt  time.Time
+	sweptAt   time.Time
+}
+
+func (w *Worker) idle() time.Duration { return cmp.Or(w.Idle, time.Second) }
+func (w *Worker) parallelCopies() int { return cmp.Or(max(w.ParallelCopies, 0), 4) }
+func (w *Worker) mergeEvents() int64  { return cmp.Or(w.MergeEvents, 100_000) }
+func (w *Worker) fetchAhead() int64   { return int64(cmp.Or(w.FetchAhead, 4<<20)) }
+func (r *run) ring()                  { poke(r.wake) }
+
+// poke makes sure that c holds a value.
+func poke(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// step is one round of the loop: get hold of both sides if they are not held,
+// look after copies, apply one batch, or see to what is due when there is none.
+func (r *run) step(ctx context.Context) (more bool, err error) {
+	if r.fetch == nil {
+		err := r.open(ctx)
+		if errors.Is(err, errMissing) {
+			r.wait(err)
+			return false, nil
+		}
+		if err != nil {
+			return false, r.broken(ctx, err)
+		}
+		r.waiting = ""
+	}
+	if err := r.tend(ctx); err != nil {
+		return false, r.broken(ctx, err)
+	}
+	select {
+	case p := <-r.fetch.parts:
+		if err := r.batch(ctx, p); err != nil {
+			return false, r.broken(ctx, err)
+		}
+		return true, nil
+	default:
+	}
+	if err := r.rest(ctx); err != nil {
+		return false, r.broken(ctx, err)
+	}
+	return false, nil
+}
+
+// errMissing: something has to be done by hand, or by another worker's end,
+// before work can begin. It is waited for, not counted as a failure.
+var errMissing = errors.New("waiting")
+
+func missing(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", errMissing, fmt.Sprintf(format, args...))
+}
+
+// wait says once what is waited for.
+func (r *run) wait(err error) {
+	if text := err.Error(); text != r.waiting {
+		r.waiting = text
+		r.log().Info(text)
+	}
+}
+
+// rest does what is due at a moment without work: sequences, position, ack,
+// and the slow tasks.
+func (r *run) rest(ctx context.Context) error {
+	now := time.Now()
+	if now.Sub(r.mirror.readAt) >= time.Second {
+		if err := r.mirrorIdle(ctx); err != nil {
+			return err
+		}
+	}
+	if err := r.report(ctx); err != nil {
+		return err
+	}
+	if now.Sub(r.sweptAt) >= sweepPause {
+		return r.sweep(ctx)
+	}
 	return nil
+}
+
+// report settles and acknowledges the position: at most once a second, and
+// often enough to be known alive.
+func (r *run) report(ctx context.Context) error {
+	due := time.Second
+	if r.position.ID == r.settled {
+		due = signOfLife
+	}
+	if time.Since(r.settledAt) >= due {
+		if err := r.settle(ctx); err != nil {
+			return err
+		}
+	}
+	due = time.Second
+	if r.settled == r.acked {
+		due = signOfLife
+	}
+	if time.Since(r.ackedAt) >= due {
+		return r.ack(ctx)
+	}
+	return nil
+}
+
+// broken takes down what an error leaves in doubt, writes the error where
+// `status` finds it, and passes it on to the loop.
+func (r *run) broken(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return err
+	}
+	r.closeProvider()
+	r.tables.forget()
+	switch {
+	case errors.Is(err, errFenced):
+		r.stopCopies()
+		r.closeSubscriber()
+		r.fence.epoch = 0
+	case errors.Is(err, errClaimLost):
+		r.fence.epoch = 0 // the next step claims anew, and is told who has it
+	case r.sub != nil && !r.sub.IsClosed():
+		r.noteError(ctx, err)
+	}
+	if r.sub != nil && r.sub.IsClosed() {
+		r.closeSubscriber()
+	}
+	return err
+}
+
+// failed is told each error that the loop will retry.
+func (r *run) failed(err error, next time.Duration) {
+	args := []any{"error", err, "retry_in", next.Round(time.Millisecond)}
+	if h := hint.Of(err); h != "" {
+		args = append(args, "hint", h)
+	}
+	var bad *apply.Error
+	if errors.As(err, &bad) {
+		args = append(args, "table", bad.Table.String(), "event", bad.Event, "key", bad.Key, "statement", bad.Statement)
+	}
+	r.log().Error("replication stopped", args...)
+}
+
+// noteError writes err into pgq_node.local_state. The next batch that is
+// applied clears it.
+func (r *run) noteError(ctx context.Context, err error) {
+	text := errorText(err)
+	if e := writeError(ctx, r.sub, r.fence, r.fence.consumer, text); e != nil {
+		r.log().Warn("cannot write the error down", "error", e)
+		r.closeSubscriber()
+		return
+	}
+	r.failing = true
+}
+
+func (r *run) close() {
+	r.stopCopies()
+	r.closeProvider()
+	r.closeSubscriber()
+}
+
+func (r *run) closeProvider() {
+	if r.fetch != nil {
+		r.bell.unsubscribe(r.fetch.wake)
+		r.fetch.stop()
+		r.fetch = nil
+	}
+	if r.listen != nil {
+		r.listen.stop()
+		r.listen = nil
+	}
+	closeConn(&r.prov)
+	r.reader = nil
+}
+
+func (r *run) closeSubscriber() { closeConn(&r.sub) }
+
+// closeConn says goodbye, briefly.
+func closeConn(conn **pgx.Conn) {
+	if *conn == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	_ = (*conn).Close(ctx)
+	*conn = nil
 }

@@ -1,0 +1,280 @@
+package londiste
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/skytools-go/skytools/internal/failpoint"
+	"github.com/skytools-go/skytools/internal/hint"
+	"github.com/skytools-go/skytools/internal/ident"
+	"github.com/skytools-go/skytools/internal/loop"
+	"github.com/skytools-go/skytools/pgq"
+)
+
+// copying is the worker's hold on one table's copier.
+type copying struct {
+	cancel context.CancelFunc
+	done   chan struct{} // closed when the copier has ended
+	wake   chan struct{} // poked when the worker has moved the table
+	phase  atomic.Int32  // Phase that the copier is at
+}
+
+// startCopier starts the goroutine that brings a table from wherever it
+// stands to ok. It ends by itself there, or when the table is gone.
+func (r *run) startCopier(ctx context.Context, t *Table) {
+	ctx, cancel := context.WithCancel(ctx)
+	h := &copying{cancel: cancel, done: make(chan struct{}), wake: make(chan struct{}, 1)}
+	h.phase.Store(int32(t.State.Phase))
+	c := &copier{
+		Pair: &r.Pair, fence: r.fence, me: r.me, name: t.Name, consumer: r.CopyConsumer(t.Name),
+		hold: h, bell: r.bell, at: &r.at, merge: r.mergeEvents(), budget: r.fetchAhead() / 4,
+		changed: func() {
+			r.dirty.Store(true)
+			r.ring()
+		},
+	}
+	r.copies[t.Name] = h
+	go func() {
+		defer close(h.done)
+		defer cancel()
+		c.run(ctx)
+		c.changed()
+	}()
+}
+
+// stopCopies ends all copiers; what they were doing is taken up again by the
+// next ones.
+func (r *run) stopCopies() {
+	for _, c := range r.copies {
+		c.cancel()
+	}
+	for name, c := range r.copies {
+		<-c.done
+		delete(r.copies, name)
+	}
+}
+
+// copier takes one table through its copy, over connections of its own. Each
+// step begins from what the database says, so a restart needs no more than
+// that.
+type copier struct {
+	*Pair
+	fence    fence
+	me       identity
+	name     ident.Name
+	consumer string // of the copy
+	hold     *copying
+	bell     *bell
+	at       *atomic.Int64 // the worker's position
+	merge    int64
+	budget   int64
+	changed  func() // the table's state is another now
+
+	sub, prov *pgx.Conn
+	reader    *pgq.Reader
+	ackedAt   time.Time
+	failing   bool
+}
+
+var (
+	errCopyEnds = errors.New("nothing more to do for the table")
+	errMoved    = errors.New("the table's state was changed by somebody else")
+)
+
+func (c *copier) run(ctx context.Context) {
+	c.bell.subscribe(c.hold.wake) // a tick is as good a reason to look as the worker's poke
+	defer c.bell.unsubscribe(c.hold.wake)
+	defer c.close()
+	err := (&loop.Loop{
+		Idle: 500 * time.Millisecond, MaxBackoff: maxBackoff, Wake: c.hold.wake, OnError: c.failed,
+	}).Run(ctx, c.step)
+	if err != nil && !errors.Is(err, errCopyEnds) {
+		c.log().Error("Copy given up", "table", c.name.String(), "error", err)
+	}
+}
+
+func (c *copier) failed(err error, next time.Duration) {
+	args := []any{"table", c.name.String(), "error", err, "retry_in", next.Round(time.Millisecond)}
+	if h := hint.Of(err); h != "" {
+		args = append(args, "hint", h)
+	}
+	c.log().Error("copy stopped", args...)
+}
+
+func (c *copier) close() {
+	closeConn(&c.sub)
+	closeConn(&c.prov)
+	c.reader = nil
+}
+
+// step does what the table's state asks for.
+func (c *copier) step(ctx context.Context) (more bool, err error) {
+	defer func() {
+		if err != nil && ctx.Err() == nil {
+			err = c.broken(ctx, err)
+		}
+	}()
+	if err := c.open(ctx); err != nil {
+		return false, err
+	}
+	t, found, err := oneTable(ctx, c.sub, c.Queue, c.name)
+	if err != nil {
+		return false, err
+	}
+	if !found || !t.Local {
+		return false, loop.Permanent(errCopyEnds)
+	}
+	c.hold.phase.Store(int32(t.State.Phase))
+	switch t.State.Phase {
+	case None:
+		return c.prepare(ctx, &t)
+	case InCopy:
+		return true, c.copyRows(ctx, &t)
+	case CatchingUp:
+		return c.catchUp(ctx, &t)
+	case DoSync:
+		return true, c.reach(ctx, &t)
+	case OK:
+		if err := unregister(ctx, c.prov, c.Queue, c.consumer); err != nil {
+			return false, err
+		}
+		return false, loop.Permanent(errCopyEnds)
+	}
+	return false, nil // wanna-sync: the worker's turn
+}
+
+// broken writes the error where `status` finds it and drops the connections.
+func (c *copier) broken(ctx context.Context, err error) error {
+	switch {
+	case errors.Is(err, errCopyEnds):
+		return err
+	case errors.Is(err, errFenced):
+		return loop.Permanent(err)
+	case c.sub != nil && !c.sub.IsClosed():
+		text := fmt.Sprintf("table %s: %s", c.name, errorText(err))
+		if e := writeError(ctx, c.sub, c.fence, c.consumer, text); e == nil {
+			c.failing = true
+		}
+	}
+	c.close()
+	return fmt.Errorf("copy of table %s: %w", c.name, err)
+}
+
+func (c *copier) open(ctx context.Context) error {
+	if c.sub == nil {
+		conn, err := c.connectSubscriber(ctx)
+		if err != nil {
+			return err
+		}
+		c.sub = conn
+		if _, err := prepareSubscriber(ctx, conn); err != nil {
+			return fmt.Errorf("subscriber: %w", err)
+		}
+	}
+	if c.prov == nil {
+		conn, err := c.connectProvider(ctx)
+		if err != nil {
+			return err
+		}
+		c.prov, c.reader = conn, pgq.NewReader(conn, c.Queue)
+		if err := prepareProvider(ctx, conn); err != nil {
+			return fmt.Errorf("provider: %w", err)
+		}
+	}
+	return nil
+}
+
+func (c *copier) write(ctx context.Context) writer {
+	return func(p failpoint.Point, fn func(tx pgx.Tx) error) error {
+		return c.fence.write(ctx, c.sub, p, fn)
+	}
+}
+
+// move changes the table's state inside a transaction; errMoved if it is not
+// what the copier thinks.
+func (c *copier) move(ctx context.Context, tx pgx.Tx, from, to State) error {
+	return moveTable(ctx, tx, c.Queue, c.name, Copier, from, to)
+}
+
+func moveTable(ctx context.Context, tx pgx.Tx, queue string, name ident.Name, by Owner, from, to State) error {
+	if !by.May(from.Phase, to.Phase) {
+		return fmt.Errorf("table %s: state %s may not become %s", name, from, to)
+	}
+	tag, err := tx.Exec(ctx, `update londiste.table_info set merge_state = $4
+		where queue_name = $1 and table_name = $2 and local and merge_state is not distinct from $3`,
+		queue, name.String(), from.Text(), to.Text())
+	if err != nil {
+		return err
+	}
+	if tag.RowsAffected() == 0 {
+		return errMoved
+	}
+	return nil
+}
+
+// moved logs a change of state and tells the worker.
+func (c *copier) moved(to State) {
+	c.log().Info("Table state changed", "table", c.name.String(), "state", to.String())
+	c.hold.phase.Store(int32(to.Phase))
+	c.changed()
+}
+
+// prepare takes a table that waits for a copy into it: foreign keys saved and
+// dropped, a consumer of the copy's own registered at the provider's last
+// tick. A crash on the way leaves foreign keys on their list and a consumer
+// that the next attempt, or the sweep, removes.
+func (c *copier) prepare(ctx context.Context, t *Table) (bool, error) {
+	src, err := c.source(ctx)
+	if err != nil {
+		return false, err
+	}
+	if src == nil {
+		return false, hint.With(fmt.Errorf("table %s is not attached to queue %s at the provider", c.name, c.Queue),
+			"provider add %s", c.name)
+	}
+	if err := dropFkeys(ctx, c.sub, c.fence, c.Pair, t.Dest); err != nil {
+		return false, err
+	}
+	// A consumer left from an attempt before may stand at a tick that is gone.
+	if err := unregister(ctx, c.prov, c.Queue, c.consumer); err != nil {
+		return false, err
+	}
+	t0, err := register(ctx, c.prov, c.Queue, c.consumer, failpoint.CopyStart)
+	if err != nil {
+		return false, err
+	}
+	if _, err := claim(ctx, c.prov, c.Pair, c.consumer, c.me, c.fence.epoch, false); err != nil {
+		return false, err
+	}
+	to := State{Phase: InCopy}
+	err = c.fence.write(ctx, c.sub, failpoint.CopyStart, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `
+			insert into pgq_node.local_state (queue_name, consumer_name, provider_node, last_tick_id)
+			values ($1, $2, $3, $4)
+			on conflict (queue_name, consumer_name) do update
+			set last_tick_id = excluded.last_tick_id, cur_error = null`,
+			c.Queue, c.consumer, RootNode, int64(t0))
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `update londiste.table_info set custom_snapshot = null
+			where queue_name = $1 and table_name = $2`, c.Queue, c.name.String())
+		if err != nil {
+			return err
+		}
+		return c.move(ctx, tx, t.State, to)
+	})
+	if errors.Is(err, errMoved) {
+		return true, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	c.moved(to)
+	return true, nil
+}

@@ -1,0 +1,276 @@
+package londiste
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/skytools-go/skytools/internal/apply"
+	"github.com/skytools-go/skytools/internal/failpoint"
+	"github.com/skytools-go/skytools/internal/ident"
+	"github.com/skytools-go/skytools/pgq"
+)
+
+// catchUp applies the table's next batch. Where there is none left the table
+// wants to join the others. Before that its indexes come back, at the first
+// tick that sees all that the copy saw.
+func (c *copier) catchUp(ctx context.Context, t *Table) (more bool, err error) {
+	pos, ok, err := c.position(ctx, t)
+	if err != nil || !ok {
+		return ok, err
+	}
+	seen, err := c.copySnapshot(ctx)
+	if err != nil {
+		return false, err
+	}
+	cur, found, err := c.reader.Next(ctx, pos, c.merge)
+	if err != nil {
+		return false, fmt.Errorf("provider: %w", err)
+	}
+	if !found && seen != nil {
+		return false, c.askForTick(ctx, pos)
+	}
+	if found {
+		if err := c.apply(ctx, t, pos, cur); err != nil {
+			return false, err
+		}
+		pos = cur
+	}
+	if seen != nil {
+		if !pos.Snapshot.Covers(*seen) {
+			return true, nil
+		}
+		return true, c.complete(ctx, t)
+	}
+	// Under steady load there is always one tick more: past the worker is
+	// caught up as well.
+	if found && int64(pos.ID) < c.at.Load() {
+		return true, nil
+	}
+	to := State{Phase: WannaSync, Tick: pos.ID}
+	return true, c.change(ctx, t.State, to, nil)
+}
+
+// reach applies the table's events up to the worker's position, exactly, and
+// hands the table over. The worker waits for it.
+func (c *copier) reach(ctx context.Context, t *Table) error {
+	pos, ok, err := c.position(ctx, t)
+	if err != nil || !ok {
+		return err
+	}
+	for pos.ID < t.State.Tick {
+		cur, found, err := c.reader.NextUpTo(ctx, pos, c.merge, t.State.Tick)
+		if err != nil {
+			return fmt.Errorf("provider: %w", err)
+		}
+		if !found {
+			return fmt.Errorf("no tick after %d although the worker is at %d", pos.ID, t.State.Tick)
+		}
+		if err := c.apply(ctx, t, pos, cur); err != nil {
+			return err
+		}
+		pos = cur
+	}
+	if pos.ID > t.State.Tick {
+		return fmt.Errorf("the copy is at tick %d already, past the worker's %d", pos.ID, t.State.Tick)
+	}
+	t.Attrs.Del("skip_truncate")
+	return c.change(ctx, t.State, State{Phase: OK}, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `update londiste.table_info
+			set table_attrs = nullif($3, ''), custom_snapshot = null
+			where queue_name = $1 and table_name = $2`, c.Queue, c.name.String(), t.Attrs.Encode())
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `delete from pgq_node.local_state where queue_name = $1 and consumer_name = $2`,
+			c.Queue, c.consumer)
+		return err
+	})
+}
+
+// change moves the table to a state, with more in the same transaction. That
+// somebody else moved it first is no error: the next step sees where to.
+func (c *copier) change(ctx context.Context, from, to State, more func(tx pgx.Tx) error) error {
+	err := c.fence.write(ctx, c.sub, failpoint.CopyState, func(tx pgx.Tx) error {
+		if err := c.move(ctx, tx, from, to); err != nil || more == nil {
+			return err
+		}
+		return more(tx)
+	})
+	if errors.Is(err, errMoved) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	c.moved(to)
+	return nil
+}
+
+// position is where the table's own events go on. False: the provider knows
+// of no such place any more and the table has been sent to the start.
+func (c *copier) position(ctx context.Context, t *Table) (pgq.Tick, bool, error) {
+	here, known, err := positionOf(ctx, c.sub, c.Queue, c.consumer)
+	if err != nil {
+		return pgq.Tick{}, false, err
+	}
+	there, registered, err := consumerAt(ctx, c.prov, c.Queue, c.consumer)
+	if err != nil {
+		return pgq.Tick{}, false, err
+	}
+	if known && registered && here >= there {
+		tick, err := c.reader.Tick(ctx, here)
+		if err == nil {
+			return tick, true, nil
+		}
+		if !errors.Is(err, pgq.ErrTickNotFound) {
+			return pgq.Tick{}, false, err
+		}
+	}
+	c.log().Warn("The provider has lost the copy's place: copying anew", "table", c.name.String())
+	return pgq.Tick{}, false, c.change(ctx, t.State, State{}, nil)
+}
+
+// copySnapshot is what the copy saw, while indexes are still missing; else
+// nil.
+func (c *copier) copySnapshot(ctx context.Context) (*pgq.Snapshot, error) {
+	var text *string
+	err := c.sub.QueryRow(ctx, `select custom_snapshot from londiste.table_info
+		where queue_name = $1 and table_name = $2`, c.Queue, c.name.String()).Scan(&text)
+	if err != nil || text == nil {
+		return nil, err
+	}
+	s, err := pgq.ParseSnapshot(*text)
+	if err != nil {
+		return nil, fmt.Errorf("custom_snapshot: %w", err)
+	}
+	return &s, nil
+}
+
+// askForTick has a tick made although nothing may have happened: the table
+// waits for one made after its copy. A queue that may not be ticked from here
+// (paused, ticked from elsewhere) gets one from its own ticker.
+func (c *copier) askForTick(ctx context.Context, last pgq.Tick) error {
+	var id *int64
+	err := failpoint.Commit(failpoint.Tick, func() error {
+		return c.prov.QueryRow(ctx, `select skytools.tick($1, $2)`, c.Queue, int64(last.ID)).Scan(&id)
+	})
+	if err != nil {
+		return fmt.Errorf("provider: %w", err)
+	}
+	if id != nil {
+		c.bell.ring() // no ticker tells of this one
+	}
+	return nil
+}
+
+// complete builds the indexes and lets the planner know of the rows.
+func (c *copier) complete(ctx context.Context, t *Table) error {
+	if err := rebuildObjects(ctx, c.sub, c.Pair, t.Name, t.Dest, c.write(ctx)); err != nil {
+		return err
+	}
+	err := c.fence.write(ctx, c.sub, failpoint.CopyIndex, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, "analyze "+t.Dest.SQL()); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, `update londiste.table_info set custom_snapshot = null
+			where queue_name = $1 and table_name = $2 and merge_state = 'catching-up'`, c.Queue, c.name.String())
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("analyze: %w", err)
+	}
+	return nil
+}
+
+// apply applies the table's events of one batch and moves the copy's position
+// with them.
+func (c *copier) apply(ctx context.Context, t *Table, prev, cur pgq.Tick) error {
+	g := newRegistry(c.Queue, t.State.Phase)
+	g.only = c.name
+	if err := g.load(ctx, c.sub); err != nil {
+		return err
+	}
+	f := &fetcher{reader: c.reader, budget: c.budget}
+	stop := f.startOne(ctx, prev, cur)
+	defer stop()
+	a := apply.New(g, apply.Options{CatchUp: true})
+	err := c.fence.write(ctx, c.sub, failpoint.CopyCatch, func(tx pgx.Tx) error {
+		if err := a.Begin(ctx, tx); err != nil {
+			return err
+		}
+		if err := feed(ctx, a, f); err != nil {
+			return err
+		}
+		res, err := a.Finish(ctx)
+		if err != nil {
+			return err
+		}
+		if g.met != nil {
+			return g.met
+		}
+		b := &pgx.Batch{}
+		b.Queue(moveStateSQL, c.Queue, c.consumer, int64(cur.ID))
+		queueCounters(b, c.Pair, c.consumer, only(res, c.name))
+		return tx.SendBatch(ctx, b).Close()
+	})
+	if err != nil {
+		return err
+	}
+	if time.Since(c.ackedAt) < time.Second {
+		return nil
+	}
+	c.ackedAt = time.Now()
+	return ack(ctx, c.prov, c.Queue, c.consumer, cur.ID, c.fence.epoch)
+}
+
+// feed gives all events of one batch to an applier.
+func feed(ctx context.Context, a *apply.Applier, f *fetcher) error {
+	for {
+		select {
+		case p := <-f.parts:
+			if p.err != nil {
+				return fmt.Errorf("provider: %w", p.err)
+			}
+			for _, ev := range p.events {
+				if err := a.Event(ctx, ev); err != nil && !errors.Is(err, apply.ErrUnhandled) {
+					return err
+				}
+			}
+			f.free(p)
+			if p.last {
+				return nil
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// startOne reads one batch alone, over a connection that stays the caller's.
+func (f *fetcher) startOne(ctx context.Context, prev, cur pgq.Tick) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	f.init()
+	f.done.Go(func() {
+		if err := f.stream(ctx, prev, cur); err != nil && ctx.Err() == nil {
+			_ = f.send(ctx, part{err: err})
+		}
+	})
+	return func() {
+		cancel()
+		f.done.Wait()
+	}
+}
+
+// only keeps the counters of one table: what a copier reads of others is no
+// business of the sums.
+func only(res apply.Result, name ident.Name) apply.Result {
+	c, had := res.Tables[name]
+	if !had {
+		return apply.Result{}
+	}
+	return apply.Result{Tables: map[ident.Name]apply.Counts{name: c}, Total: c}
+}

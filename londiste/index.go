@@ -1,0 +1,229 @@
+package londiste
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/skytools-go/skytools/internal/failpoint"
+	"github.com/skytools-go/skytools/internal/ident"
+)
+
+// object is an index of a table, or a constraint that has one.
+type object struct {
+	kind  string // index, constraint: as in skytools.pending_ddl
+	name  string
+	isKey bool   // rows are told apart by it when events are applied
+	drop  string // the statement that drops it
+	ddl   string // the statements that make it again, with all its settings
+}
+
+// indexesSQL lists the indexes of table $1, each with what an ordinary
+// definition leaves out: tablespace, comments, whether the table is clustered
+// or identified by it, statistics targets of its expressions.
+const indexesSQL = `
+	select ic.relname, coalesce(con.conname, ''), coalesce(con.contype::text, ''), am.amname = 'btree',
+		pg_get_indexdef(i.indexrelid), coalesce(pg_get_constraintdef(con.oid), ''),
+		coalesce(con.condeferrable, false), coalesce(con.condeferred, false),
+		coalesce(ts.spcname, ''), coalesce(obj_description(i.indexrelid, 'pg_class'), ''),
+		coalesce(obj_description(con.oid, 'pg_constraint'), ''),
+		i.indisclustered, i.indisreplident,
+		array(select a.attnum || ' ' || a.attstattarget from pg_attribute a
+			where a.attrelid = i.indexrelid and a.attstattarget >= 0),
+		i.indisunique and i.indpred is null and i.indexprs is null and (
+			select array_agg(a.attname::text order by a.attname::text collate "C")
+			from unnest(i.indkey::int2[]) with ordinality as k (attnum, nr)
+			join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
+			where k.nr <= i.indnkeyatts
+		) = $2::text[]
+	from pg_index i
+	join pg_class ic on ic.oid = i.indexrelid
+	join pg_am am on am.oid = ic.relam
+	left join pg_tablespace ts on ts.oid = ic.reltablespace
+	left join pg_constraint con on con.conindid = i.indexrelid and con.conrelid = i.indrelid
+		and con.contype in ('p', 'u', 'x')
+	where i.indrelid = to_regclass($1)
+	order by coalesce(con.contype <> 'p', true), ic.relname`
+
+// tableObjects lists the indexes of a table; key is the columns, sorted, by
+// which events tell its rows apart.
+func tableObjects(ctx context.Context, q queryer, table ident.Name, key []string) ([]object, error) {
+	rows, err := q.Query(ctx, indexesSQL, table.SQL(), key)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (object, error) {
+		var x indexRow
+		err := row.Scan(&x.index, &x.con, &x.contype, &x.btree, &x.def, &x.conDef, &x.deferrable, &x.deferred,
+			&x.space, &x.comment, &x.conComment, &x.clustered, &x.replIdent, &x.stats, &x.isKey)
+		return x.object(table), err
+	})
+}
+
+type indexRow struct {
+	index, con, contype         string
+	btree, deferrable, deferred bool
+	def, conDef                 string
+	space, comment, conComment  string
+	clustered, replIdent        bool
+	stats                       []string // "attnum target"
+	isKey                       bool
+}
+
+func (x indexRow) object(table ident.Name) object {
+	index := ident.Name{Schema: table.Schema, Name: x.index}
+	o := object{kind: "index", name: x.index, isKey: x.isKey, drop: "drop index " + index.SQL()}
+	// The statements run under a search path and a tablespace of their own;
+	// "" is the database's, and must be said where the role has another.
+	ddl := []string{"set local default_tablespace = " + ident.Literal(x.space)}
+	alter := "alter table only " + table.SQL() + " "
+	if x.con != "" {
+		o.kind, o.name = "constraint", x.con
+		o.drop = alter + "drop constraint " + ident.Quote(x.con)
+	}
+	switch {
+	case x.con == "":
+		ddl = append(ddl, x.def)
+	case !x.btree || x.contype == "x": // only its own definition makes it
+		ddl = append(ddl, alter+"add constraint "+ident.Quote(x.con)+" "+x.conDef)
+	default: // by way of the index, which brings its storage settings
+		kind := map[string]string{"p": "primary key", "u": "unique"}[x.contype]
+		ddl = append(ddl, x.def, alter+"add constraint "+ident.Quote(x.con)+" "+kind+
+			" using index "+ident.Quote(x.index)+x.deferral())
+	}
+	if x.comment != "" {
+		ddl = append(ddl, "comment on index "+index.SQL()+" is "+ident.Literal(x.comment))
+	}
+	if x.conComment != "" {
+		ddl = append(ddl, "comment on constraint "+ident.Quote(x.con)+" on "+table.SQL()+" is "+ident.Literal(x.conComment))
+	}
+	if x.clustered {
+		ddl = append(ddl, alter+"cluster on "+ident.Quote(x.index))
+	}
+	if x.replIdent {
+		ddl = append(ddl, alter+"replica identity using index "+ident.Quote(x.index))
+	}
+	for _, s := range x.stats {
+		attnum, target, _ := strings.Cut(s, " ")
+		ddl = append(ddl, "alter index "+index.SQL()+" alter column "+attnum+" set statistics "+target)
+	}
+	o.ddl = strings.Join(ddl, ";\n")
+	return o
+}
+
+func (x indexRow) deferral() string {
+	switch {
+	case x.deferred:
+		return " deferrable initially deferred"
+	case x.deferrable:
+		return " deferrable"
+	}
+	return ""
+}
+
+// dropObjects drops what can be dropped of a table's indexes, each in a
+// savepoint; what something else depends on stays. Those by which events are
+// applied are returned, to be made again at the end of the same transaction;
+// the others are written down.
+func dropObjects(ctx context.Context, tx pgx.Tx, p *Pair, t *Table, key []string) (keys []object, err error) {
+	all, err := tableObjects(ctx, tx, t.Dest, key)
+	if err != nil {
+		return nil, fmt.Errorf("indexes: %w", err)
+	}
+	for _, o := range all {
+		if _, err := tx.Exec(ctx, "savepoint drop_object"); err != nil {
+			return nil, err
+		}
+		if _, err := tx.Exec(ctx, o.drop); err != nil {
+			if _, err := tx.Exec(ctx, "rollback to savepoint drop_object"); err != nil {
+				return nil, err
+			}
+			p.log().Debug("stays during the copy", "table", t.Dest.String(), "index", o.name, "error", err)
+			continue
+		}
+		if _, err := tx.Exec(ctx, "release savepoint drop_object"); err != nil {
+			return nil, err
+		}
+		if o.isKey {
+			keys = append(keys, o)
+			continue
+		}
+		_, err := tx.Exec(ctx, `
+			insert into skytools.pending_ddl (queue_name, table_name, kind, object_name, ddl)
+			values ($1, $2, $3, $4, $5)
+			on conflict (queue_name, table_name, kind, object_name) do update set ddl = excluded.ddl`,
+			p.Queue, t.Name.String(), o.kind, o.name, o.ddl)
+		if err != nil {
+			return nil, err
+		}
+	}
+	return keys, nil
+}
+
+// rebuildObjects makes again what pending_ddl holds of a table's indexes and
+// constraints, each in one transaction with the end of its row. name is the
+// table's in the set, table its own.
+func rebuildObjects(ctx context.Context, conn *pgx.Conn, p *Pair, name, table ident.Name, write writer) error {
+	rows, err := conn.Query(ctx, `select pending_id, object_name, ddl from skytools.pending_ddl
+		where queue_name = $1 and table_name = $2 and kind in ('index', 'constraint')
+		order by pending_id`, p.Queue, name.String())
+	if err != nil {
+		return err
+	}
+	type pending struct {
+		ID        int32
+		Name, DDL string
+	}
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[pending])
+	if err != nil {
+		return err
+	}
+	for _, o := range list {
+		p.log().Info("Building index", "table", table.String(), "index", o.Name)
+		err := write(failpoint.CopyIndex, func(tx pgx.Tx) error {
+			var needed bool
+			if err := tx.QueryRow(ctx, neededSQL, table.SQL(), o.Name).Scan(&needed); err != nil {
+				return err
+			}
+			if needed {
+				if err := runDDL(ctx, tx, p, o.DDL); err != nil {
+					return err
+				}
+			}
+			_, err := tx.Exec(ctx, `delete from skytools.pending_ddl where pending_id = $1`, o.ID)
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("table %s: build %s: %w", table, o.Name, err)
+		}
+	}
+	return nil
+}
+
+// runDDL runs saved statements with room for sorting.
+func runDDL(ctx context.Context, tx pgx.Tx, p *Pair, ddl string) error {
+	if err := beginDDL(ctx, tx, p); err != nil {
+		return err
+	}
+	_, err := tx.Exec(ctx, `select set_config('maintenance_work_mem', $1, true)
+		where pg_size_bytes(current_setting('maintenance_work_mem')) < pg_size_bytes($1)`, maintenanceMemory)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, ddl, pgx.QueryExecModeSimpleProtocol)
+	return err
+}
+
+// maintenanceMemory is for one index at a time.
+const maintenanceMemory = "256MB"
+
+// neededSQL tells whether table $1 is there and has no index or constraint
+// $2 yet: somebody may have made it by hand meanwhile.
+const neededSQL = `select exists (select from pg_class where oid = to_regclass($1)) and not exists (
+		select from pg_index i join pg_class c on c.oid = i.indexrelid
+		where i.indrelid = to_regclass($1) and c.relname = $2
+	) and not exists (
+		select from pg_constraint where conrelid = to_regclass($1) and conname = $2
+	)`

@@ -1,0 +1,347 @@
+package londiste
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/skytools-go/skytools/internal/failpoint"
+	"github.com/skytools-go/skytools/internal/hint"
+	"github.com/skytools-go/skytools/internal/loop"
+	"github.com/skytools-go/skytools/pgq"
+)
+
+// ErrPosition is wrapped by the errors of a position that the provider's
+// queue does not match. No retry mends them.
+var ErrPosition = errors.New("position lost")
+
+// consumerAt reads how far the provider thinks that a consumer is.
+func consumerAt(ctx context.Context, conn *pgx.Conn, queue, consumer string) (pgq.TickID, bool, error) {
+	var tick *int64
+	err := conn.QueryRow(ctx, `select last_tick from pgq.get_consumer_info($1, $2)`, queue, consumer).Scan(&tick)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return 0, false, nil
+	}
+	if err != nil {
+		return 0, false, fmt.Errorf("consumer %s at the provider: %w", consumer, err)
+	}
+	if tick == nil {
+		return 0, true, nil
+	}
+	return pgq.TickID(*tick), true, nil
+}
+
+// positionOf reads a position kept at the subscriber.
+func positionOf(ctx context.Context, q queryer, queue, consumer string) (pgq.TickID, bool, error) {
+	rows, err := q.Query(ctx, `select last_tick_id from pgq_node.local_state
+		where queue_name = $1 and consumer_name = $2`, queue, consumer)
+	if err != nil {
+		return 0, false, err
+	}
+	id, err := pgx.CollectOneRow(rows, pgx.RowTo[int64])
+	if errors.Is(err, pgx.ErrNoRows) {
+		return 0, false, nil
+	}
+	return pgq.TickID(id), err == nil, err
+}
+
+// register registers a consumer at the provider and returns where it starts:
+// the last tick, or where it stood if it was registered before.
+func register(ctx context.Context, conn *pgx.Conn, queue, consumer string, p failpoint.Point) (pgq.TickID, error) {
+	err := failpoint.Commit(p, func() error {
+		_, err := conn.Exec(ctx, `select pgq.register_consumer($1, $2)`, queue, consumer)
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("register consumer %s at the provider: %w", consumer, err)
+	}
+	tick, found, err := consumerAt(ctx, conn, queue, consumer)
+	if err == nil && !found {
+		err = fmt.Errorf("consumer %s is not there although it was just registered", consumer)
+	}
+	return tick, err
+}
+
+// unregister removes a consumer and its claim from the provider. One that is
+// not there is no error.
+func unregister(ctx context.Context, conn *pgx.Conn, queue, consumer string) error {
+	err := failpoint.Commit(failpoint.CopyFinish, func() error {
+		_, err := conn.Exec(ctx, `select pgq.unregister_consumer($1, $2), skytools.unclaim($1, $2)`, queue, consumer)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("unregister consumer %s at the provider: %w", consumer, err)
+	}
+	return nil
+}
+
+// findPosition says from which tick the worker goes on, and writes it down
+// where there was none: at the first start, and whenever no table needs the
+// position there was.
+func (r *run) findPosition(ctx context.Context, provider identity) (pgq.Tick, error) {
+	consumer := r.ConsumerName()
+	here, known, err := positionOf(ctx, r.sub, r.Queue, consumer)
+	if err != nil {
+		return pgq.Tick{}, fmt.Errorf("position: %w", err)
+	}
+	there, registered, err := consumerAt(ctx, r.prov, r.Queue, consumer)
+	if err != nil {
+		return pgq.Tick{}, err
+	}
+	needed := known && r.tables.needPosition()
+	if needed {
+		if err := r.sameProvider(ctx, provider); err != nil {
+			return pgq.Tick{}, err
+		}
+		return r.checkPosition(ctx, here, there, registered)
+	}
+	if !registered {
+		r.log().Info("Registering consumer at the provider", "queue", r.Queue, "consumer", consumer)
+		if there, err = register(ctx, r.prov, r.Queue, consumer, failpoint.Register); err != nil {
+			return pgq.Tick{}, err
+		}
+	}
+	tick, err := r.reader.Tick(ctx, there)
+	if err != nil {
+		return pgq.Tick{}, err
+	}
+	r.log().Info("Starting at the provider's position", "tick", int64(there))
+	return tick, r.adoptPosition(ctx, tick, provider)
+}
+
+// checkPosition refuses a position from which events may be missing: here is
+// the subscriber's, there the provider's idea of it.
+func (r *run) checkPosition(ctx context.Context, here, there pgq.TickID, registered bool) (pgq.Tick, error) {
+	const anew = "to copy everything again: replay --reset, then subscriber resync --all"
+	if !registered {
+		return pgq.Tick{}, r.lost("register again and copy everything: subscriber register, then subscriber resync --all",
+			"the consumer is not registered at the provider, which may have dropped events since tick %d", here)
+	}
+	if here < there {
+		return pgq.Tick{}, r.lost("set the provider back with replay --rewind if it still has tick "+fmt.Sprint(here)+
+			"; "+anew, "the subscriber is at tick %d, but the provider was told %d already", here, there)
+	}
+	last, err := r.reader.Last(ctx)
+	if err != nil {
+		return pgq.Tick{}, err
+	}
+	if here > last.ID {
+		return pgq.Tick{}, r.lost(anew, "the subscriber is at tick %d, the provider's last is %d: it lost its latest changes",
+			here, last.ID)
+	}
+	tick, err := r.reader.Tick(ctx, here)
+	if errors.Is(err, pgq.ErrTickNotFound) {
+		return pgq.Tick{}, r.lost(anew, "the provider has no tick %d any more", here)
+	}
+	return tick, err
+}
+
+// sameProvider refuses a provider that is not the server it was.
+func (r *run) sameProvider(ctx context.Context, now identity) error {
+	var was identity
+	err := r.sub.QueryRow(ctx, `select provider_system_identifier, provider_timeline from skytools.worker_state
+		where queue_name = $1 and consumer_name = $2`, r.Queue, r.ConsumerName()).Scan(&was.System, &was.Timeline)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil // a position set by hand
+	}
+	if err != nil {
+		return fmt.Errorf("provider's identity: %w", err)
+	}
+	if was.System == now.System && was.Timeline == now.Timeline {
+		return nil
+	}
+	return r.lost("if nothing was lost there, go on with replay --rewind; else replay --reset, then subscriber resync --all",
+		"the provider is server %s on timeline %d now, it was %s on timeline %d",
+		now.System, now.Timeline, was.System, was.Timeline)
+}
+
+func (r *run) lost(advice, format string, args ...any) error {
+	return loop.Permanent(hint.With(fmt.Errorf("%w: consumer %s of queue %s: %s",
+		ErrPosition, r.ConsumerName(), r.Queue, fmt.Sprintf(format, args...)), "%s", advice))
+}
+
+// adoptPosition writes down a position taken from the provider.
+func (r *run) adoptPosition(ctx context.Context, tick pgq.Tick, provider identity) error {
+	err := r.fence.write(ctx, r.sub, failpoint.Register, func(tx pgx.Tx) error {
+		return storePosition(ctx, tx, &r.Pair, tick, provider)
+	})
+	if err != nil {
+		return fmt.Errorf("position: %w", err)
+	}
+	return nil
+}
+
+func storePosition(ctx context.Context, tx pgx.Tx, p *Pair, tick pgq.Tick, provider identity) error {
+	_, err := tx.Exec(ctx, `
+		insert into pgq_node.local_state (queue_name, consumer_name, provider_node, last_tick_id)
+		values ($1, $2, $3, $4)
+		on conflict (queue_name, consumer_name) do update
+		set last_tick_id = excluded.last_tick_id, cur_error = null`,
+		p.Queue, p.ConsumerName(), RootNode, int64(tick.ID))
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, `
+		insert into skytools.worker_state (queue_name, consumer_name,
+			provider_system_identifier, provider_timeline, last_tick_time)
+		values ($1, $2, $3, $4, $5)
+		on conflict (queue_name, consumer_name) do update
+		set provider_system_identifier = excluded.provider_system_identifier,
+			provider_timeline = excluded.provider_timeline,
+			last_tick_time = excluded.last_tick_time,
+			updated_at = clock_timestamp()`,
+		p.Queue, p.ConsumerName(), provider.System, provider.Timeline, tick.Time)
+	return err
+}
+
+// The statements that move a position, with parameters queue, consumer, tick
+// and the tick's time.
+const (
+	moveStateSQL = `update pgq_node.local_state set last_tick_id = $3, cur_error = null
+		where queue_name = $1 and consumer_name = $2`
+	moveWorkerSQL = `update skytools.worker_state set last_tick_time = $3, updated_at = clock_timestamp()
+		where queue_name = $1 and consumer_name = $2`
+)
+
+// settle makes the position durable at the subscriber, together with every
+// batch committed so far, and gives the sign of life. Batches themselves
+// commit without waiting for the disk: rows and position would be lost
+// together, which is harmless until the provider has been told.
+func (r *run) settle(ctx context.Context) error {
+	err := r.fence.write(ctx, r.sub, failpoint.Apply, func(tx pgx.Tx) error {
+		b := &pgx.Batch{}
+		b.Queue(`select set_config('synchronous_commit', 'local', true)
+			where current_setting('synchronous_commit') = 'off'`)
+		b.Queue(moveStateSQL, r.Queue, r.ConsumerName(), int64(r.position.ID))
+		b.Queue(moveWorkerSQL, r.Queue, r.ConsumerName(), r.position.Time)
+		return tx.SendBatch(ctx, b).Close()
+	})
+	if err != nil {
+		return fmt.Errorf("position: %w", err)
+	}
+	r.settled, r.settledAt = r.position.ID, time.Now()
+	return nil
+}
+
+// ack tells the provider the settled position.
+func (r *run) ack(ctx context.Context) error {
+	if err := ack(ctx, r.prov, r.Queue, r.ConsumerName(), r.settled, r.fence.epoch); err != nil {
+		return err
+	}
+	r.acked, r.ackedAt = r.settled, time.Now()
+	return nil
+}
+
+func ack(ctx context.Context, conn *pgx.Conn, queue, consumer string, tick pgq.TickID, epoch int64) error {
+	var held bool
+	err := failpoint.Commit(failpoint.Ack, func() error {
+		return conn.QueryRow(ctx, `select skytools.ack($1, $2, $3, $4)`, queue, consumer, int64(tick), epoch).Scan(&held)
+	})
+	if err != nil {
+		return fmt.Errorf("tell the provider tick %d of consumer %s: %w", tick, consumer, err)
+	}
+	if !held {
+		return fmt.Errorf("consumer %s at the provider: %w", consumer, errClaimLost)
+	}
+	return nil
+}
+
+// errClaimLost: the claim is gone or has another epoch; claiming anew tells
+// which and why.
+var errClaimLost = errors.New("the claim is not ours any more")
+
+// Rewind sets the provider's idea of the consumer to the position that the
+// subscriber keeps, and accepts the provider as it is. It refuses while a
+// worker runs.
+func (w *Worker) Rewind(ctx context.Context) error {
+	return w.repair(ctx, func(sub, prov *pgx.Conn) error {
+		w.log().Info("Rewinding queue", "queue", w.Queue, "consumer", w.ConsumerName())
+		here, known, err := positionOf(ctx, sub, w.Queue, w.ConsumerName())
+		if err != nil {
+			return err
+		}
+		if !known {
+			w.log().Warn("No tick found on dst side")
+			return nil
+		}
+		tick, err := pgq.NewReader(prov, w.Queue).Tick(ctx, here)
+		if err != nil {
+			return hint.With(err, "the events since then are gone: replay --reset, then subscriber resync --all")
+		}
+		err = failpoint.Commit(failpoint.Register, func() error {
+			_, err := prov.Exec(ctx, `select pgq.register_consumer_at($1, $2, $3)`, w.Queue, w.ConsumerName(), int64(here))
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		provider, err := identify(ctx, prov)
+		if err != nil {
+			return err
+		}
+		return inTx(ctx, sub, failpoint.Register, func(tx pgx.Tx) error {
+			return storePosition(ctx, tx, &w.Pair, tick, provider)
+		})
+	})
+}
+
+// Reset forgets the position at the subscriber: the worker goes on where the
+// provider thinks that it is. It refuses while a worker runs.
+func (w *Worker) Reset(ctx context.Context) error {
+	return w.repair(ctx, func(sub, _ *pgx.Conn) error {
+		w.log().Info("Resetting queue tracking on dst side", "queue", w.Queue, "consumer", w.ConsumerName())
+		return inTx(ctx, sub, failpoint.Register, func(tx pgx.Tx) error {
+			for _, table := range []string{"pgq_node.local_state", "skytools.worker_state"} {
+				_, err := tx.Exec(ctx, `delete from `+table+` where queue_name = $1 and consumer_name = $2`,
+					w.Queue, w.ConsumerName())
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	})
+}
+
+// repair connects to both sides and runs fn while no worker runs.
+func (w *Worker) repair(ctx context.Context, fn func(sub, prov *pgx.Conn) error) error {
+	sub, err := w.connectSubscriber(ctx)
+	if err != nil {
+		return err
+	}
+	defer sub.Close(context.WithoutCancel(ctx))
+	prov, err := w.connectProvider(ctx)
+	if err != nil {
+		return err
+	}
+	defer prov.Close(context.WithoutCancel(ctx))
+	f := fence{queue: w.Queue, consumer: w.ConsumerName()}
+	free, err := f.lockLease(ctx, sub) // let go with the connection
+	if err != nil {
+		return err
+	}
+	if !free {
+		who, _, err := f.holder(ctx, sub)
+		if err != nil {
+			return err
+		}
+		return hint.With(fmt.Errorf("a worker of consumer %s is running: %s", w.ConsumerName(), who),
+			"stop it first: replay -s")
+	}
+	return fn(sub, prov)
+}
+
+func inTx(ctx context.Context, conn *pgx.Conn, p failpoint.Point, fn func(tx pgx.Tx) error) error {
+	tx, err := conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.ReadCommitted, AccessMode: pgx.ReadWrite})
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback(context.WithoutCancel(ctx)) // after the commit it does nothing
+	if err := fn(tx); err != nil {
+		return err
+	}
+	return failpoint.Commit(p, func() error { return tx.Commit(ctx) })
+}

@@ -1,0 +1,153 @@
+package londiste
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/skytools-go/skytools/internal/apply"
+	"github.com/skytools-go/skytools/internal/ident"
+)
+
+// registry is what a worker knows of the registrations at its subscriber. It
+// tells the applier what to do with a table: those in the phase that it is
+// made for are applied.
+type registry struct {
+	queue   string
+	phase   Phase
+	only    ident.Name // of a copy: the one table that counts; else zero
+	version string     // of what was loaded; "" nothing
+	list    []Table
+	byName  map[ident.Name]*Table
+	targets map[ident.Name]*apply.Target
+	bad     map[ident.Name]error // tables whose target cannot be loaded
+	met     error                // of bad, the first that had an event
+	seqs    []Sequence
+}
+
+func newRegistry(queue string, phase Phase) *registry { return &registry{queue: queue, phase: phase} }
+
+// versionSQL changes whenever a registration of queue $1 does. It is read in
+// the transaction of every batch: a table added before the batch's last event
+// was written must not lose that event to a list from before.
+const versionSQL = `select (
+		select count(*) || ' ' || coalesce(sum(hashtextextended(table_name || xmin::text || ctid::text, 0)::numeric), 0)
+		from londiste.table_info where queue_name = $1
+	) || ' ' || (
+		select count(*) || ' ' || coalesce(sum(hashtextextended(seq_name || xmin::text || ctid::text, 0)::numeric), 0)
+		from londiste.seq_info where queue_name = $1
+	)`
+
+// refresh loads what has changed since the last time and tells whether
+// anything had.
+func (g *registry) refresh(ctx context.Context, conn *pgx.Conn) (bool, error) {
+	var version string
+	if err := conn.QueryRow(ctx, versionSQL, g.queue).Scan(&version); err != nil {
+		return false, fmt.Errorf("read registrations: %w", err)
+	}
+	if version == g.version {
+		return false, nil
+	}
+	return true, g.load(ctx, conn)
+}
+
+// loader is a connection or a transaction.
+type loader interface {
+	queryer
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}
+
+// load reads everything anew. Descriptions of tables known already are kept,
+// until forget.
+func (g *registry) load(ctx context.Context, q loader) error {
+	g.version = ""
+	var version string // read first: a change in between is noticed next time
+	if err := q.QueryRow(ctx, versionSQL, g.queue).Scan(&version); err != nil {
+		return fmt.Errorf("read registrations: %w", err)
+	}
+	list, err := tables(ctx, q, g.queue)
+	if err != nil {
+		return err
+	}
+	if g.seqs, err = sequences(ctx, q, g.queue); err != nil {
+		return err
+	}
+	g.list, g.byName, g.bad, g.met = list, map[ident.Name]*Table{}, map[ident.Name]error{}, nil
+	known := g.targets
+	g.targets = map[ident.Name]*apply.Target{}
+	for i := range list {
+		t := &list[i]
+		g.byName[t.Name] = t
+		if !g.applies(t) {
+			continue
+		}
+		target := known[t.Name]
+		if target == nil || target.Name != t.Dest {
+			target, err = apply.LoadTarget(ctx, q, t.Dest)
+		}
+		if err != nil {
+			g.bad[t.Name] = err
+			continue
+		}
+		g.targets[t.Name] = target
+	}
+	g.version = version
+	return nil
+}
+
+// forget makes the next refresh read everything, descriptions of tables too.
+func (g *registry) forget() {
+	if g != nil {
+		g.version, g.targets = "", nil
+	}
+}
+
+func (g *registry) applies(t *Table) bool {
+	if g.only != (ident.Name{}) && t.Name != g.only {
+		return false
+	}
+	return t.Local && (t.State.Phase == g.phase || g.only == t.Name)
+}
+
+// Lookup implements [apply.Tables].
+func (g *registry) Lookup(name ident.Name) (*apply.Target, apply.Action) {
+	t := g.byName[name]
+	switch {
+	case t == nil || !t.Local, g.only != (ident.Name{}) && g.only != name:
+		return nil, apply.Filter
+	case !g.applies(t):
+		return nil, apply.Skip
+	}
+	if err := g.bad[name]; err != nil {
+		if g.met == nil {
+			g.met = fmt.Errorf("table %s: %w", name, err)
+		}
+		return nil, apply.Skip
+	}
+	return g.targets[name], apply.Apply
+}
+
+// needPosition tells whether any table depends on the worker's position.
+func (g *registry) needPosition() bool {
+	for i := range g.list {
+		if t := &g.list[i]; t.Local && t.State.Phase != None {
+			return true
+		}
+	}
+	return false
+}
+
+// in lists the local tables in a phase.
+func (g *registry) in(phases ...Phase) []*Table {
+	var found []*Table
+	for i := range g.list {
+		t := &g.list[i]
+		for _, p := range phases {
+			if t.Local && t.State.Phase == p {
+				found = append(found, t)
+			}
+		}
+	}
+	return found
+}

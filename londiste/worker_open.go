@@ -1,0 +1,223 @@
+package londiste
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/skytools-go/skytools/internal/apply"
+	"github.com/skytools-go/skytools/pgq"
+)
+
+// open gets hold of both sides and begins to read. What is at hand already is
+// kept. errMissing says what is still to be waited for.
+func (r *run) open(ctx context.Context) error {
+	for _, get := range []func(context.Context) error{
+		r.openSubscriber, r.openProvider, r.openLease, r.openQueue,
+	} {
+		if err := get(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *run) openSubscriber(ctx context.Context) error {
+	if r.sub == nil {
+		conn, err := r.connectSubscriber(ctx)
+		if err != nil {
+			return err
+		}
+		replica, err := prepareSubscriber(ctx, conn)
+		if err != nil {
+			closeConn(&conn)
+			return fmt.Errorf("subscriber: %w", err)
+		}
+		if !replica {
+			r.log().Info("session_replication_role may not be set: triggers and foreign keys stay in force here")
+		}
+		r.sub = conn
+	}
+	var installed, node bool
+	err := r.sub.QueryRow(ctx, installedSQL, "pgq_node.node_info", "londiste.table_info", "skytools.lease").Scan(&installed)
+	if err == nil && installed {
+		err = r.sub.QueryRow(ctx, `select exists (select from pgq_node.node_info where queue_name = $1)`, r.Queue).Scan(&node)
+	}
+	switch {
+	case err != nil:
+		return fmt.Errorf("subscriber: %w", err)
+	case !installed:
+		return missing("the subscriber is not installed yet (subscriber install)")
+	case !node:
+		return missing("the subscriber is no node of %s yet (subscriber install)", r.Queue)
+	}
+	if r.me, err = identify(ctx, r.sub); err != nil {
+		return fmt.Errorf("subscriber: %w", err)
+	}
+	return nil
+}
+
+// installedSQL tells whether three relations exist.
+const installedSQL = `select to_regclass($1) is not null and to_regclass($2) is not null and to_regclass($3) is not null`
+
+func (r *run) openProvider(ctx context.Context) error {
+	if r.prov == nil {
+		conn, err := r.connectProvider(ctx)
+		if err != nil {
+			return err
+		}
+		if err := prepareProvider(ctx, conn); err != nil {
+			closeConn(&conn)
+			return fmt.Errorf("provider: %w", err)
+		}
+		r.prov, r.reader = conn, pgq.NewReader(conn, r.Queue)
+	}
+	var installed, queue bool
+	err := r.prov.QueryRow(ctx, installedSQL, "pgq.queue", "londiste.table_info", "skytools.claim").Scan(&installed)
+	if err == nil && installed {
+		err = r.prov.QueryRow(ctx, `select exists (select from pgq.queue where queue_name = $1)`, r.Queue).Scan(&queue)
+	}
+	switch {
+	case err != nil:
+		return fmt.Errorf("provider: %w", err)
+	case !installed:
+		return missing("the provider is not installed yet (provider install)")
+	case !queue:
+		return missing("the provider has no queue %s yet (provider install)", r.Queue)
+	}
+	return nil
+}
+
+// openLease takes the lease and the claim, or makes sure that both are still
+// this worker's.
+func (r *run) openLease(ctx context.Context) error {
+	locked, err := r.fence.lockLease(ctx, r.sub)
+	if err != nil {
+		return fmt.Errorf("lease: %w", err)
+	}
+	if r.fence.epoch != 0 {
+		return r.keepLease(ctx)
+	}
+	if !locked {
+		who, silent, err := r.fence.holder(ctx, r.sub)
+		if err != nil {
+			return fmt.Errorf("lease: %w", err)
+		}
+		if !silent {
+			return missing("another worker replicates to %s: %s", r.Job, who)
+		}
+		r.log().Warn("Taking over from a worker that gives no sign of life", "holder", who)
+	}
+	old, err := r.fence.epochOf(ctx, r.sub)
+	if err != nil {
+		return fmt.Errorf("lease: %w", err)
+	}
+	mine := r.fence
+	for mine.epoch = old + 1; ; mine.epoch++ {
+		onRecord, err := claim(ctx, r.prov, &r.Pair, mine.consumer, r.me, mine.epoch, false)
+		if err != nil {
+			return err
+		}
+		if onRecord == mine.epoch {
+			break
+		}
+		mine.epoch = onRecord
+	}
+	taken, err := mine.take(ctx, r.sub, old, !locked)
+	if err != nil {
+		return fmt.Errorf("lease: %w", err)
+	}
+	if !taken {
+		return missing("another worker replicates to %s", r.Job)
+	}
+	r.fence = mine
+	r.log().Info("Lease taken", "epoch", mine.epoch)
+	return nil
+}
+
+func (r *run) keepLease(ctx context.Context) error {
+	epoch, err := r.fence.epochOf(ctx, r.sub)
+	if err != nil {
+		return fmt.Errorf("lease: %w", err)
+	}
+	if epoch != r.fence.epoch {
+		return errFenced
+	}
+	onRecord, err := claim(ctx, r.prov, &r.Pair, r.fence.consumer, r.me, epoch, false)
+	if err != nil {
+		return err
+	}
+	if onRecord != epoch {
+		return fmt.Errorf("claim at the provider: %w", errFenced)
+	}
+	return nil
+}
+
+// openQueue finds the position and begins to read from there.
+func (r *run) openQueue(ctx context.Context) error {
+	if r.tables == nil {
+		r.tables = newRegistry(r.Queue, OK)
+		r.applier = apply.New(r.tables, apply.Options{})
+	}
+	if err := r.tables.load(ctx, r.sub); err != nil {
+		return fmt.Errorf("subscriber: %w", err)
+	}
+	provider, err := identify(ctx, r.prov)
+	if err != nil {
+		return fmt.Errorf("provider: %w", err)
+	}
+	if r.position, err = r.findPosition(ctx, provider); err != nil {
+		return err
+	}
+	r.settled, r.settledAt = r.position.ID, time.Now()
+	r.acked, r.ackedAt = 0, time.Time{}
+	r.mirror = newMirror()
+	if err := r.sweep(ctx); err != nil {
+		return err
+	}
+	conn, err := r.connectProvider(ctx)
+	if err != nil {
+		return err
+	}
+	if err := prepareProvider(ctx, conn); err != nil {
+		closeConn(&conn)
+		return fmt.Errorf("provider: %w", err)
+	}
+	r.listen = newListener(&r.Pair, r.bell)
+	r.fetch = &fetcher{
+		conn: conn, reader: pgq.NewReader(conn, r.Queue), merge: r.mergeEvents(),
+		budget: r.fetchAhead(), idle: r.idle(), wake: make(chan struct{}, 1), ring: r.ring,
+	}
+	r.bell.subscribe(r.fetch.wake)
+	r.listen.start(ctx)
+	r.fetch.start(ctx, r.position)
+	r.log().Info("Replicating", "queue", r.Queue, "consumer", r.ConsumerName(), "tick", int64(r.position.ID))
+	return nil
+}
+
+// prepareSubscriber pins what text values mean, lifts limits meant for
+// people, and switches triggers and foreign keys off where the role may.
+func prepareSubscriber(ctx context.Context, conn *pgx.Conn) (replica bool, err error) {
+	if _, err := conn.Exec(ctx, pinSQL+`; set idle_in_transaction_session_timeout = '10min'`); err != nil {
+		return false, err
+	}
+	_, err = conn.Exec(ctx, `set session_replication_role = replica`)
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == "42501" {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+func prepareProvider(ctx context.Context, conn *pgx.Conn) error {
+	_, err := conn.Exec(ctx, pinSQL)
+	return err
+}
+
+// pinSQL makes values read and written as text the same at both sides.
+const pinSQL = `set datestyle = 'ISO, YMD'; set intervalstyle = 'postgres'; set extra_float_digits = 3;
+	set bytea_output = 'hex'; set lc_monetary = 'C'; set timezone = 'UTC'; set xmloption = 'content';
+	set statement_timeout = 0; set lock_timeout = 0`
