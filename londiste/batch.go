@@ -37,7 +37,7 @@ func (r *run) batch(ctx context.Context, p part) error {
 		return err
 	}
 	r.moveTo(p.cur)
-	r.failing = false
+	r.failing, r.stuck = false, false
 	if r.Worker.Stats != nil {
 		r.Worker.Stats(Stats{
 			Events: res.Total.Events, Ignored: res.Total.Filtered + res.Total.Skipped, Duration: time.Since(begin),
@@ -197,13 +197,4 @@ func errorText(err error) string {
 		text += "\nstatement: " + bad.Statement
 	}
 	return text
-}
-
-// writeError writes an error beside a consumer's position.
-func writeError(ctx context.Context, conn *pgx.Conn, f fence, consumer, text string) error {
-	return f.write(ctx, conn, failpoint.Apply, func(tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, `update pgq_node.local_state set cur_error = $3
-			where queue_name = $1 and consumer_name = $2`, f.queue, consumer, text)
-		return err
-	})
 }

@@ -201,6 +201,11 @@ func (c *copier) move(ctx context.Context, tx pgx.Tx, from, to State) error {
 	return moveTable(ctx, tx, c.Queue, c.name, Copier, from, to)
 }
 
+// moveTables runs fn, which changes tables' states, in a transaction.
+func (f fence) moveTables(ctx context.Context, conn *pgx.Conn, fn func(tx pgx.Tx) error) error {
+	return f.write(ctx, conn, failpoint.CopyState, fn)
+}
+
 func moveTable(ctx context.Context, tx pgx.Tx, queue string, name ident.Name, by Owner, from, to State) error {
 	if !by.May(from.Phase, to.Phase) {
 		return fmt.Errorf("table %s: state %s may not become %s", name, from, to)
@@ -222,6 +227,19 @@ func (c *copier) moved(to State) {
 	c.log().Info("Table state changed", "table", c.name.String(), "state", to.String())
 	c.hold.phase.Store(int32(to.Phase))
 	c.changed()
+}
+
+// unregister removes a consumer and its claim from the provider. One that is
+// not there is no error.
+func unregister(ctx context.Context, conn *pgx.Conn, queue, consumer string) error {
+	err := failpoint.Commit(failpoint.CopyFinish, func() error {
+		_, err := conn.Exec(ctx, `select pgq.unregister_consumer($1, $2), skytools.unclaim($1, $2)`, queue, consumer)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("unregister consumer %s at the provider: %w", consumer, err)
+	}
+	return nil
 }
 
 // prepare takes a table that waits for a copy into it: foreign keys saved and

@@ -94,7 +94,7 @@ func (c *copier) reach(ctx context.Context, t *Table) error {
 // change moves the table to a state, with more in the same transaction. That
 // somebody else moved it first is no error: the next step sees where to.
 func (c *copier) change(ctx context.Context, from, to State, more func(tx pgx.Tx) error) error {
-	err := c.fence.write(ctx, c.sub, failpoint.CopyState, func(tx pgx.Tx) error {
+	err := c.fence.moveTables(ctx, c.sub, func(tx pgx.Tx) error {
 		if err := c.move(ctx, tx, from, to); err != nil || more == nil {
 			return err
 		}
@@ -172,18 +172,7 @@ func (c *copier) complete(ctx context.Context, t *Table) error {
 	if err := rebuildObjects(ctx, c.sub, c.Pair, t.Name, t.Dest, c.write(ctx)); err != nil {
 		return err
 	}
-	err := c.fence.write(ctx, c.sub, failpoint.CopyIndex, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, "analyze "+t.Dest.SQL()); err != nil {
-			return err
-		}
-		_, err := tx.Exec(ctx, `update londiste.table_info set custom_snapshot = null
-			where queue_name = $1 and table_name = $2 and merge_state = 'catching-up'`, c.Queue, c.name.String())
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("analyze: %w", err)
-	}
-	return nil
+	return settleTable(ctx, c.Pair, t, c.write(ctx))
 }
 
 // apply applies the table's events of one batch and moves the copy's position

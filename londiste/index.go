@@ -2,10 +2,12 @@ package londiste
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/skytools-go/skytools/internal/failpoint"
 	"github.com/skytools-go/skytools/internal/ident"
@@ -133,24 +135,22 @@ func dropObjects(ctx context.Context, tx pgx.Tx, p *Pair, t *Table, key []string
 		return nil, fmt.Errorf("indexes: %w", err)
 	}
 	for _, o := range all {
-		if _, err := tx.Exec(ctx, "savepoint drop_object"); err != nil {
-			return nil, err
-		}
-		if _, err := tx.Exec(ctx, o.drop); err != nil {
-			if _, err := tx.Exec(ctx, "rollback to savepoint drop_object"); err != nil {
-				return nil, err
-			}
-			p.log().Debug("stays during the copy", "table", t.Dest.String(), "index", o.name, "error", err)
+		err := inSavepoint(ctx, tx, func() error {
+			_, err := tx.Exec(ctx, o.drop)
+			return err
+		})
+		if pg, ok := errors.AsType[*pgconn.PgError](err); ok && !tx.Conn().IsClosed() {
+			p.log().Debug("Index stays during the copy", "table", t.Dest.String(), "index", o.name, "error", pg)
 			continue
 		}
-		if _, err := tx.Exec(ctx, "release savepoint drop_object"); err != nil {
+		if err != nil {
 			return nil, err
 		}
 		if o.isKey {
 			keys = append(keys, o)
 			continue
 		}
-		_, err := tx.Exec(ctx, `
+		_, err = tx.Exec(ctx, `
 			insert into skytools.pending_ddl (queue_name, table_name, kind, object_name, ddl)
 			values ($1, $2, $3, $4, $5)
 			on conflict (queue_name, table_name, kind, object_name) do update set ddl = excluded.ddl`,
@@ -198,6 +198,23 @@ func rebuildObjects(ctx context.Context, conn *pgx.Conn, p *Pair, name, table id
 		if err != nil {
 			return fmt.Errorf("table %s: build %s: %w", table, o.Name, err)
 		}
+	}
+	return nil
+}
+
+// settleTable lets the planner know of a copied table's rows and notes that
+// its indexes are complete.
+func settleTable(ctx context.Context, p *Pair, t *Table, write writer) error {
+	err := write(failpoint.CopyIndex, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, "analyze "+t.Dest.SQL()); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, `update londiste.table_info set custom_snapshot = null
+			where queue_name = $1 and table_name = $2 and merge_state = 'catching-up'`, p.Queue, t.Name.String())
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("analyze: %w", err)
 	}
 	return nil
 }

@@ -65,19 +65,6 @@ func register(ctx context.Context, conn *pgx.Conn, queue, consumer string, p fai
 	return tick, err
 }
 
-// unregister removes a consumer and its claim from the provider. One that is
-// not there is no error.
-func unregister(ctx context.Context, conn *pgx.Conn, queue, consumer string) error {
-	err := failpoint.Commit(failpoint.CopyFinish, func() error {
-		_, err := conn.Exec(ctx, `select pgq.unregister_consumer($1, $2), skytools.unclaim($1, $2)`, queue, consumer)
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("unregister consumer %s at the provider: %w", consumer, err)
-	}
-	return nil
-}
-
 // findPosition says from which tick the worker goes on, and writes it down
 // where there was none: at the first start, and whenever no table needs the
 // position there was.
@@ -100,7 +87,7 @@ func (r *run) findPosition(ctx context.Context, provider identity) (pgq.Tick, er
 	}
 	if !registered {
 		r.log().Info("Registering consumer at the provider", "queue", r.Queue, "consumer", consumer)
-		if there, err = register(ctx, r.prov, r.Queue, consumer, failpoint.Register); err != nil {
+		if there, err = register(ctx, r.prov, r.Queue, consumer, failpoint.Position); err != nil {
 			return pgq.Tick{}, err
 		}
 	}
@@ -165,7 +152,7 @@ func (r *run) lost(advice, format string, args ...any) error {
 
 // adoptPosition writes down a position taken from the provider.
 func (r *run) adoptPosition(ctx context.Context, tick pgq.Tick, provider identity) error {
-	err := r.fence.write(ctx, r.sub, failpoint.Register, func(tx pgx.Tx) error {
+	err := r.fence.write(ctx, r.sub, failpoint.Position, func(tx pgx.Tx) error {
 		return storePosition(ctx, tx, &r.Pair, tick, provider)
 	})
 	if err != nil {
@@ -210,20 +197,46 @@ const (
 // batch committed so far, and gives the sign of life. Batches themselves
 // commit without waiting for the disk: rows and position would be lost
 // together, which is harmless until the provider has been told.
-func (r *run) settle(ctx context.Context) error {
-	err := r.fence.write(ctx, r.sub, failpoint.Apply, func(tx pgx.Tx) error {
+//
+// Sequences that moved while there were no batches are set along.
+func (r *run) settle(ctx context.Context, seqs []change) error {
+	err := r.fence.write(ctx, r.sub, failpoint.Settle, func(tx pgx.Tx) error {
+		if err := r.setSequences(ctx, tx, seqs); err != nil {
+			return err
+		}
 		b := &pgx.Batch{}
 		b.Queue(`select set_config('synchronous_commit', 'local', true)
 			where current_setting('synchronous_commit') = 'off'`)
-		b.Queue(moveStateSQL, r.Queue, r.ConsumerName(), int64(r.position.ID))
+		b.Queue(`update pgq_node.local_state set last_tick_id = $3, cur_error = case when $4 then cur_error end
+			where queue_name = $1 and consumer_name = $2`, r.Queue, r.ConsumerName(), int64(r.position.ID), r.stuck)
 		b.Queue(moveWorkerSQL, r.Queue, r.ConsumerName(), r.position.Time)
 		return tx.SendBatch(ctx, b).Close()
 	})
 	if err != nil {
 		return fmt.Errorf("position: %w", err)
 	}
+	r.failing = r.stuck
 	r.settled, r.settledAt = r.position.ID, time.Now()
 	return nil
+}
+
+// forgetPosition deletes the position of a copy that is none any more.
+func (r *run) forgetPosition(ctx context.Context, consumer string) error {
+	return r.fence.write(ctx, r.sub, failpoint.Settle, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `delete from pgq_node.local_state where queue_name = $1 and consumer_name = $2`,
+			r.Queue, consumer)
+		return err
+	})
+}
+
+// writeError writes an error beside a consumer's position, which clears it
+// when it moves.
+func writeError(ctx context.Context, conn *pgx.Conn, f fence, consumer, text string) error {
+	return f.write(ctx, conn, failpoint.Settle, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `update pgq_node.local_state set cur_error = $3
+			where queue_name = $1 and consumer_name = $2`, f.queue, consumer, text)
+		return err
+	})
 }
 
 // ack tells the provider the settled position.
@@ -271,7 +284,7 @@ func (w *Worker) Rewind(ctx context.Context) error {
 		if err != nil {
 			return hint.With(err, "the events since then are gone: replay --reset, then subscriber resync --all")
 		}
-		err = failpoint.Commit(failpoint.Register, func() error {
+		err = failpoint.Commit(failpoint.Position, func() error {
 			_, err := prov.Exec(ctx, `select pgq.register_consumer_at($1, $2, $3)`, w.Queue, w.ConsumerName(), int64(here))
 			return err
 		})
@@ -282,7 +295,7 @@ func (w *Worker) Rewind(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		return inTx(ctx, sub, failpoint.Register, func(tx pgx.Tx) error {
+		return inTx(ctx, sub, failpoint.Position, func(tx pgx.Tx) error {
 			return storePosition(ctx, tx, &w.Pair, tick, provider)
 		})
 	})
@@ -293,7 +306,7 @@ func (w *Worker) Rewind(ctx context.Context) error {
 func (w *Worker) Reset(ctx context.Context) error {
 	return w.repair(ctx, func(sub, _ *pgx.Conn) error {
 		w.log().Info("Resetting queue tracking on dst side", "queue", w.Queue, "consumer", w.ConsumerName())
-		return inTx(ctx, sub, failpoint.Register, func(tx pgx.Tx) error {
+		return inTx(ctx, sub, failpoint.Position, func(tx pgx.Tx) error {
 			for _, table := range []string{"pgq_node.local_state", "skytools.worker_state"} {
 				_, err := tx.Exec(ctx, `delete from `+table+` where queue_name = $1 and consumer_name = $2`,
 					w.Queue, w.ConsumerName())

@@ -2,6 +2,7 @@ package londiste
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -110,6 +111,10 @@ func (g *registry) applies(t *Table) bool {
 	return t.Local && (t.State.Phase == g.phase || g.only == t.Name)
 }
 
+// errTarget is wrapped by the error of a batch with events for a table that
+// cannot be described.
+var errTarget = errors.New("cannot apply to table")
+
 // Lookup implements [apply.Tables].
 func (g *registry) Lookup(name ident.Name) (*apply.Target, apply.Action) {
 	t := g.byName[name]
@@ -121,7 +126,7 @@ func (g *registry) Lookup(name ident.Name) (*apply.Target, apply.Action) {
 	}
 	if err := g.bad[name]; err != nil {
 		if g.met == nil {
-			g.met = fmt.Errorf("table %s: %w", name, err)
+			g.met = fmt.Errorf("%w %s: %w", errTarget, name, err)
 		}
 		return nil, apply.Skip
 	}

@@ -8,7 +8,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/skytools-go/skytools/internal/failpoint"
 	"github.com/skytools-go/skytools/internal/ident"
 )
 
@@ -205,17 +204,27 @@ func setAll(ctx context.Context, tx pgx.Tx, changes []change) error {
 	for _, c := range changes {
 		names, values, called = append(names, c.name.SQL()), append(values, c.Last), append(called, c.Called)
 	}
-	sp, err := tx.Begin(ctx)
-	if err != nil {
+	return inSavepoint(ctx, tx, func() error {
+		_, err := tx.Exec(ctx, `select setval(s::regclass, v, c)
+			from unnest($1::text[], $2::bigint[], $3::boolean[]) as x (s, v, c)`, names, values, called)
+		return err
+	})
+}
+
+// inSavepoint runs fn so that its failure does not end the transaction.
+func inSavepoint(ctx context.Context, tx pgx.Tx, fn func() error) error {
+	if _, err := tx.Exec(ctx, "savepoint part"); err != nil {
 		return err
 	}
-	defer sp.Rollback(context.WithoutCancel(ctx)) // after the release it does nothing
-	_, err = sp.Exec(ctx, `select setval(s::regclass, v, c)
-		from unnest($1::text[], $2::bigint[], $3::boolean[]) as x (s, v, c)`, names, values, called)
+	err := fn()
+	end := "release savepoint part"
 	if err != nil {
-		return err
+		end = "rollback to savepoint part; release savepoint part"
 	}
-	return sp.Commit(ctx)
+	if _, e := tx.Exec(ctx, end); e != nil {
+		return e
+	}
+	return err
 }
 
 // mirrorIdle brings the sequences along while there are no batches.
@@ -224,7 +233,5 @@ func (r *run) mirrorIdle(ctx context.Context) error {
 	if err != nil || len(changes) == 0 {
 		return err
 	}
-	return r.fence.write(ctx, r.sub, failpoint.Apply, func(tx pgx.Tx) error {
-		return r.setSequences(ctx, tx, changes)
-	})
+	return r.settle(ctx, changes)
 }

@@ -85,6 +85,7 @@ type run struct {
 	strange   map[string]bool // event types already warned of
 	waiting   string          // what is missing, as last logged
 	failing   bool            // cur_error is set
+	stuck     bool            // by the batch at the position, which must pass before it is cleared
 	position  pgq.Tick
 	settled   pgq.TickID // position that is durable at the subscriber
 	settledAt time.Time
@@ -128,6 +129,7 @@ func (r *run) step(ctx context.Context) (more bool, err error) {
 	select {
 	case p := <-r.fetch.parts:
 		if err := r.batch(ctx, p); err != nil {
+			r.stuck = r.stuck || refusedHere(err)
 			return false, r.broken(ctx, err)
 		}
 		return true, nil
@@ -180,8 +182,8 @@ func (r *run) report(ctx context.Context) error {
 	if r.position.ID == r.settled {
 		due = signOfLife
 	}
-	if time.Since(r.settledAt) >= due {
-		if err := r.settle(ctx); err != nil {
+	if time.Since(r.settledAt) >= due || r.failing && !r.stuck {
+		if err := r.settle(ctx, nil); err != nil {
 			return err
 		}
 	}
@@ -193,6 +195,12 @@ func (r *run) report(ctx context.Context) error {
 		return r.ack(ctx)
 	}
 	return nil
+}
+
+// refusedHere tells an error of a batch from one of the way to it.
+func refusedHere(err error) bool {
+	var bad *apply.Error
+	return errors.As(err, &bad) || errors.Is(err, errTarget)
 }
 
 // broken takes down what an error leaves in doubt, writes the error where

@@ -107,7 +107,7 @@ func (r *run) handOver(ctx context.Context) error {
 // mark moves tables to do-sync at the position, which becomes durable with it.
 func (r *run) mark(ctx context.Context, ready []*Table) error {
 	to := State{Phase: DoSync, Tick: r.position.ID}
-	err := r.fence.write(ctx, r.sub, failpoint.CopyState, func(tx pgx.Tx) error {
+	err := r.fence.moveTables(ctx, r.sub, func(tx pgx.Tx) error {
 		for _, t := range ready {
 			err := moveTable(ctx, tx, r.Queue, t.Name, Main, t.State, to)
 			if err != nil && !errors.Is(err, errMoved) {
@@ -180,7 +180,7 @@ func (r *run) sendBack(ctx context.Context, t *Table) error {
 	to := State{Phase: CatchingUp}
 	r.log().Warn("Copy does not reach the worker's position: it has to catch up again",
 		"table", t.Name.String(), "state", t.State.String(), "tick", int64(r.position.ID))
-	err := r.fence.write(ctx, r.sub, failpoint.CopyState, func(tx pgx.Tx) error {
+	err := r.fence.moveTables(ctx, r.sub, func(tx pgx.Tx) error {
 		return moveTable(ctx, tx, r.Queue, t.Name, Main, t.State, to)
 	})
 	if errors.Is(err, errMoved) {
@@ -237,12 +237,7 @@ func (r *run) sweepPositions(ctx context.Context, wanted map[string]bool) error 
 		if wanted[consumer] {
 			continue
 		}
-		err := r.fence.write(ctx, r.sub, failpoint.CopyFinish, func(tx pgx.Tx) error {
-			_, err := tx.Exec(ctx, `delete from pgq_node.local_state where queue_name = $1 and consumer_name = $2`,
-				r.Queue, consumer)
-			return err
-		})
-		if err != nil {
+		if err := r.forgetPosition(ctx, consumer); err != nil {
 			return err
 		}
 	}

@@ -186,5 +186,7 @@ func (f *flow) noCopyLeft() {
 	}
 }
 
-var _ = errors.Is
-var _ = failpoint.Arm
+var (
+	_ = errors.Is
+	_ = failpoint.Arm
+)

@@ -12,7 +12,9 @@ const (
 	Rotate     Point = "rotate"      // switch of event tables, step 1 or 2
 	Maintain   Point = "maintain"    // any other maintenance call
 	Claim      Point = "claim"       // consumer claimed at the provider, lease taken at the subscriber
+	Position   Point = "position"    // consumer registered at the provider, position written down
 	Apply      Point = "apply"       // rows and position of one batch
+	Settle     Point = "settle"      // position made durable, with sequences or an error beside it
 	Ack        Point = "ack"         // position told to the provider
 	Fkey       Point = "fkey"        // a foreign key saved and dropped, or restored
 	CopyStart  Point = "copy-start"  // table marked in-copy, its consumer registered
@@ -24,6 +26,6 @@ const (
 )
 
 var points = []Point{
-	Install, Register, Tick, Notify, Rotate, Maintain, Claim, Apply, Ack, Fkey,
+	Install, Register, Tick, Notify, Rotate, Maintain, Claim, Position, Apply, Settle, Ack, Fkey,
 	CopyStart, CopyData, CopyCatch, CopyIndex, CopyState, CopyFinish,
 }
