@@ -103,7 +103,6 @@ func refused(err error) bool {
 type operation struct {
 	function string
 	arg      *string
-	point    failpoint.Point
 	again    func(result int64) bool // on which result it is called once more
 }
 
@@ -122,20 +121,16 @@ func maintOperations(ctx context.Context, conn *pgx.Conn) ([]operation, error) {
 		return nil, err
 	}
 	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (operation, error) {
-		op := operation{point: failpoint.Maintain, again: func(n int64) bool { return n == 1 }}
+		op := operation{again: func(n int64) bool { return n == 1 }}
 		err := row.Scan(&op.function, &op.arg)
-		switch op.function {
-		case "pgq.maint_rotate_tables_step1", "pgq.maint_rotate_tables_step2":
-			op.point = failpoint.Rotate
-		}
 		return op, err
 	})
 	if err != nil {
 		return nil, err
 	}
 	list = append(list, operation{
-		function: "pgq.maint_retry_events", point: failpoint.Maintain,
-		again: func(n int64) bool { return n > 0 },
+		function: "pgq.maint_retry_events",
+		again:    func(n int64) bool { return n > 0 },
 	})
 	rows, err = conn.Query(ctx, `select queue_name from pgq.queue order by 1`)
 	if err != nil {
@@ -144,11 +139,20 @@ func maintOperations(ctx context.Context, conn *pgx.Conn) ([]operation, error) {
 	queues, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	for _, queue := range queues {
 		list = append(list, operation{
-			function: "skytools.maint_thin_ticks", arg: &queue, point: failpoint.Maintain,
+			function: "skytools.maint_thin_ticks", arg: &queue,
 			again: func(int64) bool { return false },
 		})
 	}
 	return list, err
+}
+
+// commit makes the call that do is: each is a transaction of its own.
+func (op operation) commit(do func() error) error {
+	switch op.function {
+	case "pgq.maint_rotate_tables_step1", "pgq.maint_rotate_tables_step2":
+		return failpoint.Commit(failpoint.Rotate, do)
+	}
+	return failpoint.Commit(failpoint.Maintain, do)
 }
 
 func (op operation) run(ctx context.Context, conn *pgx.Conn) error {
@@ -157,7 +161,7 @@ func (op operation) run(ctx context.Context, conn *pgx.Conn) error {
 		if err != nil {
 			return err
 		}
-		return failpoint.Commit(op.point, func() error {
+		return op.commit(func() error {
 			_, err := conn.Exec(ctx, "vacuum "+table.SQL())
 			return err
 		})
@@ -172,7 +176,7 @@ func (op operation) run(ctx context.Context, conn *pgx.Conn) error {
 	}
 	for {
 		var result *int64
-		err := failpoint.Commit(op.point, func() error {
+		err := op.commit(func() error {
 			return conn.QueryRow(ctx, sql, args...).Scan(&result)
 		})
 		if err != nil || result == nil || !op.again(*result) {

@@ -3,32 +3,36 @@ package pgq
 import (
 	"context"
 	"log/slog"
+	"strings"
 	"time"
 )
 
 // notice says once why a daemon waits, again every minute while the reason
 // stays, and once when the wait is over.
 type notice struct {
-	log    *slog.Logger
-	reason string
-	said   time.Time
+	log  *slog.Logger
+	said map[string]time.Time // reasons of this wait
 }
 
 const noticeEvery = time.Minute
 
 func (n *notice) waiting(reason string) {
-	if reason == n.reason && time.Since(n.said) < noticeEvery {
+	reason = strings.Join(strings.Fields(reason), " ") // a connection's error has lines
+	if at, ok := n.said[reason]; ok && time.Since(at) < noticeEvery {
 		return
 	}
-	n.reason, n.said = reason, time.Now()
+	if n.said == nil {
+		n.said = map[string]time.Time{}
+	}
+	n.said[reason] = time.Now()
 	n.log.Warn(reason)
 }
 
 func (n *notice) over(what string) {
-	if n.reason == "" {
+	if n.said == nil {
 		return
 	}
-	n.reason = ""
+	n.said = nil
 	n.log.Info(what)
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -19,7 +20,8 @@ type Status struct {
 
 // ReadStatus reads it.
 func ReadStatus(ctx context.Context, conn *pgx.Conn) (Status, error) {
-	s := Status{PostgresVersion: conn.PgConn().ParameterStatus("server_version")}
+	number, _, _ := strings.Cut(conn.PgConn().ParameterStatus("server_version"), " ")
+	s := Status{PostgresVersion: number}
 	if err := conn.QueryRow(ctx, `select coalesce(pgq.version(), '')`).Scan(&s.PgqVersion); err != nil {
 		return s, fmt.Errorf("read PgQ's version: %w", err)
 	}
@@ -79,6 +81,8 @@ func (p *printer) line(format string, args ...any) {
 	}
 }
 
+func fine(d time.Duration) float64 { return d.Round(time.Millisecond).Seconds() }
+
 // MarshalJSON adds the durations, in seconds, under PgQ's names.
 func (q Queue) MarshalJSON() ([]byte, error) {
 	type plain Queue
@@ -88,7 +92,7 @@ func (q Queue) MarshalJSON() ([]byte, error) {
 		MaxLag         float64 `json:"queue_ticker_max_lag"`
 		IdlePeriod     float64 `json:"queue_ticker_idle_period"`
 		TickerLag      float64 `json:"ticker_lag"`
-	}{plain(q), q.RotationPeriod.Seconds(), q.MaxLag.Seconds(), q.IdlePeriod.Seconds(), q.TickerLag.Seconds()})
+	}{plain(q), fine(q.RotationPeriod), fine(q.MaxLag), fine(q.IdlePeriod), fine(q.TickerLag)})
 }
 
 // MarshalJSON adds the durations, in seconds, under PgQ's names.
@@ -98,5 +102,5 @@ func (c Consumer) MarshalJSON() ([]byte, error) {
 		plain
 		Lag      float64 `json:"lag"`
 		LastSeen float64 `json:"last_seen"`
-	}{plain(c), c.Lag.Seconds(), c.LastSeen.Seconds()})
+	}{plain(c), fine(c.Lag), fine(c.LastSeen)})
 }

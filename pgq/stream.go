@@ -45,8 +45,10 @@ func (r *Reader) Stream(ctx context.Context, prev, cur Tick, fn func(*RawEvent) 
 // The settings hold for the statement's own transaction, so a pooler between
 // us and the server is no danger. Event tables have no statistics: the planner
 // would think of seq scans for small ones, and compile machine code for an
-// estimate that is far off.
-const streamSettings = "set local enable_seqscan = off; set local jit = off; set local work_mem = '32MB'; "
+// estimate that is far off. work_mem stays: events come nearly sorted, and to
+// sort them in a large memory cost twice the CPU of merging small runs
+// (200,000 events, us each: 1.0 at 4 MB, 1.3 at 16 MB, 2.3 at 32 MB).
+const streamSettings = "set local enable_seqscan = off; set local jit = off; "
 
 func (r *Reader) streamSQL(prev, cur Snapshot) string {
 	return streamSettings + "copy (" + batchSQL(r.tables, prev, cur) + ") to stdout (format binary)"

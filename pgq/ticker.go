@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/skytools-go/skytools/internal/failpoint"
+	"github.com/skytools-go/skytools/internal/hint"
 	"github.com/skytools-go/skytools/internal/ident"
 	"github.com/skytools-go/skytools/internal/loop"
 )
@@ -172,6 +173,17 @@ func (t *Ticker) stats() {
 	}
 	t.Log.Info(fmt.Sprintf("{ticks: %d}", t.ticks))
 	t.ticks, t.told = 0, time.Now()
+}
+
+// CheckInstalled returns an error with a hint where a database has no PgQ.
+func CheckInstalled(ctx context.Context, conn *pgx.Conn) error {
+	var installed bool
+	err := conn.QueryRow(ctx, `select to_regclass('pgq.queue') is not null and to_regclass('pgq.tick') is not null`).Scan(&installed)
+	if err == nil && !installed {
+		err = hint.With(fmt.Errorf("PgQ is not installed in database %s", conn.Config().Database),
+			"run \"pgqadm INI install\" or \"londiste INI provider install\"")
+	}
+	return err
 }
 
 // unready says why a database cannot be ticked, or "".

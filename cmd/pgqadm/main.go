@@ -1,0 +1,62 @@
+// Command pgqadm sets up and runs the queues of one PostgreSQL database.
+//
+//	pgqadm [flags] FILE.ini COMMAND [ARGS] [flags]
+//
+// `install` makes the schemas, `ticker` is the daemon that makes ticks and
+// keeps the queues small, `status` shows queues and consumers; the others
+// create, drop and configure queues and register consumers. Commands run
+// beside the daemon and take no pidfile.
+//
+// Called pgqd, it is the ticker alone: pgqd [flags] FILE.ini.
+//
+// Results go to stdout, messages to stderr and to the log file. Exit status:
+// 0 done, 1 failed, 2 wrong usage.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/skytools-go/skytools/internal/cli"
+	"github.com/skytools-go/skytools/internal/failpoint"
+)
+
+// version is X of "Skytools version X".
+const version = "0.1.0"
+
+func main() {
+	if err := failpoint.ArmFromEnv(); err != nil {
+		fmt.Fprintln(os.Stderr, "pgqadm: error:", err)
+		os.Exit(cli.ExitUsage)
+	}
+	os.Exit(run(context.Background(), os.Args, os.Stdin, os.Stdout, os.Stderr))
+}
+
+// run is the whole program but for the process it runs in. args[0] is the
+// name it was called by.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	p := newProgram(cli.ProgramName(args[0], "pgqadm", "pgqd"))
+	return p.Run(ctx, args[1:], stdin, stdout, stderr)
+}
+
+// program is the tree of commands.
+type program struct{ *cli.App }
+
+func newProgram(name string) *program {
+	if name == "pgqd" {
+		p := &program{cli.New(name, "Make ticks of the queues of a PostgreSQL database", version, keys)}
+		p.Root.Args = cobra.NoArgs
+		p.Root.RunE = p.runTicker
+		return p
+	}
+	p := &program{cli.New(name, "Set up and run queues in a PostgreSQL database", version, keys)}
+	p.Root.AddCommand(
+		p.installCommand(), p.tickerCommand(), p.statusCommand(),
+		p.createCommand(), p.dropCommand(), p.registerCommand(), p.unregisterCommand(), p.configCommand(),
+	)
+	return p
+}

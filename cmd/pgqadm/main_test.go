@@ -1,0 +1,163 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/skytools-go/skytools/internal/pgserver"
+	"github.com/skytools-go/skytools/internal/pgtest"
+)
+
+var update = flag.Bool("update", false, "write the outputs that the scripts compare with")
+
+// suite is the run of the tests, with the servers it started removed.
+type suite struct{ *testing.M }
+
+func (s suite) Run() int {
+	code := s.M.Run()
+	if err := pgserver.RemoveAll(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = max(code, 1)
+	}
+	return code
+}
+
+func TestMain(m *testing.M) {
+	testscript.Main(suite{m}, map[string]func(){"pgqadm": main, "pgqd": main})
+}
+
+// TestScripts runs the stories of testdata/script, each with a database of its
+// own: $DB is its connection string, $INI the text of an ini file for it.
+func TestScripts(t *testing.T) {
+	files, err := filepath.Glob("testdata/script/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no scripts", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+			db := pgtest.Database(t, pgtest.Server(t), nil)
+			testscript.Run(t, testscript.Params{
+				Files:               []string{file},
+				UpdateScripts:       *update,
+				RequireExplicitExec: true,
+				Setup: func(env *testscript.Env) error {
+					ini := "[pgqadm]\njob_name = ticker\ndb = " + strings.ReplaceAll(db, "%", "%%") +
+						"\npidfile = %(job_name)s.pid\nlogfile = %(job_name)s.log\n"
+					env.Setenv("DB", db)
+					env.Setenv("DBNAME", pgtest.DBName(t, db))
+					env.Defer(func() { stop(t, env.WorkDir) })
+					return os.WriteFile(filepath.Join(env.WorkDir, "ticker.ini"), []byte(ini), 0o644)
+				},
+				Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+					"scrub": scrub, "status": status, "waitfor": waitfor, "sql": sql,
+				},
+			})
+		})
+	}
+}
+
+// stop ends a daemon that a script has left running, so that the database can
+// be dropped.
+func stop(t *testing.T, dir string) {
+	if _, err := os.Stat(filepath.Join(dir, "ticker.pid")); err == nil {
+		run(context.Background(), []string{"pgqadm", filepath.Join(dir, "ticker.ini"), "-k"}, nil, os.Stderr, os.Stderr)
+	}
+}
+
+var (
+	ages    = regexp.MustCompile(`( +\d+(\.\d)?s)+$`)
+	numbers = regexp.MustCompile(`"(ticker_lag|lag|last_seen|ev_per_sec)": [0-9.e-]+|"(queue_switch_time)": "[^"]+"`)
+	server  = regexp.MustCompile(`(Postgres version: |"postgres_version": ")[0-9.]+`)
+)
+
+// scrub writes the last output to a file, with ages, versions and the
+// database's name made equal: scrub stdout|stderr FILE.
+func scrub(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: scrub stdout|stderr FILE")
+	}
+	var lines []string
+	for line := range strings.SplitSeq(ts.ReadFile(args[0]), "\n") {
+		line = ages.ReplaceAllString(line, " AGE")
+		line = numbers.ReplaceAllString(line, `"$1$2": NUMBER`)
+		line = server.ReplaceAllString(line, "${1}SERVER")
+		line = strings.ReplaceAll(line, ts.Getenv("DBNAME"), "DATABASE")
+		lines = append(lines, line)
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(strings.Join(lines, "\n")), 0o644))
+}
+
+// status runs a program that must end with that exit status: status 1 pgqadm …
+func status(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: status NUMBER PROGRAM ARGS")
+	}
+	got := 0
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		exit, ok := errors.AsType[*exec.ExitError](err)
+		if !ok {
+			ts.Fatalf("%v", err)
+		}
+		got = exit.ExitCode()
+	}
+	if fmt.Sprint(got) != args[0] {
+		ts.Fatalf("exit status %d, want %s", got, args[0])
+	}
+}
+
+// waitfor waits until a file contains a text: waitfor FILE TEXT.
+func waitfor(ts *testscript.TestScript, neg bool, args []string) {
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		text, err := os.ReadFile(ts.MkAbs(args[0]))
+		if len(args) == 1 { // is there, or with ! is gone
+			if (err == nil) != neg {
+				return
+			}
+			continue
+		}
+		if err == nil && strings.Contains(string(text), args[1]) != neg {
+			return
+		}
+	}
+	ts.Fatalf("waited in vain for %q", args)
+}
+
+// sql runs a statement in the script's database and writes the rows'
+// values to sql.txt: sql STATEMENT.
+func sql(ts *testscript.TestScript, neg bool, args []string) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, ts.Getenv("DB"))
+	ts.Check(err)
+	defer closeConn(conn)
+	rows, err := conn.Query(ctx, args[0])
+	ts.Check(err)
+	var out strings.Builder
+	for rows.Next() {
+		values, err := rows.Values()
+		ts.Check(err)
+		fmt.Fprintln(&out, values...)
+	}
+	ts.Check(rows.Err())
+	ts.Check(os.WriteFile(ts.MkAbs("sql.txt"), []byte(out.String()), 0o644))
+}
+
+func TestCommandTree(t *testing.T) {
+	for _, name := range []string{"pgqadm", "pgqd"} {
+		if err := newProgram(name).Check(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/skytools-go/skytools/internal/cli"
+	"github.com/skytools-go/skytools/internal/conf"
+	"github.com/skytools-go/skytools/internal/dsn"
+	"github.com/skytools-go/skytools/internal/hint"
+)
+
+// keys are the keys of section [pgqadm], as `--ini` prints them.
+var keys = slices.Concat(cli.CommonKeys, []conf.Key{
+	{Name: "db", Doc: "Connection string of the database with the queues.", Sample: "dbname=db host=127.0.0.1"},
+	{Name: "loop_delay", Unit: "seconds", Doc: "How often to look for new events.\nIf not set: 0.01 while events came in the last second, else 0.05."},
+	{Name: "tick_interval", Default: "0.01", Unit: "seconds", Doc: "Least time between two ticks of a queue."},
+	{Name: "maint_delay", Default: "300", Unit: "seconds", Doc: "How often to run maintenance."},
+	{Name: "maint_delay_min", Unit: "minutes", Doc: "The same, in minutes; read if maint_delay is not set."},
+	{Name: "ticker_log_delay", Default: "300", Unit: "seconds", Doc: "How often to log the number of ticks."},
+	{Name: "queue_refresh_period", ReplacedBy: "new queues are seen at once"},
+	{Name: "ticker_period", Doc: "loop_delay by the name that pgqd has for it.", Unit: "seconds"},
+	{Name: "maint_period", Doc: "maint_delay by the name that pgqd has for it.", Unit: "seconds"},
+})
+
+// settings are the values of the section.
+type settings struct {
+	section      *conf.Section
+	database     *pgx.ConnConfig
+	loopDelay    time.Duration // 0: adaptive
+	tickInterval time.Duration
+	maintDelay   time.Duration
+	logDelay     time.Duration
+}
+
+func (p *program) settings() (settings, error) {
+	s, err := p.Section()
+	if err != nil {
+		return settings{}, err
+	}
+	minutes := s.Float("maint_delay_min", 0)
+	maint := s.Duration("maint_period", 300*time.Second)
+	if minutes > 0 {
+		maint = time.Duration(minutes * float64(time.Minute))
+	}
+	set := settings{
+		section:      s,
+		loopDelay:    s.Duration("loop_delay", s.Duration("ticker_period", 0)),
+		tickInterval: s.Duration("tick_interval", 10*time.Millisecond),
+		maintDelay:   s.Duration("maint_delay", maint),
+		logDelay:     s.Duration("ticker_log_delay", 300*time.Second),
+	}
+	db := s.Need("db")
+	if err := s.Err(); err != nil {
+		return settings{}, err
+	}
+	set.database, err = dsn.Parse(db)
+	if err != nil {
+		return settings{}, fmt.Errorf("%s: db: %w", s.Where("db"), err)
+	}
+	if set.database.RuntimeParams["application_name"] == "" {
+		set.database.RuntimeParams["application_name"] = p.Name
+	}
+	return set, nil
+}
+
+// connect connects for a command.
+func connect(ctx context.Context, cfg *pgx.ConnConfig) (*pgx.Conn, error) {
+	conn, err := pgx.ConnectConfig(ctx, cfg)
+	if err == nil {
+		return conn, nil
+	}
+	where := fmt.Sprintf("database %s at %s:%d", cfg.Database, cfg.Host, cfg.Port)
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
+		err = fmt.Errorf("cannot connect to %s as user %s: %w", where, cfg.User, pg)
+		switch pg.Code {
+		case "28P01", "28000":
+			return nil, hint.With(err, "check user and password in db, or in ~/.pgpass")
+		case "3D000":
+			return nil, hint.With(err, "check dbname in db")
+		}
+		return nil, err
+	}
+	err = fmt.Errorf("cannot reach %s: %s", where, strings.Join(strings.Fields(err.Error()), " "))
+	return nil, hint.With(err, "is the server running there? check host and port in db")
+}
+
+func closeConn(conn *pgx.Conn) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_ = conn.Close(ctx)
+}
