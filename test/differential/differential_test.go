@@ -98,10 +98,13 @@ func newPair(t *testing.T, provider, subscriber string) londiste.Pair {
 func daemons(t *testing.T, pair londiste.Pair) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	ticker := pgq.Ticker{DB: pair.Provider, MaintDelay: time.Second, Log: pair.Log}
+	ticker := pgq.Ticker{Database: pair.Provider, Log: pair.Log}
+	maintainer := pgq.Maintainer{Database: pair.Provider, Log: pair.Log, Delay: time.Second}
 	worker := londiste.Worker{Pair: pair}
 	var wg sync.WaitGroup
-	for name, run := range map[string]func(context.Context) error{"ticker": ticker.Run, "worker": worker.Run} {
+	for name, run := range map[string]func(context.Context) error{
+		"ticker": ticker.Run, "maintainer": maintainer.Run, "worker": worker.Run,
+	} {
 		wg.Go(func() {
 			if err := run(ctx); err != nil {
 				t.Errorf("%s: %v", name, err)
