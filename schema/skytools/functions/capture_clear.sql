@@ -2,6 +2,7 @@ create or replace function skytools.capture_clear(i_capture_id int, i_table oid,
 returns text[]
 language plpgsql volatile
 set search_path = pg_catalog, skytools, pg_temp
+set quote_all_identifiers = off
 as $$
 -- Returns the statements left to the table's owner. A trigger that cannot be
 -- dropped keeps its function, which then does nothing.

@@ -2,6 +2,7 @@ create or replace function skytools.capture_drift(i_queue text)
 returns table (table_schema text, table_name text, drift text)
 language sql stable
 set search_path = pg_catalog, skytools, pg_temp
+set quote_all_identifiers = off
 as $$
 select c.table_schema, c.table_name, d.drift
   from skytools.capture c

@@ -2,6 +2,7 @@ create or replace function skytools.capture_fingerprint(i_table oid)
 returns text
 language sql stable
 set search_path = pg_catalog, skytools, pg_temp
+set quote_all_identifiers = off
 as $$
 -- A JSON object, one entry a fact, so that two of them can be compared fact by
 -- fact and the difference said in words.

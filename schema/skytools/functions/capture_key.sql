@@ -4,6 +4,7 @@ create or replace function skytools.capture_key(
 returns record
 language plpgsql stable
 set search_path = pg_catalog, skytools, pg_temp
+set quote_all_identifiers = off
 as $$
 declare
     idx record;

@@ -2,6 +2,7 @@ create or replace function skytools.capture_shape(i_table oid, i_columns int2[],
 returns text
 language sql immutable
 set search_path = pg_catalog, skytools, pg_temp
+set quote_all_identifiers = off
 as $$
 -- IMMUTABLE is meant: the planner folds the call into the plan, and the plan
 -- is thrown away whenever the table's definition changes, because the same

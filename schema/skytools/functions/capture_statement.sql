@@ -3,6 +3,7 @@ create or replace function skytools.capture_statement(
 returns text
 language plpgsql stable
 set search_path = pg_catalog, skytools, pg_temp
+set quote_all_identifiers = off
 as $$
 -- i_op is INSERT, UPDATE, DELETE, KEY (delete of an UPDATE's old key),
 -- TRUNCATE or REFILL (the rows that stand in the table after a TRUNCATE).

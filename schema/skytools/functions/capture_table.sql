@@ -2,6 +2,7 @@ create or replace function skytools.capture_table(i_schema text, i_table text)
 returns oid
 language plpgsql stable
 set search_path = pg_catalog, skytools, pg_temp
+set quote_all_identifiers = off
 as $$
 -- Finds the table and refuses what capture cannot serve: each reason is one
 -- error with what to do about it.

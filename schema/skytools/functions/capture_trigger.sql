@@ -2,6 +2,7 @@ create or replace function skytools.capture_trigger(i_capture skytools.capture, 
 returns text
 language plpgsql volatile
 set search_path = pg_catalog, skytools, pg_temp
+set quote_all_identifiers = off
 as $$
 -- A trigger that already stands as it should is left alone: to replace it the
 -- table would have to be locked, and to drop it the installer must own it.

@@ -1,0 +1,181 @@
+package capture
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"path"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/skytools-go/skytools/internal/pgtest"
+	"github.com/skytools-go/skytools/schema"
+)
+
+//go:embed judge.sql
+var judge string
+
+//go:embed cases/*.sql
+var cases embed.FS
+
+func TestMain(m *testing.M) { pgtest.Main(m) }
+
+func setup(ctx context.Context, conn *pgx.Conn) error {
+	if _, err := schema.Install(ctx, conn, schema.Options{}); err != nil {
+		return err
+	}
+	_, err := conn.Exec(ctx, "select pgq.create_queue('q');"+judge)
+	return err
+}
+
+// TestCases runs every case in both modes and finds no difference; then with
+// each mend of the case switched off, and finds one.
+func TestCases(t *testing.T) {
+	for _, c := range readCases(t) {
+		for _, mode := range []string{"statement", "row"} {
+			t.Run(c.name+"/"+mode, func(t *testing.T) {
+				if found := run(t, c, options{"mode": mode}); found != "" {
+					t.Errorf("%s", found)
+				}
+			})
+			for _, mend := range c.breaks[mode] {
+				t.Run(c.name+"/"+mode+"/without "+mend, func(t *testing.T) {
+					if found := run(t, c, options{"mode": mode, "unsafe": []string{mend}}); found == "" {
+						t.Errorf("the case passes without the mend %q that it exists for", mend)
+					}
+				})
+			}
+		}
+	}
+}
+
+func readCases(t *testing.T) []scenario {
+	t.Helper()
+	files, err := cases.ReadDir("cases")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []scenario
+	for _, f := range files {
+		text, err := cases.ReadFile(path.Join("cases", f.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := parse(strings.TrimSuffix(f.Name(), ".sql"), string(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, c)
+	}
+	return all
+}
+
+// run plays a case against a database of its own and returns the first
+// difference between a table and its events, or "".
+func run(t *testing.T, c scenario, opt options) string {
+	t.Helper()
+	ctx := context.Background()
+	s := pgtest.Server(t)
+	dsn := pgtest.Database(t, s, setup)
+	p := &player{t: t, dsn: dsn, opt: opt, conns: map[string]*pgx.Conn{}}
+	p.judge = pgtest.Connect(t, dsn)
+	p.admin = func() *pgx.Conn { return pgtest.Admin(t, s, databaseOf(t, dsn)) }
+	var version int
+	if err := p.judge.QueryRow(ctx, "select current_setting('server_version_num')::int / 10000").Scan(&version); err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range c.messages {
+		if m.needs > version {
+			continue
+		}
+		if err := p.play(ctx, m); err != nil {
+			if opt["unsafe"] != nil {
+				return err.Error() // a writer broken by the missing mend is a failure of capture too
+			}
+			t.Fatalf("%s line %d: %v\n%s", c.name, m.line, err, m.sql)
+		}
+		if found := p.verdict(ctx); found != "" {
+			return fmt.Sprintf("%s line %d: table and events differ after\n%s\n%s", c.name, m.line, m.sql, found)
+		}
+	}
+	return ""
+}
+
+func databaseOf(t *testing.T, dsn string) string {
+	t.Helper()
+	cfg, err := pgx.ParseConfig(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cfg.Database
+}
+
+// player has the connections of one run.
+type player struct {
+	t     *testing.T
+	dsn   string
+	opt   options
+	judge *pgx.Conn
+	admin func() *pgx.Conn
+	conns map[string]*pgx.Conn
+}
+
+func (p *player) play(ctx context.Context, m message) error {
+	if m.capture != "" {
+		return p.install(ctx, m)
+	}
+	conn := p.conns[m.writer]
+	if conn == nil {
+		if m.writer == "admin" {
+			conn = p.admin()
+		} else {
+			conn = pgtest.Connect(p.t, p.dsn)
+		}
+		p.conns[m.writer] = conn
+	}
+	err := conn.PgConn().Exec(ctx, m.sql).Close()
+	var pgErr *pgconn.PgError
+	switch {
+	case m.fails == "":
+		return err
+	case err == nil:
+		return fmt.Errorf("no error, want %s", m.fails)
+	case errors.As(err, &pgErr) && pgErr.Code == m.fails:
+		return nil
+	}
+	return err
+}
+
+func (p *player) install(ctx context.Context, m message) error {
+	opt := options{}
+	for k, v := range p.opt {
+		opt[k] = v
+	}
+	for k, v := range m.options {
+		opt[k] = v
+	}
+	_, err := p.judge.Exec(ctx, "select skytools.capture_install('q', n.nspname, c.relname, $2)"+
+		" from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = $1::regclass", m.capture, opt)
+	return err
+}
+
+// verdict asks the judge unless a writer is in a transaction.
+func (p *player) verdict(ctx context.Context) string {
+	for _, conn := range p.conns {
+		if conn.PgConn().TxStatus() != 'I' {
+			return ""
+		}
+	}
+	rows, err := p.judge.Query(ctx, "select judge.verdict('q')")
+	if err == nil {
+		var lines []string
+		if lines, err = pgx.CollectRows(rows, pgx.RowTo[string]); err == nil {
+			return strings.Join(lines, "\n")
+		}
+	}
+	return "the judge cannot read the events: " + err.Error()
+}
