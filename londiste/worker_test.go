@@ -2,7 +2,6 @@ package londiste_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -13,7 +12,6 @@ import (
 	"github.com/jackc/pgx/v5"
 	"go.uber.org/goleak"
 
-	"github.com/skytools-go/skytools/internal/failpoint"
 	"github.com/skytools-go/skytools/internal/pgtest"
 	"github.com/skytools-go/skytools/londiste"
 	"github.com/skytools-go/skytools/pgq"
@@ -34,7 +32,7 @@ func start(t *testing.T, run func(ctx context.Context) error) *running {
 		defer close(r.done)
 		r.err = run(ctx)
 	}()
-	t.Cleanup(func() { r.stop() })
+	t.Cleanup(func() { _ = r.stop() })
 	return r
 }
 
@@ -45,9 +43,20 @@ func (r *running) stop() error {
 	return r.err
 }
 
+// ended waits for it to end by itself.
+func (r *running) ended(t *testing.T) error {
+	t.Helper()
+	select {
+	case <-r.done:
+		return r.err
+	case <-time.After(30 * time.Second):
+		t.Fatal("still running")
+		return nil
+	}
+}
+
 // syncLog is a log that several goroutines write and the test reads.
 type syncLog struct {
-	t  *testing.T
 	mu sync.Mutex
 	b  strings.Builder
 }
@@ -73,9 +82,11 @@ type flow struct {
 
 // newFlow has both sides installed and a ticker running. The worker is not
 // started yet.
-func newFlow(t *testing.T) *flow {
+func newFlow(t *testing.T) *flow { return flowOf(t, ready(t)) }
+
+func flowOf(t *testing.T, p *pair) *flow {
 	t.Helper()
-	f := &flow{pair: ready(t), log: &syncLog{t: t}}
+	f := &flow{pair: p, log: &syncLog{}}
 	leaks := goleak.IgnoreCurrent()
 	t.Cleanup(func() { goleak.VerifyNone(t, leaks) })
 	t.Cleanup(func() {
@@ -83,10 +94,15 @@ func newFlow(t *testing.T) *flow {
 			t.Logf("worker's log:\n%s", f.log)
 		}
 	})
-	f.worker = &londiste.Worker{Pair: f.sub.Pair}
-	f.worker.Log = slog.New(slog.NewTextHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	f.worker = f.newWorker()
 	start(t, (&pgq.Ticker{Database: f.provConn.Config(), Log: slog.New(slog.DiscardHandler)}).Run)
 	return f
+}
+
+func (f *flow) newWorker() *londiste.Worker {
+	w := &londiste.Worker{Pair: f.sub.Pair}
+	w.Log = slog.New(slog.NewTextHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	return w
 }
 
 // add registers tables at both sides.
@@ -96,10 +112,17 @@ func (f *flow) add(names ...string) {
 	f.ok(f.sub.AddTables(f.t.Context(), named(names...), londiste.AddOptions{}))
 }
 
+// both runs statements at both sides.
+func (f *flow) both(sql string) {
+	f.t.Helper()
+	f.exec(f.provConn, sql)
+	f.exec(f.subConn, sql)
+}
+
 // eventually waits until query gives want at conn.
 func (f *flow) eventually(conn *pgx.Conn, query, want string) {
 	f.t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(40 * time.Second)
 	var got string
 	for {
 		err := conn.QueryRow(f.t.Context(), query).Scan(&got)
@@ -108,6 +131,17 @@ func (f *flow) eventually(conn *pgx.Conn, query, want string) {
 		}
 		if time.Now().After(deadline) {
 			f.t.Fatalf("%s: %q, %v, want %q", query, got, err, want)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// says waits until the worker has logged text.
+func (f *flow) says(text string) {
+	f.t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); !strings.Contains(f.log.String(), text); {
+		if time.Now().After(deadline) {
+			f.t.Fatalf("not logged: %s", text)
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
@@ -130,18 +164,29 @@ func (f *flow) caughtUp() {
 		where consumer_name = 'job'`, *tick), "true")
 }
 
-// equal compares tables at both sides.
+// equal compares tables at both sides once all has arrived.
 func (f *flow) equal(tables ...string) {
 	f.t.Helper()
 	f.caughtUp()
 	pgtest.CompareTables(f.t, f.provDSN, f.subDSN, tables...)
 }
 
-// both runs statements at both sides.
-func (f *flow) both(sql string) {
+// noCopyLeft wants every trace of copies gone at both sides.
+func (f *flow) noCopyLeft() {
 	f.t.Helper()
-	f.exec(f.provConn, sql)
-	f.exec(f.subConn, sql)
+	for _, x := range []struct {
+		conn *pgx.Conn
+		sql  string
+	}{
+		{f.provConn, `select count(*)::text from pgq.get_consumer_info('londiste.write') where consumer_name like '%.copy.%'`},
+		{f.provConn, `select count(*)::text from skytools.claim where consumer_name like '%.copy.%'`},
+		{f.subConn, `select count(*)::text from pgq_node.local_state where consumer_name like '%.copy.%'`},
+		{f.subConn, `select count(*)::text from skytools.pending_ddl where kind <> 'trigger'`},
+		{f.subConn, `select count(*)::text from londiste.pending_fkeys`},
+		{f.subConn, `select count(*)::text from londiste.table_info where custom_snapshot is not null`},
+	} {
+		f.eventually(x.conn, x.sql, "0")
+	}
 }
 
 func TestWorkerReplicates(t *testing.T) {
@@ -165,28 +210,55 @@ func TestWorkerReplicates(t *testing.T) {
 	f.equal("public.book")
 	f.ok(w.stop())
 	f.noCopyLeft()
-}
-
-// noCopyLeft wants every trace of copies gone at both sides.
-func (f *flow) noCopyLeft() {
-	f.t.Helper()
-	for _, x := range []struct {
-		conn *pgx.Conn
-		sql  string
-	}{
-		{f.provConn, `select count(*) from pgq.get_consumer_info('londiste.write') where consumer_name like '%.copy.%'`},
-		{f.provConn, `select count(*) from skytools.claim where consumer_name like '%.copy.%'`},
-		{f.subConn, `select count(*) from pgq_node.local_state where consumer_name like '%.copy.%'`},
-		{f.subConn, `select count(*) from skytools.pending_ddl where kind <> 'trigger'`},
-		{f.subConn, `select count(*) from londiste.pending_fkeys`},
-	} {
-		if n := value[int](f.pair, x.conn, x.sql); n != 0 {
-			f.t.Errorf("%d: %s", n, x.sql)
-		}
+	if value[bool](f.pair, f.subConn, `select exists (select from skytools.table_counter
+		where events <> applied + coalesced + filtered + skipped)`) {
+		t.Error("events got lost between the counters")
 	}
 }
 
-var (
-	_ = errors.Is
-	_ = failpoint.Arm
-)
+func TestWorkerWaitsForInstall(t *testing.T) {
+	f := &flow{pair: newPair(t, fresh), log: &syncLog{}}
+	w := start(t, f.newWorker().Run)
+	f.says("the subscriber is not installed yet")
+	f.ok(f.sub.Install(t.Context(), install))
+	f.says("the provider is not installed yet")
+	f.ok(f.prov.Install(t.Context(), install))
+	f.says("Replicating")
+	f.ok(w.stop())
+	if n := strings.Count(f.log.String(), "not installed yet"); n != 2 {
+		t.Errorf("said %d times what it waits for, want each once", n)
+	}
+}
+
+// A batch that cannot be applied stops the node, tells why, and goes on when
+// the reason is gone.
+func TestBatchThatCannotBeApplied(t *testing.T) {
+	f := newFlow(t)
+	f.both(`create table book (id int primary key, title text); create table shelf (id int primary key)`)
+	f.add("book", "shelf")
+	w := start(t, f.worker.Run)
+	f.allOK()
+	f.exec(f.subConn, `alter table book add check (title <> 'bad')`)
+	f.exec(f.provConn, `insert into book values (1, 'good'), (2, 'bad')`)
+	f.eventually(f.subConn, `select (cur_error like '%public.book%' and cur_error like '%id%2%' and cur_error like '%insert%')::text
+		from pgq_node.local_state where consumer_name = 'job'`, "true")
+	f.exec(f.provConn, `insert into shelf values (1)`)
+	time.Sleep(300 * time.Millisecond)
+	if n := value[int](f.pair, f.subConn, `select count(*) from shelf`); n != 0 {
+		t.Error("a later batch passed the one that is stuck")
+	}
+	f.exec(f.subConn, `alter table book drop constraint book_title_check`)
+	f.equal("public.book", "public.shelf")
+	f.eventually(f.subConn, `select coalesce(cur_error, '') from pgq_node.local_state where consumer_name = 'job'`, "")
+	f.ok(w.stop())
+}
+
+func TestStopLeavesAfterTheBatch(t *testing.T) {
+	f := newFlow(t)
+	stop := make(chan struct{})
+	f.worker.Stop = stop
+	w := start(t, f.worker.Run)
+	f.says("Replicating")
+	close(stop)
+	f.ok(w.ended(t))
+}

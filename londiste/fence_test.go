@@ -1,0 +1,126 @@
+package londiste_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/skytools-go/skytools/internal/pgtest"
+	"github.com/skytools-go/skytools/londiste"
+)
+
+func TestSecondWorkerWaits(t *testing.T) {
+	f := newFlow(t)
+	f.both(`create table book (id int primary key)`)
+	f.add("book")
+	first := start(t, f.worker.Run)
+	f.allOK()
+	second := start(t, f.newWorker().Run)
+	f.says("another worker replicates to job")
+	f.exec(f.provConn, `insert into book values (1)`)
+	f.equal("public.book")
+	if epoch := value[int](f.pair, f.subConn, `select epoch from skytools.lease`); epoch != 1 {
+		t.Errorf("epoch %d: the second worker took the lease from a living one", epoch)
+	}
+	f.ok(first.stop())
+	f.exec(f.provConn, `insert into book values (2)`)
+	f.equal("public.book")
+	f.ok(second.stop())
+	if epoch := value[int](f.pair, f.subConn, `select epoch from skytools.lease`); epoch != 2 {
+		t.Errorf("epoch %d, want the second worker's 2", epoch)
+	}
+}
+
+// A worker that lost its lease writes nothing more, whatever it holds.
+func TestFencedWorkerWritesNothing(t *testing.T) {
+	f := newFlow(t)
+	f.both(`create table book (id int primary key)`)
+	f.add("book")
+	w := start(t, f.worker.Run)
+	f.allOK()
+	f.exec(f.provConn, `insert into book values (1)`)
+	f.equal("public.book")
+	// Somebody else holds the lease, and the lock that stands beside it.
+	other := pgtest.Connect(t, f.subDSN)
+	tx, err := other.Begin(t.Context())
+	f.ok(err)
+	_, err = tx.Exec(t.Context(), `update skytools.lease set epoch = 100`)
+	f.ok(err)
+	f.exec(f.provConn, `insert into book values (2)`)
+	time.Sleep(200 * time.Millisecond) // the batch waits for the row
+	f.ok(tx.Commit(t.Context()))
+	f.says("another worker took over")
+	if n := value[int](f.pair, f.subConn, `select count(*) from book`); n != 1 {
+		// It may have taken the lease back since, properly.
+		if epoch := value[int](f.pair, f.subConn, `select epoch from skytools.lease`); epoch <= 100 {
+			t.Errorf("%d rows written under epoch %d", n, epoch)
+		}
+	}
+	f.equal("public.book") // it takes the lease again, as nobody gives a sign of life
+	if epoch := value[int](f.pair, f.subConn, `select epoch from skytools.lease`); epoch != 101 {
+		t.Errorf("epoch %d, want 101", epoch)
+	}
+	f.ok(w.stop())
+}
+
+func TestConsumerBelongsToOneDatabase(t *testing.T) {
+	f := newFlow(t)
+	f.both(`create table book (id int primary key)`)
+	f.add("book")
+	first := start(t, f.worker.Run)
+	f.allOK()
+	// Another database under the same name.
+	other := pgtest.Connect(t, pgtest.Database(t, pgtest.Second(t), installed))
+	twin := f.newWorker()
+	twin.Subscriber = other.Config()
+	f.ok((&londiste.Subscriber{Pair: twin.Pair}).Install(t.Context(), install))
+	err := start(t, twin.Run).ended(t)
+	f.fails(err, `consumer "job" belongs to database `+f.subConn.Config().Database, "job_name of its own")
+
+	// By force it changes hands, and the one before is refused.
+	f.ok(twin.ForceClaim(t.Context(), f.provConn, other))
+	second := start(t, twin.Run)
+	f.fails(first.ended(t), `consumer "job" belongs to database `+other.Config().Database, "--force")
+	f.ok(second.stop())
+}
+
+func TestTwoSubscribers(t *testing.T) {
+	f := newFlow(t)
+	f.both(`create table book (id int primary key, title text)`)
+	f.exec(f.provConn, `insert into book select i, 'old' from generate_series(1, 100) i`)
+	f.add("book")
+	dsn := pgtest.Database(t, pgtest.Second(t), installed)
+	conn := pgtest.Connect(t, dsn)
+	_, err := conn.Exec(t.Context(), `create table book (id int primary key, title text)`)
+	f.ok(err)
+	two := f.newWorker()
+	two.Job, two.Subscriber = "job2", conn.Config()
+	sub2 := &londiste.Subscriber{Pair: two.Pair}
+	f.ok(sub2.Install(t.Context(), install))
+	f.ok(sub2.AddTables(t.Context(), named("book"), londiste.AddOptions{}))
+	a, b := start(t, f.worker.Run), start(t, two.Run)
+	f.allOK()
+	f.eventually(conn, `select coalesce(merge_state, '-') from londiste.table_info`, "ok")
+	f.exec(f.provConn, `update book set title = 'new' where id % 2 = 0; insert into book values (1000)`)
+	f.equal("public.book")
+	f.eventually(conn, `select count(*) filter (where title = 'new') || ' ' || count(*) from book`, "50 101")
+	pgtest.CompareTables(t, f.provDSN, dsn, "public.book")
+	f.ok(a.stop())
+	f.ok(b.stop())
+}
+
+func TestClearErrorsOfEitherSide(t *testing.T) {
+	f := &flow{pair: newPair(t, fresh), log: &syncLog{}}
+	for side, change := range map[string]func(w *londiste.Worker){
+		"provider":   func(w *londiste.Worker) { w.Provider = f.provConn.Config(); w.Provider.Port = 1 },
+		"subscriber": func(w *londiste.Worker) { w.Subscriber = f.subConn.Config(); w.Subscriber.Port = 1 },
+	} {
+		w := f.newWorker()
+		change(w)
+		err := w.Rewind(t.Context())
+		f.fails(err, "cannot reach the "+side, side+"_db")
+		if strings.Contains(err.Error(), "\n") {
+			t.Errorf("error has several lines: %q", err)
+		}
+	}
+}
