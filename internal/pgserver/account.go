@@ -7,11 +7,14 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/skytools-go/skytools/internal/hint"
 )
+
+const elsewhere = "run as an ordinary user, or from a folder that others may enter"
 
 // account is who the server's processes run as. The zero value is the
 // process's own user.
@@ -86,13 +89,6 @@ func (a account) searchable(st os.FileInfo) bool {
 	return mode&0o001 != 0
 }
 
-// Linux's numbers of the two capabilities that let a process pass through a
-// folder whose bits forbid it; the first one allows reading only.
-const (
-	capDacOverride   = 1
-	capDacReadSearch = 2
-)
-
 // attributes returns how a process of the account is started so that it can
 // reach all of dirs.
 func (a account) attributes(dirs ...string) (*syscall.SysProcAttr, error) {
@@ -107,8 +103,7 @@ func (a account) attributes(dirs ...string) (*syscall.SysProcAttr, error) {
 		}
 		c, ok := passCapability()
 		if !ok {
-			return nil, hint.With(fmt.Errorf("user %d, which runs the server, cannot enter %s", a.uid, dir),
-				"run as an ordinary user, or from a folder that others may enter")
+			return nil, hint.With(fmt.Errorf("user %d, which runs the server, cannot enter %s", a.uid, dir), "%s", elsewhere)
 		}
 		attr.AmbientCaps = []uintptr{c}
 		break
@@ -116,25 +111,17 @@ func (a account) attributes(dirs ...string) (*syscall.SysProcAttr, error) {
 	return attr, nil
 }
 
-// passCapability finds a capability of our own that passes through folders.
+// passCapability finds a capability of our own that passes through folders
+// whose bits forbid it. The first one allows reading only.
 func passCapability() (uintptr, bool) {
-	text, err := os.ReadFile("/proc/self/status")
-	if err != nil {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if err := unix.Capget(&header, &data[0]); err != nil {
 		return 0, false
 	}
-	for line := range strings.SplitSeq(string(text), "\n") {
-		value, ok := strings.CutPrefix(line, "CapPrm:")
-		if !ok {
-			continue
-		}
-		set, err := strconv.ParseUint(strings.TrimSpace(value), 16, 64)
-		if err != nil {
-			return 0, false
-		}
-		for _, c := range []uintptr{capDacReadSearch, capDacOverride} {
-			if set&(1<<c) != 0 {
-				return c, true
-			}
+	for _, c := range []uintptr{unix.CAP_DAC_READ_SEARCH, unix.CAP_DAC_OVERRIDE} {
+		if data[0].Permitted&(1<<c) != 0 {
+			return c, true
 		}
 	}
 	return 0, false

@@ -311,7 +311,7 @@ func (s *Server) create(ctx context.Context, opt Options) error {
 
 func (s *Server) initdb(ctx context.Context) error {
 	cmd, err := s.command(ctx, "initdb", "--pgdata", s.DataDir(), "--username", Superuser, "--auth", "trust",
-		"--encoding", "UTF8", "--locale", "C.UTF-8", "--no-sync", "--no-instructions")
+		"--encoding", "UTF8", "--locale", "C.UTF-8", "--no-sync")
 	if err != nil {
 		return err
 	}

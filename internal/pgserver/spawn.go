@@ -9,6 +9,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/skytools-go/skytools/internal/hint"
 )
 
 // starts carries commands to the one thread that starts them.
@@ -62,7 +64,7 @@ func startCapable(cmd *exec.Cmd) error {
 		return fmt.Errorf("read the thread's secure bits: %w", err)
 	}
 	if err := unix.Prctl(unix.PR_SET_SECUREBITS, uintptr(bits|noSetuidFixup), 0, 0, 0); err != nil {
-		return fmt.Errorf("let another user keep a capability: %w", err)
+		return hint.With(fmt.Errorf("let the server's user pass through folders that it cannot enter: %w", err), "%s", elsewhere)
 	}
 	err = cmd.Start()
 	restored := unix.Prctl(unix.PR_SET_SECUREBITS, uintptr(bits), 0, 0, 0)
