@@ -59,6 +59,12 @@ func TestWakeEndsIdleSleep(t *testing.T) {
 }
 
 func TestBackoffGrowsAndSuccessResets(t *testing.T) {
+	for range 30 { // the jitter hides a wrong factor now and then
+		backoff(t)
+	}
+}
+
+func backoff(t *testing.T) {
 	virtual(t, func(t *testing.T, ctx context.Context, cancel func()) {
 		boom := errors.New("boom")
 		var waits []time.Duration
