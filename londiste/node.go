@@ -70,7 +70,7 @@ func (b *Subscriber) Install(ctx context.Context, install InstallFunc) error {
 
 func (s *session) install(ctx context.Context, install InstallFunc) error {
 	if err := install(ctx, s.conn); err != nil {
-		err = fmt.Errorf("install at the %s (%s): %w", s.side, at(s.conn.Config()), err)
+		err = fmt.Errorf("%s (%s): %w", s.side, at(s.conn.Config()), err)
 		if sqlState(err) == "42501" && hint.Of(err) == "" {
 			cfg := s.conn.Config()
 			err = hint.With(err, "role %s needs CREATE on database %s: grant create on database %s to %s",
@@ -102,22 +102,34 @@ func (s *session) makeNode(ctx context.Context, tx pgx.Tx, kind, name, worker st
 	if err := s.locate(ctx, tx, name, location(s.conn.Config())); err != nil {
 		return err
 	}
-	_, err = tx.Exec(ctx, `
-		insert into pgq_node.node_info (queue_name, node_type, node_name, worker_name)
-		values ($1, $2, $3, $4)`, s.queue, kind, name, worker)
-	if err != nil {
+	if err := s.insertNode(ctx, tx, kind, name, worker); err != nil {
 		return fmt.Errorf("make node %s: %w", name, err)
 	}
 	s.log.Info("Node " + name + " is initialized as " + kind)
 	return nil
 }
 
+// insertNode makes a root as every cascade does. pgq_node.create_node would
+// give a leaf a position, which nobody knows before the worker's first start.
+func (s *session) insertNode(ctx context.Context, tx pgx.Tx, kind, name, worker string) error {
+	if kind != "root" {
+		_, err := tx.Exec(ctx, `
+			insert into pgq_node.node_info (queue_name, node_type, node_name, worker_name)
+			values ($1, $2, $3, $4)`, s.queue, kind, name, worker)
+		return err
+	}
+	var code int
+	var note string
+	err := tx.QueryRow(ctx, "select * from pgq_node.create_node($1, 'root', $2, $3, null, null, null)",
+		s.queue, name, worker).Scan(&code, &note)
+	if err == nil && code >= 400 {
+		err = errors.New(note)
+	}
+	return err
+}
+
 func (s *session) locate(ctx context.Context, tx pgx.Tx, node, location string) error {
-	_, err := tx.Exec(ctx, `
-		insert into pgq_node.node_location (queue_name, node_name, node_location)
-		values ($1, $2, $3)
-		on conflict (queue_name, node_name) do update set node_location = excluded.node_location`,
-		s.queue, node, location)
+	_, err := tx.Exec(ctx, "select pgq_node.register_location($1, $2, $3, false)", s.queue, node, location)
 	return err
 }
 

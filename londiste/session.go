@@ -174,3 +174,23 @@ func one[T any](ctx context.Context, q queryer, sql string, args ...any) (T, err
 	}
 	return pgx.CollectExactlyOneRow(rows, pgx.RowTo[T])
 }
+
+// Preflight connects to both sides once. A side that answers with a refusal,
+// a wrong password say, is an error; one that cannot be reached may come up
+// later and is a warning.
+func (p *Pair) Preflight(ctx context.Context) error {
+	for _, side := range []string{"provider", "subscriber"} {
+		s, err := p.session(ctx, side, false)
+		switch code := sqlState(err); {
+		case err == nil:
+			s.close()
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case strings.HasPrefix(code, "28"), code == "3D000", code == "42501":
+			return err
+		default:
+			p.log().Warn(err.Error())
+		}
+	}
+	return nil
+}

@@ -80,9 +80,31 @@ func connectSide(ctx context.Context, side string, cfg *pgx.ConnConfig) (*pgx.Co
 		}
 		return nil, err
 	}
-	reason := strings.Join(strings.Fields(err.Error()), " ")
+	reason := strings.Join(strings.Fields(cause(err).Error()), " ")
 	return nil, hint.With(&unreachable{"cannot reach the " + at + ": " + reason, err},
 		"is the server running there? check host and port in %s_db", side)
+}
+
+// cause is the innermost error: pgx tells each attempt in full.
+func cause(err error) error {
+	for {
+		switch e := err.(type) {
+		case interface{ Unwrap() []error }:
+			all := e.Unwrap()
+			if len(all) == 0 {
+				return err
+			}
+			err = all[0]
+		case interface{ Unwrap() error }:
+			inner := e.Unwrap()
+			if inner == nil {
+				return err
+			}
+			err = inner
+		default:
+			return err
+		}
+	}
 }
 
 // unreachable keeps pgx's error for errors.Is and prints it on one line.

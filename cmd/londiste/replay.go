@@ -1,0 +1,64 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/skytools-go/skytools/internal/cli"
+	"github.com/skytools-go/skytools/londiste"
+)
+
+func (p *program) replayCommand() *cobra.Command {
+	var rewind, reset bool
+	cmd := &cobra.Command{
+		Use: "replay", Short: "Replicate: copy tables, apply changes, follow sequences", Args: cobra.NoArgs,
+		Long: `Runs until it is stopped; -d puts it into the background. -s stops it after the
+batch under way, -k at once, -r has it open its log anew.`,
+	}
+	cmd.Flags().BoolVar(&rewind, "rewind", false, "set the provider's idea of the position to the subscriber's, and exit")
+	cmd.Flags().BoolVar(&reset, "reset", false, "forget the subscriber's position, and exit")
+	cmd.MarkFlagsMutuallyExclusive("rewind", "reset")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		switch {
+		case rewind:
+			return p.repair((*londiste.Worker).Rewind)(cmd, args)
+		case reset:
+			return p.repair((*londiste.Worker).Reset)(cmd, args)
+		}
+		return p.replay(cmd)
+	}
+	return cmd
+}
+
+func (p *program) repair(run func(*londiste.Worker, context.Context) error) func(*cobra.Command, []string) error {
+	return p.command(func(ctx context.Context, c *call) error { return run(c.worker(), ctx) })
+}
+
+func (p *program) replay(cmd *cobra.Command) error {
+	sec, err := p.Section()
+	if err != nil {
+		return err
+	}
+	s, err := take(sec)
+	if err != nil {
+		return err
+	}
+	return p.Daemon(cmd.Context(), sec, cmd.ErrOrStderr(), func(ctx context.Context, job cli.Job) error {
+		s.pair.Log = job.Log
+		w := s.worker()
+		w.Stop = job.Stop
+		w.Stats = func(st londiste.Stats) {
+			job.Log.Info(fmt.Sprintf("{count: %d, ignored: %d, duration: %.3f}", st.Events, st.Ignored, st.Duration.Seconds()))
+		}
+		// What is wrong with the ini must be seen by who typed the command; a
+		// server that is down is waited for.
+		if err := s.subscriber().Preflight(ctx); err != nil {
+			return err
+		}
+		job.Ready()
+		job.Log.Info("Replaying queue " + s.pair.Queue + " as " + s.pair.ConsumerName())
+		return w.Run(ctx)
+	})
+}

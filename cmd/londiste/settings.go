@@ -1,0 +1,123 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/spf13/cobra"
+
+	"github.com/skytools-go/skytools/internal/cli"
+	"github.com/skytools-go/skytools/internal/conf"
+	"github.com/skytools-go/skytools/internal/dsn"
+	"github.com/skytools-go/skytools/londiste"
+)
+
+// keys are all keys of section [londiste], in the order of `--ini`.
+var keys = slices.Concat(cli.CommonKeys, []conf.Key{
+	{Name: "provider_db", Sample: "dbname=foo host=127.0.0.1 port=5432", Doc: "Connection string of the database whose tables are replicated."},
+	{Name: "subscriber_db", Sample: "dbname=foo host=127.0.0.1 port=5433", Doc: "Connection string of the database that receives them."},
+	{Name: "pgq_queue_name", Sample: "londiste.write", Doc: "Queue in the provider's database, also the name of the set of tables."},
+	{Name: "pgq_consumer_id", Default: "%(job_name)s", Doc: "Name under which the subscriber reads the queue."},
+	{Name: "parallel_copies", Default: "4", Doc: "How many tables are copied at the same time."},
+	{Name: "loop_delay", Default: "1.0", Unit: "seconds", Doc: "Pause between looks at the queue where no notification comes."},
+	{Name: "lock_timeout", Default: "10.0", Unit: "seconds", Doc: "How long set-up commands and copies try to get the lock of a table."},
+	{Name: "fake", Default: "0", Doc: "1: set-up commands do their work and roll it back."},
+
+	{Name: "connection_lifetime", ReplacedBy: "connections are kept, and made anew when they fail"},
+	{Name: "pgq_lazy_fetch", ReplacedBy: "batches are streamed, their memory is bounded"},
+	{Name: "maint_delay", ReplacedBy: "the ticker does all maintenance: pgqadm INI ticker"},
+	{Name: "mirror_queue", ReplacedBy: "a mirror is a subscriber of its own"},
+	{Name: "compare_sql", ReplacedBy: "all columns of all rows are compared"},
+	{Name: "method", ReplacedBy: "changes are applied to the subscriber directly"},
+	{Name: "file_dst", ReplacedBy: "changes are applied to the subscriber directly"},
+})
+
+// settings is an ini file taken apart.
+type settings struct {
+	pair           londiste.Pair
+	parallelCopies int
+	loopDelay      time.Duration
+	fake           bool
+}
+
+func (s *settings) provider() *londiste.Provider {
+	return &londiste.Provider{Pair: s.pair, Fake: s.fake}
+}
+
+func (s *settings) subscriber() *londiste.Subscriber {
+	return &londiste.Subscriber{Pair: s.pair, Fake: s.fake}
+}
+
+func (s *settings) worker() *londiste.Worker {
+	return &londiste.Worker{Pair: s.pair, ParallelCopies: s.parallelCopies, Idle: s.loopDelay}
+}
+
+// take reads all values; its error tells all that is wrong at once.
+func take(s *conf.Section) (*settings, error) {
+	var c settings
+	c.pair.Job = s.Need("job_name")
+	c.pair.Queue = s.Need("pgq_queue_name")
+	c.pair.Consumer = s.String("pgq_consumer_id", c.pair.Job)
+	c.pair.LockTimeout = s.Duration("lock_timeout", 10*time.Second)
+	c.parallelCopies = s.Int("parallel_copies", 4)
+	c.loopDelay = s.Duration("loop_delay", time.Second)
+	c.fake = s.Bool("fake", false)
+	provider, subscriber := s.Need("provider_db"), s.Need("subscriber_db")
+	if err := s.Err(); err != nil {
+		return nil, err
+	}
+	var bad1, bad2 error
+	c.pair.Provider, bad1 = database(s, "provider_db", provider)
+	c.pair.Subscriber, bad2 = database(s, "subscriber_db", subscriber)
+	return &c, errors.Join(bad1, bad2)
+}
+
+func database(s *conf.Section, key, text string) (*pgx.ConnConfig, error) {
+	cfg, err := dsn.Parse(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %s: %w", s.Where(key), key, err)
+	}
+	return cfg, nil
+}
+
+// call is one run of a command: the settings, with the log open, its
+// arguments and where results go.
+type call struct {
+	*settings
+	args []string
+	out  io.Writer
+}
+
+// command makes the body of a command.
+func (p *program) command(run func(ctx context.Context, c *call) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		sec, err := p.Section()
+		if err != nil {
+			return err
+		}
+		s, err := take(sec)
+		if err != nil {
+			return err
+		}
+		log, err := p.OpenLog(sec, cmd.ErrOrStderr())
+		if err != nil {
+			return err
+		}
+		defer log.Close()
+		s.pair.Log = log.Logger
+		return run(cmd.Context(), &call{s, args, cmd.OutOrStdout()})
+	}
+}
+
+func printJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/skytools-go/skytools/internal/cli"
+	"github.com/skytools-go/skytools/londiste"
+)
+
+func (p *program) statusCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "status", Short: "Show both sides, lag, tables, sequences and what wants doing", Args: cobra.NoArgs,
+		Long: "Exit status: 0 both sides answered, 1 one did not.",
+	}
+	cmd.RunE = p.command(func(ctx context.Context, c *call) error {
+		st := c.subscriber().ReadStatus(ctx)
+		var err error
+		if p.JSON() {
+			err = printJSON(c.out, st)
+		} else {
+			err = printStatus(c.out, st)
+		}
+		if err == nil && !st.Reachable() {
+			err = cli.Status(1, nil)
+		}
+		return err
+	})
+	return p.WithJSON(cmd)
+}
+
+func printStatus(w io.Writer, st *londiste.Status) error {
+	fmt.Fprintf(w, "Job: %s   Queue: %s   Consumer: %s\n", st.Job, st.Queue, st.Consumer)
+	printNode(w, "Provider", &st.Provider)
+	printNode(w, "Subscriber", &st.Subscriber)
+	if q := st.Events; q != nil {
+		fmt.Fprintf(w, "Queue: tick %d, %s ago   %.1f events/s, %d since the tick   %d tables, rotated %s ago, every %s\n",
+			q.LastTick, seconds(q.TickAge), q.EventsPerSec, q.NewEvents, q.Tables, seconds(q.RotatedAge), seconds(q.Rotation))
+	}
+	if st.Position != nil {
+		fmt.Fprintf(w, "Position: tick %d\n", *st.Position)
+	}
+	for _, t := range []*cli.Table{readerTable(st), tableTable(st), sequenceTable(st)} {
+		if t.Len() == 0 {
+			continue
+		}
+		fmt.Fprintln(w)
+		if err := t.WriteText(w); err != nil {
+			return err
+		}
+	}
+	if len(st.Problems) > 0 {
+		fmt.Fprintln(w)
+	}
+	for _, p := range st.Problems {
+		fmt.Fprintln(w, "! "+strings.ReplaceAll(p.Text, "\n", "\n  "))
+		if p.Mend != "" {
+			fmt.Fprintln(w, "  -> "+p.Mend)
+		}
+	}
+	return nil
+}
+
+func printNode(w io.Writer, side string, n *londiste.NodeStatus) {
+	fmt.Fprintf(w, "%s: %s (%s)   %s", side, n.Node, n.Type, n.Location)
+	switch {
+	case !n.Reachable:
+		fmt.Fprint(w, "   NOT REACHABLE")
+	case !n.Installed:
+		fmt.Fprint(w, "   NOT INSTALLED")
+	default:
+		fmt.Fprintf(w, "   PostgreSQL %s, schema %s", n.Server, n.Schema)
+	}
+	fmt.Fprintln(w)
+}
+
+func readerTable(st *londiste.Status) *cli.Table {
+	t := &cli.Table{Columns: []cli.Column{
+		{Title: "Consumer"}, {Title: "Database"}, {Title: "Lag", Right: true}, {Title: "LastSeen", Right: true}, {Title: "Pending", Right: true},
+	}}
+	for _, r := range st.Readers {
+		t.Add(r.Name, orDash(r.Database), seconds(r.Lag), seconds(r.Seen), r.Pending)
+	}
+	return t
+}
+
+func tableTable(st *londiste.Status) *cli.Table {
+	t := &cli.Table{Columns: []cli.Column{
+		{Title: "Table"},
+		{Title: "State"},
+		{Title: "Capture"},
+		{Title: "Events", Right: true},
+		{Title: "Applied", Right: true},
+		{Title: "Coalesced", Right: true},
+		{Title: "Filtered", Right: true},
+		{Title: "Skipped", Right: true},
+		{Title: "Sets", Right: true},
+	}}
+	for _, row := range st.Tables {
+		state := row.State
+		switch {
+		case !row.Here && st.Subscriber.Installed:
+			state = "not here"
+		case !row.Provider && st.Provider.Installed:
+			state += ", not at provider"
+		}
+		if row.Drift != "" {
+			state += ", drifted"
+		}
+		c := row.Counters
+		sets := "-"
+		if c.Applied > 0 {
+			sets = fmt.Sprintf("%.1f%%", 100*float64(c.BySets)/float64(c.Applied))
+		}
+		t.Add(row.Name, state, orDash(row.Capture), c.Events, c.Applied, c.Coalesced, c.Filtered, c.Skipped, sets)
+	}
+	return t
+}
+
+func sequenceTable(st *londiste.Status) *cli.Table {
+	value := func(v *int64) any {
+		if v == nil {
+			return nil
+		}
+		return *v
+	}
+	t := &cli.Table{Columns: []cli.Column{{Title: "Sequence"}, {Title: "Provider", Right: true}, {Title: "Subscriber", Right: true}}}
+	for _, q := range st.Sequences {
+		t.Add(q.Name, value(q.Provider), value(q.Subscriber))
+	}
+	return t
+}
+
+func seconds(s float64) string {
+	d := time.Duration(s * float64(time.Second))
+	if d < 10*time.Second {
+		return d.Round(time.Millisecond).String()
+	}
+	return d.Round(time.Second).String()
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}

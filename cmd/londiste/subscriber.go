@@ -1,0 +1,183 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/skytools-go/skytools/internal/cli"
+	"github.com/skytools-go/skytools/internal/ident"
+	"github.com/skytools-go/skytools/londiste"
+)
+
+func (p *program) subscriberCommands() *cobra.Command {
+	group := &cobra.Command{
+		Use:   "subscriber",
+		Short: "Say which tables and sequences are replicated here",
+		Long: `The subscriber's side: which of the provider's tables and sequences are
+replicated, what is being copied, what was dropped or disabled for it.`,
+	}
+	group.AddCommand(
+		p.installCommand("subscriber"),
+		p.subscriberAdd(),
+		p.named("remove TABLE…", "Replicate tables no longer; what was disabled for it comes back",
+			func(ctx context.Context, c *call, sel londiste.Selection) error {
+				return c.subscriber().RemoveTables(ctx, sel)
+			}),
+		p.named("add-seq SEQUENCE…", "Follow the provider's sequences",
+			func(ctx context.Context, c *call, sel londiste.Selection) error {
+				return c.subscriber().AddSeqs(ctx, sel)
+			}),
+		p.named("remove-seq SEQUENCE…", "Follow sequences no longer",
+			func(ctx context.Context, c *call, sel londiste.Selection) error {
+				return c.subscriber().RemoveSeqs(ctx, sel)
+			}),
+		p.subscriberTables(),
+		p.listCommand("seqs", "List the sequences followed",
+			func(ctx context.Context, c *call) ([]ident.Name, error) { return c.subscriber().Seqs(ctx) }),
+		p.missingCommand(),
+		p.checkCommand(),
+		p.fkeysCommand(),
+		p.triggersCommand(),
+		p.restoreTriggersCommand(),
+		p.resyncCommand(),
+		p.registerCommand(),
+		p.unregisterCommand(),
+	)
+	return group
+}
+
+func (p *program) subscriberAdd() *cobra.Command {
+	var opt londiste.AddOptions
+	cmd := p.named("add TABLE…", "Replicate tables of the provider, their rows first",
+		func(ctx context.Context, c *call, sel londiste.Selection) error {
+			return c.subscriber().AddTables(ctx, sel, opt)
+		})
+	cmd.Flags().BoolVar(&opt.ExpectSync, "expect-sync", false, "the rows are the same already: copy nothing")
+	cmd.Flags().BoolVar(&opt.SkipTruncate, "skip-truncate", false, "keep the rows that are there before the copy")
+	cmd.Flags().BoolVar(&opt.Force, "force", false, "add in spite of differences in structure")
+	return cmd
+}
+
+func (p *program) subscriberTables() *cobra.Command {
+	cmd := &cobra.Command{Use: "tables", Short: "List the tables replicated and their states", Args: cobra.NoArgs}
+	cmd.RunE = p.command(func(ctx context.Context, c *call) error {
+		list, err := c.subscriber().Tables(ctx)
+		if err != nil {
+			return err
+		}
+		t := &cli.Table{Columns: []cli.Column{{Title: "Table", Key: "table"}, {Title: "State", Key: "state"}}}
+		for _, row := range list {
+			t.Add(row.Name.String(), row.State.String())
+		}
+		return p.Print(c.out, t)
+	})
+	return p.WithJSON(cmd)
+}
+
+func (p *program) missingCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "missing", Short: "List what the provider has registered and the subscriber has not", Args: cobra.NoArgs,
+		Long: "Exit status: 0 nothing is missing, 1 something is, 2 could not tell.",
+	}
+	cmd.RunE = p.command(func(ctx context.Context, c *call) error {
+		tables, seqs, err := c.subscriber().Missing(ctx)
+		if err != nil {
+			return cli.Status(2, err)
+		}
+		for _, n := range tables {
+			fmt.Fprintln(c.out, "Table: "+n.String())
+		}
+		for _, n := range seqs {
+			fmt.Fprintln(c.out, "Sequence: "+n.String())
+		}
+		if len(tables)+len(seqs) > 0 {
+			return cli.Status(1, nil)
+		}
+		return nil
+	})
+	return cmd
+}
+
+func (p *program) checkCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "check [TABLE…]", Args: cobra.ArbitraryArgs, Short: "Compare the structure of tables and sequences on both sides",
+		Long: "Compares all tables of the provider, or those named. Exit status: 0 equal, 1 differences, 2 could not tell.",
+	}
+	cmd.RunE = p.command(func(ctx context.Context, c *call) error {
+		found, err := c.subscriber().Check(ctx, londiste.Selection{Names: c.args})
+		if err != nil {
+			return cli.Status(2, err)
+		}
+		if p.JSON() {
+			if found == nil {
+				found = []londiste.Difference{}
+			}
+			if err := printJSON(c.out, found); err != nil {
+				return err
+			}
+		} else {
+			for _, f := range found {
+				fmt.Fprintln(c.out, f.Text)
+				if f.Hint != "" {
+					fmt.Fprintln(c.out, "    hint: "+f.Hint)
+				}
+			}
+		}
+		if len(found) > 0 {
+			return cli.Status(1, nil)
+		}
+		return nil
+	})
+	return p.WithJSON(cmd)
+}
+
+func (p *program) resyncCommand() *cobra.Command {
+	var all, force bool
+	cmd := &cobra.Command{
+		Use: "resync TABLE…", Args: cobra.ArbitraryArgs, Short: "Copy tables anew",
+		Long: "Copies the named tables anew; with --all or --force and no name, every table.",
+	}
+	cmd.Flags().BoolVar(&all, "all", false, "every table")
+	cmd.Flags().BoolVar(&force, "force", false, "the same as --all where no table is named")
+	cmd.RunE = p.command(func(ctx context.Context, c *call) error {
+		return c.subscriber().Resync(ctx, londiste.Selection{Names: c.args, All: all || force})
+	})
+	return cmd
+}
+
+func (p *program) registerCommand() *cobra.Command {
+	var force bool
+	cmd := &cobra.Command{
+		Use: "register", Short: "Have the provider keep events for this subscriber", Args: cobra.NoArgs,
+		Long: "Replay does it by itself at its first start. --force takes the consumer from the database that has it.",
+	}
+	cmd.Flags().BoolVar(&force, "force", false, "take the consumer over from another database")
+	cmd.RunE = p.command(func(ctx context.Context, c *call) error {
+		return c.subscriber().Register(ctx, force)
+	})
+	return cmd
+}
+
+func (p *program) unregisterCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "unregister", Short: "Have the provider keep no more events for this subscriber", Args: cobra.NoArgs,
+		Long: "To be done when a subscriber is given up, else the queue grows for ever. Every table is copied anew if replay is started again.",
+	}
+	cmd.RunE = p.command(func(ctx context.Context, c *call) error {
+		return c.subscriber().Unregister(ctx)
+	})
+	return cmd
+}
+
+func (p *program) restoreTriggersCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "restore-triggers TABLE [TRIGGER…]", Short: "Enable triggers that were disabled for replication",
+		Args: cobra.MinimumNArgs(1),
+	}
+	cmd.RunE = p.command(func(ctx context.Context, c *call) error {
+		return c.subscriber().RestoreTriggers(ctx, c.args[0], c.args[1:])
+	})
+	return cmd
+}
