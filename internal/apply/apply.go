@@ -34,7 +34,8 @@ type Applier struct {
 	kinds  map[string]*stream
 	byName map[ident.Name]*table
 	set    *set
-	enc    []byte
+	enc    []byte // parameters of the statement being sent
+	wire   []byte // lent to the driver, see reserve
 
 	tx       pgx.Tx
 	conn     *pgconn.PgConn
@@ -120,6 +121,9 @@ func (a *Applier) Event(ctx context.Context, ev Event) error {
 		t.counts.Events++
 		t.counts.Skipped++
 		return nil
+	}
+	if t.target == nil {
+		return &Error{Table: t.name, Event: ev.ID, Err: errors.New("table is not described")}
 	}
 	if st.kind.op == opTruncate {
 		// Never flushed apart from the one before it: foreign keys may

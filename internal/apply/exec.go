@@ -32,14 +32,14 @@ func (a *Applier) exec(ctx context.Context, steps []*step) *failure {
 			p.SendPrepare(s.stmt.name, s.stmt.sql, oids)
 			s.stmt.on = a.conn // undone below if it fails
 		}
-		n := a.send(p, s)
-		if pending += n; pending < pipelined {
-			continue
+		size := a.set.size(s)
+		if pending += size; pending > pipelined && size < pending {
+			if err := p.Flush(); err != nil {
+				return a.closed(p, steps, prepared, 0, err)
+			}
+			pending = size
 		}
-		pending = 0
-		if err := p.Flush(); err != nil {
-			return a.closed(p, steps, prepared, 0, err)
-		}
+		a.send(p, s, size)
 	}
 	if err := p.Sync(); err != nil {
 		return a.closed(p, steps, prepared, 0, err)
@@ -66,20 +66,52 @@ func (a *Applier) closed(p *pgconn.Pipeline, steps []*step, prepared []bool, i i
 	return &failure{steps[i], err}
 }
 
-// send gives a step to the pipeline; n is the bytes of its parameters.
-func (a *Applier) send(p *pgconn.Pipeline, s *step) (n int) {
+// size is the length of a step's parameters.
+func (s *set) size(st *step) int {
+	size := 0
+	for _, slot := range st.slots {
+		size += s.textArraySize(st.rows, slot)
+	}
+	return size
+}
+
+// reserve is a message of no bytes that gives the driver the applier's own
+// buffer for the n bytes that follow: the driver drops its buffer after every
+// write, and growing a new one costs more than all the decoding. Once written
+// out, the bytes are the applier's again.
+type reserve struct {
+	a *Applier
+	n int
+}
+
+// Frontend marks a message of the client's side.
+func (reserve) Frontend() {}
+
+// Decode is never called: the message does not exist on the wire.
+func (reserve) Decode([]byte) error { return nil }
+
+// Encode implements pgproto3.FrontendMessage.
+func (r reserve) Encode(dst []byte) ([]byte, error) {
+	need := len(dst) + r.n
+	if cap(dst) >= need || r.n < 1<<16 {
+		return dst, nil
+	}
+	if cap(r.a.wire) < need {
+		r.a.wire = make([]byte, 0, max(need, pipelined+1<<16))
+	}
+	return append(r.a.wire[:0], dst...), nil
+}
+
+// send gives a step, whose parameters are of that size, to the pipeline.
+func (a *Applier) send(p *pgconn.Pipeline, s *step, size int) {
 	if s.stmt == nil {
 		p.SendQueryParams(s.sql, nil, nil, nil, nil)
-		return 0
+		return
 	}
 	s.stmt.used = a.number
 	if !s.stmt.listed {
 		s.stmt.listed = true
 		a.stmts = append(a.stmts, s.stmt)
-	}
-	size := 0
-	for _, slot := range s.slots {
-		size += a.set.textArraySize(s.rows, slot)
 	}
 	if cap(a.enc) < size {
 		a.enc = make([]byte, 0, size)
@@ -91,11 +123,12 @@ func (a *Applier) send(p *pgconn.Pipeline, s *step) (n int) {
 		a.enc = a.set.appendTextArray(a.enc, s.rows, slot)
 		params[i] = a.enc[from:]
 	}
+	const frame = 256 // heads of Bind, Describe and Execute; the parameters' lengths
+	a.conn.Frontend().Send(reserve{a, size + frame + 4*len(params)})
 	p.SendQueryPrepared(s.stmt.name, params, binaryFormat, textFormat)
 	if cap(a.enc) > 2*a.opt.MaxBytes {
-		a.enc = nil
+		a.enc, a.wire = nil, nil
 	}
-	return size
 }
 
 var (

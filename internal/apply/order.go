@@ -15,7 +15,7 @@ func sortByReferences(tables []*table) []*table {
 	}
 	here := make(map[ident.Name]*table, len(tables))
 	for _, t := range tables {
-		here[t.name] = t
+		here[t.target.Name] = t
 	}
 	sorted := make([]*table, 0, len(tables))
 	seen := make(map[*table]bool, len(tables))

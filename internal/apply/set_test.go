@@ -155,7 +155,8 @@ func TestSortByReferences(t *testing.T) {
 		n := rapid.IntRange(1, 8).Draw(t, "tables")
 		tables := make([]*table, n)
 		for i := range tables {
-			tables[i] = &table{name: ident.Name{Name: fmt.Sprint(i)}, target: &Target{}}
+			name := ident.Name{Name: fmt.Sprint(i)}
+			tables[i] = &table{name: ident.Name{Name: "provider's"}, target: &Target{Name: name}}
 			for j := range i { // acyclic: only to those before
 				if rapid.Bool().Draw(t, "ref") {
 					tables[i].target.References = append(tables[i].target.References, ident.Name{Name: fmt.Sprint(j)})
@@ -168,12 +169,12 @@ func TestSortByReferences(t *testing.T) {
 		}
 		for i, tab := range sorted {
 			for _, later := range sorted[i+1:] {
-				if slices.Contains(tab.target.References, later.name) {
-					t.Fatalf("%v before %v", tab.name, later.name)
+				if slices.Contains(tab.target.References, later.target.Name) {
+					t.Fatalf("%v before %v", tab.target.Name, later.target.Name)
 				}
 			}
 		}
-		tables[0].target.References = append(tables[0].target.References, tables[n-1].name) // a cycle ends
+		tables[0].target.References = append(tables[0].target.References, tables[n-1].target.Name) // a cycle ends
 		if got := len(sortByReferences(tables)); got != n {
 			t.Fatalf("%d of %d", got, n)
 		}
