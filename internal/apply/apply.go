@@ -42,7 +42,10 @@ type Applier struct {
 	number   int64    // of the transaction
 	touched  []*table // that had events in it
 	flushes  int64
-	deferred bool // a constraint is violated until later events of the transaction
+	net      []groups // of the set, while it is flushed
+	grace    int      // the set may be that many times its limits
+	role     string   // session_replication_role; "" while not asked
+	deferred bool     // a constraint is violated until later events of the transaction
 	stmts    []*stmt
 }
 
@@ -83,7 +86,7 @@ func New(tables Tables, opt Options) *Applier {
 	return &Applier{
 		tables: tables, opt: opt,
 		kinds: map[string]*stream{}, byName: map[ident.Name]*table{},
-		set: newSet(opt.MaxRows),
+		set: newSet(opt.MaxRows), grace: 1,
 	}
 }
 
@@ -98,7 +101,7 @@ func (a *Applier) Begin(ctx context.Context, tx pgx.Tx) error {
 	a.touched = a.touched[:0]
 	a.tx, a.conn = tx, tx.Conn().PgConn()
 	a.number++
-	a.flushes, a.deferred = 0, false
+	a.flushes, a.deferred, a.grace, a.role = 0, false, 1, ""
 	return a.forgetStatements(ctx)
 }
 
@@ -132,8 +135,8 @@ func (a *Applier) Event(ctx context.Context, ev Event) error {
 		a.set.truncate(t)
 		return nil
 	}
-	if len(a.set.rows) >= a.opt.MaxRows || a.set.bytes() >= a.opt.MaxBytes {
-		if err := a.flush(ctx, false); err != nil {
+	if len(a.set.rows) >= a.grace*a.opt.MaxRows || a.set.bytes() >= a.grace*a.opt.MaxBytes {
+		if err := a.flush(ctx, whenFull); err != nil {
 			return err
 		}
 	}
@@ -251,7 +254,7 @@ func (a *Applier) row(ctx context.Context, st *stream, ev Event) error {
 			return err
 		}
 		if !fits() { // one flush has rows of one shape only
-			if err := a.flush(ctx, false); err != nil {
+			if err := a.flush(ctx, whenAsked); err != nil {
 				return err
 			}
 		}
@@ -317,12 +320,12 @@ func (a *Applier) replan(st *stream, data []byte) (*plan, error) {
 
 // Flush brings what has been taken so far to the server, for a caller that
 // wants to do something of its own in between.
-func (a *Applier) Flush(ctx context.Context) error { return a.flush(ctx, false) }
+func (a *Applier) Flush(ctx context.Context) error { return a.flush(ctx, whenAsked) }
 
 // Finish flushes the rest, checks all deferred constraints and tells what the
 // transaction did. The caller then writes its position and commits.
 func (a *Applier) Finish(ctx context.Context) (Result, error) {
-	if err := a.flush(ctx, true); err != nil {
+	if err := a.flush(ctx, atEnd); err != nil {
 		return Result{}, err
 	}
 	r := Result{Tables: make(map[ident.Name]Counts, len(a.touched)), Flushes: a.flushes}

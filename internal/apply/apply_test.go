@@ -62,6 +62,18 @@ func connect(t testing.TB, config *pgx.ConnConfig) *pgx.Conn {
 
 func itoa(n int) string { return strconv.Itoa(n) }
 
+// replaced puts the word in place of %s and %[1]s.
+func replaced(text, word string) string {
+	return strings.NewReplacer("%s", word, "%[1]s", word).Replace(text)
+}
+
+// asReplica makes the rig's session one of a superuser as replica.
+func asReplica(t testing.TB, r *rig) {
+	t.Helper()
+	r.conn = pgtest.Admin(t, pgtest.Server(t), pgtest.DBName(t, r.conn.Config().ConnString()))
+	r.exec("set session_replication_role = replica")
+}
+
 func (r *rig) load(tables ...string) {
 	r.Helper()
 	for _, text := range tables {

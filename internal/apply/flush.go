@@ -1,7 +1,6 @@
 package apply
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -33,22 +32,6 @@ const (
 	roleControl              // savepoints
 )
 
-// attempt is how a flush is tried. The first is the cheapest that is right
-// for nearly every flush; an error tells what to try next.
-type attempt struct {
-	open        string // statement that comes first: sets the savepoint or goes back to it
-	upsert      bool   // no plain inserts: one met a row that is there
-	writesFirst bool   // before deletes: a child moved from a parent that goes to one that comes
-	uncheck     bool   // leave violated deferred constraints to later flushes
-	single      bool   // row by row in event order
-}
-
-// failure is a statement that the server refused.
-type failure struct {
-	step *step
-	err  error
-}
-
 const savepoint = "skytools_apply"
 
 const (
@@ -59,103 +42,22 @@ const (
 	checkAll   = "set constraints all immediate"
 )
 
-// flush brings the set to the server. last tells that the transaction ends
-// with it, so that every constraint must hold.
-func (a *Applier) flush(ctx context.Context, last bool) error {
-	if a.set.empty() && (!last || !a.deferred) {
-		return nil
-	}
-	a.flushes++
-	try := attempt{open: beginFlush, uncheck: a.deferred && !last}
-	for {
-		steps, fail := a.try(ctx, try)
-		if fail == nil && a.opt.StopOnConflict {
-			if diverged(steps) {
-				// Going one by one stops at the row.
-				fail = &failure{steps[0], ErrConflict}
-			} else {
-				fail = a.exec(ctx, []*step{control(endFlush)})
-			}
-		}
-		if fail == nil {
-			a.count(steps, try)
-			a.deferred = try.uncheck
-			a.set.reset(2 * a.opt.MaxBytes)
-			return nil
-		}
-		next, again := a.next(try, fail, last)
-		if !again {
-			return a.explain(fail)
-		}
-		try = next
-		try.open = undoFlush
-	}
-}
-
-// next chooses the attempt after one that failed.
-func (a *Applier) next(try attempt, fail *failure, last bool) (_ attempt, again bool) {
-	if fail.err == ErrConflict {
-		again = !try.single
-		try.single = true
-		return try, again
-	}
-	pg, ok := errors.AsType[*pgconn.PgError](fail.err)
-	if !ok || !redoable(pg.Code) || try.single && fail.step.role != roleCheck {
-		return try, false
-	}
-	switch {
-	case fail.step.role == roleCheck:
-		if last || try.uncheck {
-			return try, false
-		}
-		try.uncheck = true
-	case fail.step.role == rolePlain && pg.Code == "23505" && !try.upsert:
-		try.upsert = true
-		fail.step.table.upserts = 100
-	case pg.Code == "23503" && !try.writesFirst:
-		try.writesFirst = true
-	default:
-		try.single = true
-		fail.step.table.counts.Fallbacks++
-	}
-	return try, true
-}
-
-// redoable tells the errors that rows and their order can cause. All others
-// (connection, deadlock, serialization, disk, cancel) are the caller's.
-func redoable(code string) bool {
-	if len(code) != 5 {
-		return false
-	}
-	return slices.Contains([]string{"0A", "21", "22", "23", "27", "42", "44", "P0"}, code[:2])
-}
-
-// try runs the set once.
-func (a *Applier) try(ctx context.Context, try attempt) ([]*step, *failure) {
-	if try.single {
-		return a.trySingly(ctx, try)
-	}
-	steps := a.plan(try)
-	return steps, a.exec(ctx, steps)
-}
-
 // plan lays out a flush by sets.
 func (a *Applier) plan(try attempt) []*step {
 	steps := []*step{control(try.open), control(deferAll)}
 	if gone := a.set.truncated(); len(gone) > 0 {
 		steps = append(steps, &step{sql: truncateSQL(gone), role: roleTruncate, table: gone[0], want: -1})
 	}
-	net := a.set.net()
 	var deletes, writes []*step
 	for _, t := range sortByReferences(a.set.tables) {
-		g := &net[t.in.index]
+		g := &a.net[t.in.index]
 		deletes = append(a.deletes(g), deletes...)
 		for _, n := range g.ordered {
 			writes = append(writes, a.one(n)...)
 		}
 		writes = append(writes, a.writes(g, try)...)
 	}
-	if try.writesFirst {
+	if !try.deletes {
 		deletes, writes = writes, deletes
 	}
 	steps = append(append(steps, deletes...), writes...)
@@ -212,7 +114,7 @@ func (a *Applier) writes(g *groups, try attempt) []*step {
 	}
 	s := t.in.shape
 	if a.opt.CatchUp || len(g.fresh) > 0 && (try.upsert || t.upserts > 0) {
-		if a.opt.CatchUp {
+		if a.opt.CatchUp { // as it is not looked at, one statement does
 			g.known = append(g.known, g.fresh...)
 			slices.Sort(g.known)
 			g.fresh = nil
@@ -282,9 +184,8 @@ func (a *Applier) count(steps []*step, try attempt) {
 			s.table.counts.Diverged += s.off()
 		}
 	}
-	net := a.set.net()
 	for i, t := range a.set.tables {
-		g := &net[i]
+		g := &a.net[i]
 		applied := g.changes()
 		if try.single {
 			applied = a.set.standing(t)

@@ -136,6 +136,12 @@ func (s *set) note(t *table, o op) int32 {
 		e.last = int32(len(s.rows))
 		return n
 	}
+	if 2*len(s.entries) >= len(s.slots) {
+		s.grow()
+		mask = uint64(len(s.slots) - 1)
+		for at = h & mask; s.slots[at] != 0; at = (at + 1) & mask {
+		}
+	}
 	from := len(s.keys)
 	s.keys = append(s.keys, s.scratch...)
 	s.entries = append(s.entries, entry{
@@ -144,6 +150,19 @@ func (s *set) note(t *table, o op) int32 {
 	})
 	s.slots[at] = int32(len(s.entries))
 	return int32(len(s.entries) - 1)
+}
+
+// grow doubles the hash table.
+func (s *set) grow() {
+	s.slots = make([]int32, 2*len(s.slots))
+	mask := uint64(len(s.slots) - 1)
+	for i := range s.entries {
+		at := s.entries[i].hash & mask
+		for s.slots[at] != 0 {
+			at = (at + 1) & mask
+		}
+		s.slots[at] = int32(i + 1)
+	}
 }
 
 // text is a value's bytes; nil for none.

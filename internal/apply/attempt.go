@@ -1,0 +1,246 @@
+package apply
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/skytools-go/skytools/internal/ident"
+)
+
+// attempt is how a flush is tried. The first is the cheapest that is right
+// for nearly every flush; an error tells what to try next.
+type attempt struct {
+	open     string // statement that comes first: sets the savepoint or goes back to it
+	upsert   bool   // no plain inserts: one met a row that is there
+	deletes  bool   // before the writes; else after them
+	reversed bool   // the other order was tried
+	uncheck  bool   // leave violated deferred constraints to later flushes
+	single   bool   // row by row in event order
+}
+
+// failure is a statement that the server refused.
+type failure struct {
+	step *step
+	err  error
+}
+
+// when tells why a flush is made.
+type when byte
+
+const (
+	whenFull  when = iota // may be put off, if the events to come would help
+	whenAsked             // must be done; more follow in the transaction
+	atEnd                 // all constraints must hold after it
+)
+
+// mostGrace is how many times its limits a set may pass, when a foreign key
+// wants a row whose event is still to come.
+const mostGrace = 8
+
+// flush brings the set to the server.
+func (a *Applier) flush(ctx context.Context, why when) error {
+	if a.set.empty() && (why != atEnd || !a.deferred) {
+		return nil
+	}
+	a.net = a.set.net()
+	try, err := a.first(ctx, why)
+	if err != nil {
+		return err
+	}
+	for {
+		steps, fail := a.try(ctx, try)
+		if fail == nil && a.opt.StopOnConflict {
+			if diverged(steps) {
+				// Going one by one stops at the row.
+				fail = &failure{steps[0], ErrConflict}
+			} else {
+				fail = a.exec(ctx, []*step{control(endFlush)})
+			}
+		}
+		if fail == nil {
+			a.count(steps, try)
+			a.deferred = try.uncheck
+			a.set.reset(2 * a.opt.MaxBytes)
+			a.flushes++
+			a.grace = 1
+			return nil
+		}
+		next, again := a.next(ctx, try, fail, why)
+		if !again {
+			return a.explain(fail)
+		}
+		if next.single && why == whenFull && a.grace < mostGrace && sqlState(fail.err) == "23503" {
+			a.grace *= 2
+			return a.putOff(ctx)
+		}
+		if next.single && !try.single && fail.step.table != nil {
+			fail.step.table.counts.Fallbacks++
+		}
+		try = next
+		try.open = undoFlush
+	}
+}
+
+// putOff takes the flush back and keeps its events: the provider's statement
+// goes on in those that follow (children moved by ON UPDATE CASCADE come
+// before their parent).
+func (a *Applier) putOff(ctx context.Context) error {
+	if fail := a.exec(ctx, []*step{control(undoFlush), control(endFlush)}); fail != nil {
+		return a.explain(fail)
+	}
+	return nil
+}
+
+// first chooses the first attempt.
+//
+// Deletes before writes let a unique value move from a row that goes to one
+// that comes. But where foreign keys are live a delete can set off ON DELETE
+// CASCADE: the provider gave a parent a new key and moved its children by ON
+// UPDATE CASCADE, then deleting the old parent here before the children have
+// moved would take them, and their own children, along. So there writes go
+// first.
+func (a *Applier) first(ctx context.Context, why when) (attempt, error) {
+	try := attempt{open: beginFlush, deletes: true, uncheck: a.deferred && why != atEnd}
+	gone, written := false, false
+	for i := range a.net {
+		g := &a.net[i]
+		gone = gone || len(g.gone)+len(g.never)+len(g.ordered) > 0
+		written = written || len(g.fresh)+len(g.known)+len(g.ordered) > 0
+	}
+	if !gone || !written {
+		return try, nil
+	}
+	live, err := a.liveKeys(ctx)
+	if err != nil {
+		return try, err
+	}
+	try.deletes = !live
+	try.single = live && a.mixed()
+	return try, nil
+}
+
+// mixed tells whether a table that goes in event order is referenced by one
+// that does not: its deletes cannot be put after the other's writes.
+func (a *Applier) mixed() bool {
+	var names []ident.Name
+	for i := range a.net {
+		if g := &a.net[i]; len(g.ordered) > 0 {
+			names = append(names, g.table.target.Name)
+		}
+	}
+	return slices.ContainsFunc(a.set.tables, func(t *table) bool {
+		return slices.ContainsFunc(t.target.References, func(n ident.Name) bool { return slices.Contains(names, n) })
+	})
+}
+
+// liveKeys tells whether foreign keys act in this transaction.
+func (a *Applier) liveKeys(ctx context.Context) (bool, error) {
+	if a.role == "" {
+		rows, err := a.tx.Query(ctx, "select pg_catalog.current_setting('session_replication_role')")
+		if err != nil {
+			return false, err
+		}
+		for rows.Next() {
+			if err := rows.Scan(&a.role); err != nil {
+				rows.Close()
+				return false, err
+			}
+		}
+		if err := rows.Err(); err != nil {
+			return false, err
+		}
+	}
+	return a.role != "replica", nil
+}
+
+// cascades tells whether a delete from one of the tables that the flush
+// deletes from can change other rows.
+func (a *Applier) cascades(ctx context.Context) bool {
+	for i := range a.net {
+		g := &a.net[i]
+		if len(g.gone)+len(g.never) == 0 {
+			continue
+		}
+		var yes bool
+		err := a.tx.QueryRow(ctx, `
+select exists (select from pg_catalog.pg_constraint f
+                 join pg_catalog.pg_class c on c.oid = f.confrelid
+                 join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+                where f.contype = 'f' and f.confdeltype in ('c', 'n', 'd') and n.nspname = $1 and c.relname = $2)`,
+			g.table.target.Name.Schema, g.table.target.Name.Name).Scan(&yes)
+		if err != nil || yes {
+			return true
+		}
+	}
+	return false
+}
+
+// next chooses the attempt after one that failed.
+func (a *Applier) next(ctx context.Context, try attempt, fail *failure, why when) (_ attempt, again bool) {
+	if fail.err == ErrConflict {
+		again = !try.single
+		try.single = true
+		return try, again
+	}
+	code := sqlState(fail.err)
+	if !redoable(code) || try.single && fail.step.role != roleCheck {
+		return try, false
+	}
+	switch {
+	case fail.step.role == roleCheck:
+		if why == atEnd || try.uncheck {
+			return try, false
+		}
+		try.uncheck = true
+	case fail.step.role == rolePlain && code == "23505" && !try.upsert && ofKey(fail):
+		try.upsert = true
+		fail.step.table.upserts = 100
+	case code == "23503" && try.deletes && !try.reversed,
+		code == "23505" && !try.deletes && !try.reversed && a.undone(ctx) && !a.cascades(ctx):
+		try.deletes, try.reversed = !try.deletes, true
+	default:
+		try.single = true
+	}
+	return try, true
+}
+
+// undone goes back to the savepoint, so that the transaction can be asked.
+func (a *Applier) undone(ctx context.Context) bool {
+	return a.exec(ctx, []*step{control(undoFlush)}) == nil
+}
+
+// ofKey tells whether it is the key that a plain insert met, and no other
+// unique index.
+func ofKey(fail *failure) bool {
+	pg, ok := errors.AsType[*pgconn.PgError](fail.err)
+	return ok && pg.ConstraintName == fail.step.table.in.key.Index
+}
+
+// sqlState is the server's code of an error; "" when it is none of the
+// server's.
+func sqlState(err error) string {
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return pg.Code
+	}
+	return ""
+}
+
+// redoable tells the errors that rows and their order can cause. All others
+// (connection, deadlock, serialization, disk, cancel) are the caller's.
+func redoable(code string) bool {
+	if len(code) != 5 {
+		return false
+	}
+	return slices.Contains([]string{"0A", "21", "22", "23", "27", "42", "44", "P0"}, code[:2])
+}
+
+// try runs the set once.
+func (a *Applier) try(ctx context.Context, try attempt) ([]*step, *failure) {
+	if try.single {
+		return a.trySingly(ctx, try)
+	}
+	steps := a.plan(try)
+	return steps, a.exec(ctx, steps)
+}
