@@ -1,0 +1,313 @@
+package schema
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/skytools-go/skytools/internal/pgtest"
+)
+
+// bench is a database with the queue q, and connections to it.
+type bench struct {
+	t   *testing.T
+	dsn string
+	own *pgx.Conn
+}
+
+func newBench(t *testing.T) *bench {
+	t.Helper()
+	dsn := pgtest.Database(t, pgtest.Server(t), setup)
+	b := &bench{t, dsn, pgtest.Connect(t, dsn)}
+	b.run(b.own, `select pgq.create_queue('q'), pgq.register_consumer('q', 'c')`)
+	return b
+}
+
+func (b *bench) run(conn *pgx.Conn, sql string, args ...any) {
+	b.t.Helper()
+	if _, err := conn.Exec(b.t.Context(), sql, args...); err != nil {
+		b.t.Fatalf("%s: %v", sql, err)
+	}
+}
+
+func one[T any](b *bench, conn *pgx.Conn, sql string, args ...any) T {
+	b.t.Helper()
+	var value T
+	if err := conn.QueryRow(b.t.Context(), sql, args...).Scan(&value); err != nil {
+		b.t.Fatalf("%s: %v", sql, err)
+	}
+	return value
+}
+
+// tick makes a tick that is not to wait for anything.
+func (b *bench) tick() { b.run(b.own, `select skytools.tick_write(1)`) }
+
+// drain reads all batches of a consumer and returns the events' data in the
+// order of reading.
+func (b *bench) drain(conn *pgx.Conn, consumer string) []string {
+	b.t.Helper()
+	var all []string
+	for {
+		batch := one[*int64](b, conn, `select pgq.next_batch('q', $1)`, consumer)
+		if batch == nil {
+			return all
+		}
+		all = append(all, rows(b.t, conn, `select ev_data from pgq.get_batch_events($1)`, *batch)...)
+		b.run(conn, `select pgq.finish_batch($1)`, *batch)
+	}
+}
+
+// rotate makes a rotation due and does it.
+func (b *bench) rotate() {
+	b.t.Helper()
+	b.run(b.own, `update pgq.queue set queue_switch_time = now() - interval '3 hours'`)
+	b.run(b.own, `select pgq.maint_rotate_tables_step1('q')`)
+	b.run(b.own, `select pgq.maint_rotate_tables_step2()`)
+}
+
+func (b *bench) wantData(got []string, want ...string) {
+	b.t.Helper()
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		b.t.Fatalf("read %v, want %v", got, want)
+	}
+}
+
+func wantCode(t *testing.T, err error, code string) {
+	t.Helper()
+	pg, ok := errors.AsType[*pgconn.PgError](err)
+	if !ok || pg.Code != code || pg.Hint == "" {
+		t.Fatalf("got %v, want SQLSTATE %s and a hint", err, code)
+	}
+}
+
+// TestRepeatableReadWriterAcrossRotations is the hole of upstream: the writer
+// chooses the event table by a snapshot older than the switch, while its
+// transaction id, and so its events, are younger.
+func TestRepeatableReadWriterAcrossRotations(t *testing.T) {
+	b := newBench(t)
+	writer := pgtest.Connect(t, b.dsn)
+	b.run(writer, `begin isolation level repeatable read`)
+	b.run(writer, `select count(*) from pgq.queue`) // its snapshot sees table 0 as the current one
+
+	b.tick()
+	b.drain(b.own, "c")
+	b.rotate() // to table 1
+	b.tick()
+	b.drain(b.own, "c")
+	b.rotate() // to table 2
+	b.tick()
+	b.drain(b.own, "c")
+	b.run(writer, `select pgq.insert_event('q', 't', 'late')`)
+	b.run(writer, `commit`)
+	if in := one[string](b, b.own, `select tableoid::regclass::text from pgq.event_1`); in != "pgq.event_1_0" {
+		t.Fatalf("the writer wrote into %s: the case does not arise", in)
+	}
+
+	// The next table is the writer's: it must not be emptied.
+	b.rotate()
+	if cur := one[int](b, b.own, `select queue_cur_table from pgq.queue`); cur != 2 {
+		t.Fatalf("rotated to table %d although its event is needed", cur)
+	}
+	b.tick()
+	b.wantData(b.drain(b.own, "c"), "late")
+	b.tick()
+	b.drain(b.own, "c")
+	b.rotate()
+	if cur := one[int](b, b.own, `select queue_cur_table from pgq.queue`); cur != 0 {
+		t.Fatalf("current table is %d: read, the event still blocks rotation", cur)
+	}
+}
+
+// TestRotationWaitsForSlowReader: no table is emptied while a consumer or an
+// open cursor needs it, and ticks that are pointed at stay.
+func TestRotationWaitsForSlowReader(t *testing.T) {
+	b := newBench(t)
+	b.run(b.own, `select pgq.register_consumer('q', 'slow')`)
+	reader := pgtest.Connect(t, b.dsn)
+	var want []string
+	for i := range 6 {
+		data := fmt.Sprint("e", i)
+		want = append(want, data)
+		b.run(b.own, `select pgq.insert_event('q', 't', $1)`, data)
+		b.tick()
+		b.drain(b.own, "c")
+		b.rotate()
+	}
+	b.wantData(b.drain(reader, "slow"), want...)
+
+	// The reader holds a batch open in a transaction of its own.
+	b.run(b.own, `select pgq.insert_event('q', 't', 'last')`)
+	b.tick()
+	b.drain(b.own, "c")
+	batch := one[int64](b, reader, `select pgq.next_batch('q', 'slow')`)
+	b.run(reader, `begin`)
+	b.run(reader, `select * from pgq.get_batch_cursor($1, 'cur', 0)`, batch)
+	for range 4 {
+		b.rotate()
+	}
+	b.wantData(rows(t, reader, `select ev_data from pgq.get_batch_events($1)`, batch), "last")
+	b.run(reader, `commit`)
+	b.run(reader, `select pgq.finish_batch($1)`, batch)
+}
+
+// TestTwoTickersAtOnce: ticks are made by several sessions while writers
+// commit; every tick covers the one before, and each event is read once.
+func TestTwoTickersAtOnce(t *testing.T) {
+	b := newBench(t)
+	ctx, stop := context.WithTimeout(t.Context(), 3*time.Second)
+	defer stop()
+	var mu sync.Mutex
+	var written []string
+	g := new(errgroup.Group)
+	for w := range 3 {
+		conn := pgtest.Connect(t, b.dsn)
+		g.Go(func() error {
+			r := rand.New(rand.NewPCG(1, uint64(w)))
+			for i := 0; ctx.Err() == nil; i++ {
+				data := fmt.Sprintf("%d-%d", w, i)
+				tx, err := conn.Begin(t.Context())
+				if err != nil {
+					return err
+				}
+				if _, err = tx.Exec(t.Context(), `select pgq.insert_event('q', 't', $1)`, data); err != nil {
+					return err
+				}
+				if r.IntN(4) == 0 {
+					time.Sleep(time.Duration(r.IntN(20)) * time.Millisecond)
+				}
+				if r.IntN(10) == 0 {
+					err = tx.Rollback(t.Context())
+				} else if err = tx.Commit(t.Context()); err == nil {
+					mu.Lock()
+					written = append(written, data)
+					mu.Unlock()
+				}
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	for _, call := range []string{`select skytools.tick_write(1)`, `select pgq.force_tick('q'); select pgq.ticker()`, `select pgq.ticker('q')`} {
+		conn := pgtest.Connect(t, b.dsn)
+		g.Go(func() error {
+			for ctx.Err() == nil {
+				if _, err := conn.Exec(t.Context(), call); err != nil {
+					return fmt.Errorf("%s: %w", call, err)
+				}
+			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	b.tick()
+	bad := one[int](b, b.own, `select count(*) from (select tick_snapshot as s, lag(tick_snapshot) over (order by tick_id) as before from pgq.tick) t
+		where not skytools.snapshot_covers(s, before)`)
+	if bad != 0 {
+		t.Errorf("%d ticks do not cover the one before", bad)
+	}
+	t.Logf("%d ticks, %d events", one[int](b, b.own, `select count(*) from pgq.tick`), len(written))
+	b.wantData(b.drain(b.own, "c"), written...)
+}
+
+// TestTickWaitsForLock: a session that already has a snapshot waits for the
+// lock and then sees what was committed meanwhile.
+func TestTickWaitsForLock(t *testing.T) {
+	b := newBench(t)
+	holder, ticker := pgtest.Connect(t, b.dsn), pgtest.Connect(t, b.dsn)
+	b.run(holder, `begin`)
+	b.run(holder, `select skytools.tick_lock(1)`)
+	done := make(chan error, 1)
+	go func() {
+		_, err := ticker.Exec(t.Context(), `select skytools.tick_write(1)`)
+		done <- err
+	}()
+	waiting := `select exists (select from pg_locks where locktype = 'advisory' and not granted)`
+	for deadline := time.Now().Add(20 * time.Second); !one[bool](b, b.own, waiting); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the ticker does not wait for the lock")
+		}
+	}
+	b.run(b.own, `select pgq.insert_event('q', 't', 'meanwhile')`)
+	b.run(holder, `select skytools.tick_write(1)`)
+	b.run(holder, `commit`)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	b.wantData(b.drain(b.own, "c"), "meanwhile")
+}
+
+// TestTickUnderHeldTransactions: events of transactions that were open over
+// several ticks come when they end, once, however many ticks passed.
+func TestTickUnderHeldTransactions(t *testing.T) {
+	b := newBench(t)
+	var open []*pgx.Conn
+	for i := range 3 {
+		conn := pgtest.Connect(t, b.dsn)
+		b.run(conn, `begin`)
+		b.run(conn, `select pgq.insert_event('q', 't', $1)`, fmt.Sprint("held", i))
+		open = append(open, conn)
+		b.tick()
+		b.run(b.own, `select pgq.insert_event('q', 't', $1)`, fmt.Sprint("short", i))
+	}
+	b.tick()
+	b.wantData(b.drain(b.own, "c"), "short0", "short1", "short2")
+	b.run(open[1], `commit`)
+	b.tick()
+	b.wantData(b.drain(b.own, "c"), "held1")
+	b.run(open[0], `rollback`)
+	b.tick()
+	b.wantData(b.drain(b.own, "c"))
+	b.run(open[2], `commit`)
+	b.tick()
+	b.wantData(b.drain(b.own, "c"), "held2")
+}
+
+// TestTickInWritersTransaction: a tick made by a transaction that wrote before
+// and after it loses neither event, whoever commits meanwhile.
+func TestTickInWritersTransaction(t *testing.T) {
+	b := newBench(t)
+	writer := pgtest.Connect(t, b.dsn)
+	b.run(writer, `begin`)
+	b.run(writer, `select pgq.insert_event('q', 't', 'before')`)
+	b.run(b.own, `select pgq.insert_event('q', 't', 'other')`) // a later id, done: the server calls the writer's done too
+	b.run(writer, `select skytools.tick_write(1)`)
+	b.run(writer, `select pgq.insert_event('q', 't', 'after')`)
+	b.run(writer, `commit`)
+	first := one[int64](b, b.own, `select pgq.next_batch('q', 'c')`)
+	b.wantData(rows(t, b.own, `select ev_data from pgq.get_batch_events($1)`, first), "other")
+	b.run(b.own, `select pgq.finish_batch($1)`, first)
+	b.tick()
+	b.wantData(b.drain(b.own, "c"), "before", "after")
+}
+
+// TestOldSnapshotsRefused: neither a tick nor a rotation is made with the
+// snapshot of a REPEATABLE READ transaction.
+func TestOldSnapshotsRefused(t *testing.T) {
+	b := newBench(t)
+	for _, call := range []string{`select skytools.tick_write(1)`, `select skytools.empty_event_table('pgq.event_1_1', null)`} {
+		tx, err := b.own.BeginTx(t.Context(), pgx.TxOptions{IsoLevel: pgx.RepeatableRead})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = tx.Exec(t.Context(), call)
+		wantCode(t, err, "25001")
+		if err := tx.Rollback(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
