@@ -15,6 +15,7 @@ import (
 	"github.com/skytools-go/skytools/internal/hint"
 	"github.com/skytools-go/skytools/internal/ident"
 	"github.com/skytools-go/skytools/internal/logfile"
+	"github.com/skytools-go/skytools/internal/pgserver"
 	"github.com/skytools-go/skytools/internal/pgtest"
 	"github.com/skytools-go/skytools/londiste"
 	"github.com/skytools-go/skytools/schema"
@@ -59,10 +60,15 @@ func install(ctx context.Context, conn *pgx.Conn) error {
 
 func newPair(t *testing.T, setup pgtest.Setup) *pair {
 	t.Helper()
+	return newPairOn(t, pgtest.Server(t), pgtest.Second(t), setup)
+}
+
+func newPairOn(t *testing.T, provider, subscriber *pgserver.Server, setup pgtest.Setup) *pair {
+	t.Helper()
 	p := &pair{
 		t: t, log: &bytes.Buffer{},
-		provDSN: pgtest.Database(t, pgtest.Server(t), setup),
-		subDSN:  pgtest.Database(t, pgtest.Second(t), setup),
+		provDSN: pgtest.Database(t, provider, setup),
+		subDSN:  pgtest.Database(t, subscriber, setup),
 	}
 	p.provConn, p.subConn = pgtest.Connect(t, p.provDSN), pgtest.Connect(t, p.subDSN)
 	values := londiste.Pair{

@@ -33,6 +33,7 @@ func (r *run) startCopier(ctx context.Context, t *Table) {
 	c := &copier{
 		Pair: &r.Pair, fence: r.fence, me: r.me, name: t.Name, consumer: r.CopyConsumer(t.Name),
 		hold: h, bell: r.bell, at: &r.at, merge: r.mergeEvents(), budget: r.fetchAhead() / 4,
+		noReplica: r.noReplica,
 		changed: func() {
 			r.dirty.Store(true)
 			r.ring()
@@ -73,7 +74,9 @@ type copier struct {
 	at       *atomic.Int64 // the worker's position
 	merge    int64
 	budget   int64
-	changed  func() // the table's state is another now
+	// noReplica: session_replication_role was refused already
+	noReplica bool
+	changed   func() // the table's state is another now
 
 	sub, prov *pgx.Conn
 	reader    *pgq.Reader
@@ -172,7 +175,7 @@ func (c *copier) open(ctx context.Context) error {
 			return err
 		}
 		c.sub = conn
-		if _, err := prepareSubscriber(ctx, conn); err != nil {
+		if _, err := prepareSubscriber(ctx, conn, !c.noReplica); err != nil {
 			return fmt.Errorf("subscriber: %w", err)
 		}
 	}

@@ -53,6 +53,9 @@ func (w *Worker) Run(ctx context.Context) error {
 	err := (&loop.Loop{
 		Idle: r.idle(), MaxBackoff: maxBackoff, Wake: r.wake, Stop: w.Stop, OnError: r.failed,
 	}).Run(ctx, r.step)
+	if err == nil && ctx.Err() == nil && r.fetch != nil {
+		r.sayGoodbye(ctx)
+	}
 	return err
 }
 
@@ -84,6 +87,7 @@ type run struct {
 	copies    map[ident.Name]*copying
 	strange   map[string]bool // event types already warned of
 	waiting   string          // what is missing, as last logged
+	noReplica bool            // session_replication_role was refused
 	failing   bool            // cur_error is set
 	stuck     bool            // by the batch at the position, which must pass before it is cleared
 	position  pgq.Tick
@@ -225,6 +229,18 @@ func (r *run) broken(ctx context.Context, err error) error {
 		r.closeSubscriber()
 	}
 	return err
+}
+
+// sayGoodbye tells the provider how far the worker has come. The next start
+// does without.
+func (r *run) sayGoodbye(ctx context.Context) {
+	err := r.settle(ctx, nil)
+	if err == nil {
+		err = r.ack(ctx)
+	}
+	if err != nil {
+		r.log().Debug("the last position was not told", "error", err)
+	}
 }
 
 // failed is told each error that the loop will retry.

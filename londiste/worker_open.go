@@ -32,12 +32,13 @@ func (r *run) openSubscriber(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		replica, err := prepareSubscriber(ctx, conn)
+		replica, err := prepareSubscriber(ctx, conn, !r.noReplica)
 		if err != nil {
 			closeConn(&conn)
 			return fmt.Errorf("subscriber: %w", err)
 		}
-		if !replica {
+		if !replica && !r.noReplica {
+			r.noReplica = true
 			r.log().Info("session_replication_role may not be set: triggers and foreign keys stay in force here")
 		}
 		r.sub = conn
@@ -200,9 +201,11 @@ func (r *run) openQueue(ctx context.Context) error {
 }
 
 // prepareSubscriber pins what text values mean, lifts limits meant for
-// people, and switches triggers and foreign keys off where the role may.
-func prepareSubscriber(ctx context.Context, conn *pgx.Conn) (replica bool, err error) {
-	if _, err := conn.Exec(ctx, pinSQL+`; set idle_in_transaction_session_timeout = '10min'`); err != nil {
+// people, and switches triggers and foreign keys off where the role may: it
+// tries once, as no catalogue tells everywhere.
+func prepareSubscriber(ctx context.Context, conn *pgx.Conn, try bool) (replica bool, err error) {
+	_, err = conn.Exec(ctx, pinSQL+`; set idle_in_transaction_session_timeout = '10min'`)
+	if err != nil || !try {
 		return false, err
 	}
 	_, err = conn.Exec(ctx, `set session_replication_role = replica`)

@@ -88,7 +88,8 @@ func flowOf(t *testing.T, p *pair) *flow {
 	t.Helper()
 	f := &flow{pair: p, log: &syncLog{}}
 	leaks := goleak.IgnoreCurrent()
-	t.Cleanup(func() { goleak.VerifyNone(t, leaks) })
+	restarted := goleak.IgnoreAnyFunction("github.com/skytools-go/skytools/internal/pgserver.(*Server).launch.func1")
+	t.Cleanup(func() { goleak.VerifyNone(t, leaks, restarted) })
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("worker's log:\n%s", f.log)

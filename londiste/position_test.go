@@ -1,0 +1,97 @@
+package londiste_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/skytools-go/skytools/londiste"
+)
+
+// established is a flow with one table in sync and no worker running.
+func established(t *testing.T) *flow {
+	f := newFlow(t)
+	f.both(`create table book (id int primary key)`)
+	f.add("book")
+	w := start(t, f.worker.Run)
+	f.allOK()
+	f.exec(f.provConn, `insert into book values (1)`)
+	f.equal("public.book")
+	f.ok(w.stop())
+	return f
+}
+
+func (f *flow) refuses(text, advice string) {
+	f.t.Helper()
+	f.fails(start(f.t, f.newWorker().Run).ended(f.t), text, advice)
+	f.eventually(f.subConn, `select (cur_error is not null)::text from pgq_node.local_state where consumer_name = 'job'`, "true")
+}
+
+func TestPositionBehindTheProvider(t *testing.T) {
+	f := established(t)
+	f.exec(f.provConn, `insert into book values (2)`)
+	here := value[int](f.pair, f.subConn, `select last_tick_id from pgq_node.local_state where consumer_name = 'job'`)
+	f.eventually(f.provConn, fmt.Sprintf(`select (max(tick_id) > %d)::text from pgq.tick`, here), "true")
+	f.exec(f.provConn, `update pgq.subscription set sub_last_tick = (select max(tick_id) from pgq.tick)`)
+	f.refuses("the provider was told", "replay --rewind")
+	f.ok(f.newWorker().Rewind(t.Context()))
+	w := start(t, f.newWorker().Run)
+	f.equal("public.book")
+	f.eventually(f.subConn, `select coalesce(cur_error, '') from pgq_node.local_state where consumer_name = 'job'`, "")
+	f.ok(w.stop())
+}
+
+func TestPositionBeyondTheProvider(t *testing.T) {
+	f := established(t)
+	f.exec(f.subConn, `update pgq_node.local_state set last_tick_id = 1000000`)
+	f.refuses("it lost its latest changes", "replay --reset")
+	f.ok(f.newWorker().Reset(t.Context()))
+	f.ok(f.sub.Resync(t.Context(), londiste.Selection{All: true}))
+	w := start(t, f.newWorker().Run)
+	f.allOK()
+	f.equal("public.book")
+	f.ok(w.stop())
+}
+
+func TestPositionWhoseTickIsGone(t *testing.T) {
+	f := established(t)
+	f.exec(f.provConn, `insert into pgq.tick (tick_queue, tick_id, tick_event_seq)
+		select tick_queue, tick_id + 1000, tick_event_seq from pgq.tick order by tick_id desc limit 1`)
+	here := value[int](f.pair, f.subConn, `select last_tick_id from pgq_node.local_state where consumer_name = 'job'`)
+	_, err := f.provConn.Exec(t.Context(), `delete from pgq.tick where tick_id = $1`, here)
+	f.ok(err)
+	f.refuses("the provider has no tick", "replay --reset")
+}
+
+func TestAnotherProvider(t *testing.T) {
+	f := established(t)
+	f.exec(f.subConn, `update skytools.worker_state set provider_timeline = provider_timeline + 1`)
+	f.refuses("the provider is server", "replay --rewind")
+	f.ok(f.newWorker().Rewind(t.Context()))
+	w := start(t, f.newWorker().Run)
+	f.exec(f.provConn, `insert into book values (3)`)
+	f.equal("public.book")
+	f.ok(w.stop())
+}
+
+func TestUnregisteredConsumer(t *testing.T) {
+	f := established(t)
+	f.exec(f.provConn, `select pgq.unregister_consumer('londiste.write', 'job')`)
+	f.refuses("not registered at the provider", "subscriber register")
+	f.ok(f.sub.Register(t.Context(), false))
+	f.ok(f.sub.Resync(t.Context(), londiste.Selection{All: true}))
+	w := start(t, f.newWorker().Run)
+	f.allOK()
+	f.exec(f.provConn, `insert into book values (3)`)
+	f.equal("public.book")
+	f.ok(w.stop())
+}
+
+func TestRewindWhileAWorkerRuns(t *testing.T) {
+	f := established(t)
+	w := start(t, f.newWorker().Run)
+	f.exec(f.provConn, `insert into book values (3)`)
+	f.equal("public.book")
+	f.fails(f.newWorker().Rewind(t.Context()), "is running", "replay -s")
+	f.fails(f.newWorker().Reset(t.Context()), "is running", "replay -s")
+	f.ok(w.stop())
+}
