@@ -16,16 +16,18 @@ type notice struct {
 
 const noticeEvery = time.Minute
 
-func (n *notice) waiting(reason string) {
-	reason = strings.Join(strings.Fields(reason), " ") // a connection's error has lines
-	if at, ok := n.said[reason]; ok && time.Since(at) < noticeEvery {
+func (n *notice) waiting(reason string) { n.say(reason, reason) }
+
+// say logs text unless one with that key was logged within the minute.
+func (n *notice) say(key, text string) {
+	if at, ok := n.said[key]; ok && time.Since(at) < noticeEvery {
 		return
 	}
 	if n.said == nil {
 		n.said = map[string]time.Time{}
 	}
-	n.said[reason] = time.Now()
-	n.log.Warn(reason)
+	n.said[key] = time.Now()
+	n.log.Warn(strings.Join(strings.Fields(text), " ")) // a connection's error has lines
 }
 
 func (n *notice) over(what string) {

@@ -43,12 +43,13 @@ type Ticker struct {
 	StatsDelay   time.Duration   // period of the line of statistics; default 5 min
 	Stop         <-chan struct{} // closed: leave after the round; may be nil
 
-	conn   *pgx.Conn
-	wait   notice
-	queues map[int32]*ticking
-	ticks  int       // since the last line of statistics
-	told   time.Time // when that was
-	moved  time.Time // when a sequence was last seen to move
+	conn    *pgx.Conn
+	wait    notice // for the database
+	trouble notice // with single queues
+	queues  map[int32]*ticking
+	ticks   int       // since the last line of statistics
+	told    time.Time // when that was
+	moved   time.Time // when a sequence was last seen to move
 }
 
 const (
@@ -77,7 +78,7 @@ type ticking struct {
 // Run ticks until ctx ends or Stop is closed.
 func (t *Ticker) Run(ctx context.Context) error {
 	t.Log = logger(t.Log)
-	t.wait = notice{log: t.Log}
+	t.wait, t.trouble = notice{log: t.Log}, notice{log: t.Log}
 	t.told = time.Now()
 	defer t.disconnect()
 	l := loop.Loop{
@@ -130,10 +131,14 @@ func (t *Ticker) round(ctx context.Context) (time.Duration, error) {
 	var made []string
 	for _, sight := range seen {
 		q, done, err := t.visit(ctx, sight)
-		if err != nil {
+		switch {
+		case err != nil && refused(err): // this queue's own trouble
+			t.trouble.say(sight.name, fmt.Sprintf("queue %s is not ticked: %v", sight.name, err))
+			t.queues[sight.id].asked = time.Now().Add(waitDelay)
+			continue
+		case err != nil:
 			return 0, errors.Join(fmt.Errorf("tick queue %s: %w", sight.name, err), t.notify(ctx, made))
-		}
-		if q != nil {
+		case q != nil:
 			asked = append(asked, q)
 		}
 		if done {

@@ -251,6 +251,26 @@ func TestTickerSurvivesFailures(t *testing.T) {
 	}
 }
 
+// TestOneBadQueue: what is wrong with one queue does not stop the others.
+func TestOneBadQueue(t *testing.T) {
+	dsn := database(t)
+	conn := pgtest.Connect(t, dsn)
+	exec(t, conn, `select pgq.create_queue('a.bad')`) // its turn is first
+	exec(t, conn, `update pgq.tick set tick_snapshot = '900000000:900000000:' from pgq.queue
+		where queue_id = tick_queue and queue_name = 'a.bad'`)
+	log := startTicker(t, dsn)
+	for range 3 {
+		exec(t, conn, `select pgq.insert_event('a.bad', 't', 'd')`)
+		write(t, conn, 1)
+		seq := one[int64](t, conn, `select pgq.seq_getval(queue_event_seq) from pgq.queue where queue_name = $1`, queue)
+		eventually(t, 3*time.Second, "a tick of the good queue", func() bool { return int64(last(t, conn).EventSeq) == seq })
+	}
+	time.Sleep(2500 * time.Millisecond) // it is tried again meanwhile
+	if log.count("queue a.bad is not ticked: ERROR: Invalid PgQ state") != 1 || log.count("not ticked") != 1 {
+		t.Errorf("said %d times that the bad one is not ticked", log.count("not ticked"))
+	}
+}
+
 func TestAck(t *testing.T) {
 	conn := pgtest.Connect(t, database(t))
 	exec(t, conn, `select pgq.register_consumer($1, 'c')`, queue)
