@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -426,6 +427,114 @@ func TestRegisterAndUnregister(t *testing.T) {
 	p.ok(p.sub.Unregister(ctx))
 	p.same(consumers(), int64(0))
 	p.same(value[int64](p, p.subConn, "select count(*) from londiste.table_info where merge_state is null"), int64(1))
+}
+
+func TestClaims(t *testing.T) {
+	p, ctx := ready(t), t.Context()
+	p.ok(p.sub.Register(ctx, false))
+	other := *p.sub
+	otherDSN := pgtest.Database(t, pgtest.Second(t), installed)
+	otherConn := pgtest.Connect(t, otherDSN)
+	other.Pair.Subscriber = otherConn.Config()
+	p.ok(other.Install(ctx, install))
+	p.fails(other.Register(ctx, false), `consumer "job" belongs to database `+pgtest.DBName(t, p.subDSN), "job_name of its own")
+	p.ok(other.Register(ctx, true))
+	p.fails(p.sub.Register(ctx, false), `consumer "job" belongs to database `+pgtest.DBName(t, otherDSN), "register --force")
+}
+
+func TestUnregisterWantsNoWorker(t *testing.T) {
+	p, ctx := ready(t), t.Context()
+	w := &londiste.Worker{Pair: p.sub.Pair}
+	running, cancel := context.WithCancel(ctx)
+	done := make(chan error, 1)
+	go func() { done <- w.Run(running) }()
+	for value[int64](p, p.subConn, "select count(*) from skytools.lease") == 0 {
+		time.Sleep(20 * time.Millisecond)
+	}
+	p.fails(p.sub.Unregister(ctx), "a worker of consumer job is running", "replay -s")
+	cancel()
+	p.ok(<-done)
+	p.ok(p.sub.Unregister(ctx))
+}
+
+func TestDriftedTableIsCapturedAnew(t *testing.T) {
+	p, ctx := ready(t), t.Context()
+	p.ok(p.prov.AddTables(ctx, named("entry"), londiste.Capture{Row: true}))
+	p.exec(p.provConn, "alter table entry add column more int")
+	st := p.sub.ReadStatus(ctx)
+	mended := func(pr londiste.Problem) bool { return strings.Contains(pr.Mend, "provider add public.entry") }
+	if st.Tables[0].Drift == "" || !slices.ContainsFunc(st.Problems, mended) {
+		t.Fatalf("%+v", st)
+	}
+	p.log.Reset()
+	p.ok(p.prov.AddTables(ctx, named("ent*"), londiste.Capture{}))
+	p.same(p.log.String(), "")
+	p.ok(p.prov.AddTables(ctx, named("entry"), londiste.Capture{}))
+	p.logged("Capturing public.entry anew")
+	st = p.sub.ReadStatus(ctx)
+	p.same(st.Tables[0].Capture+st.Tables[0].Drift, "row")
+}
+
+func TestOptionsOfACaptureAreKept(t *testing.T) {
+	p, ctx := ready(t), t.Context()
+	p.ok(p.prov.AddTables(ctx, named("entry"), londiste.Capture{}))
+	p.ok(p.prov.AddTables(ctx, named("entry"), londiste.Capture{Row: true}))
+	p.logged("Capturing public.entry anew: other options")
+	p.exec(p.provConn, "alter table entry disable trigger user")
+	p.ok(p.prov.AddTables(ctx, named("entry"), londiste.Capture{}))
+	p.same(value[string](p, p.provConn, "select mode from skytools.capture"), "row")
+}
+
+// A role with the rights TRIGGER and SELECT adds a table; only its owner can
+// take the triggers away again.
+func TestTablesOfOthers(t *testing.T) {
+	p, ctx := ready(t), t.Context()
+	admin := pgtest.Admin(t, pgtest.Server(t), pgtest.DBName(t, p.provDSN))
+	p.exec(admin, "create schema theirs; grant usage on schema theirs to public; create table theirs.t (id int primary key); grant select, trigger on theirs.t to "+pgtest.Role)
+	p.ok(p.prov.AddTables(ctx, named("theirs.t"), londiste.Capture{}))
+	p.log.Reset()
+	p.ok(p.prov.RemoveTables(ctx, named("theirs.t")))
+	p.logged("The table's owner has to run: drop trigger")
+	p.exec(admin, "insert into theirs.t values (1)")
+}
+
+func TestRemoveInTheMiddleOfACopy(t *testing.T) {
+	p, ctx := ready(t), t.Context()
+	p.ok(p.prov.AddTables(ctx, named("entry", "note"), londiste.Capture{}))
+	p.ok(p.sub.AddTables(ctx, named("entry"), londiste.AddOptions{}))
+	before := pgtest.CatalogFingerprint(t, p.subDSN)
+	p.exec(p.subConn, `
+		insert into londiste.pending_fkeys values ('public.note', 'public.entry', 'note_entry_id_fkey',
+		    'ALTER TABLE ONLY public.note ADD CONSTRAINT note_entry_id_fkey FOREIGN KEY (entry_id) REFERENCES public.entry(id)');
+		alter table note drop constraint note_entry_id_fkey;
+		update londiste.table_info set merge_state = 'catching-up';
+		insert into skytools.pending_ddl (queue_name, table_name, kind, object_name, ddl)
+		values ('londiste.write', 'public.entry', 'index', 'entry_item', 'create index entry_item on public.entry (item)');
+		insert into pgq_node.local_state values ('londiste.write', 'job.copy.public.entry', 'root', 1)`)
+	p.exec(p.provConn, "select pgq.register_consumer('londiste.write', 'job.copy.public.entry')")
+	p.ok(p.sub.RemoveTables(ctx, named("entry")))
+	p.same(value[int64](p, p.subConn, `select (select count(*) from skytools.pending_ddl) + (select count(*) from londiste.pending_fkeys)
+		+ (select count(*) from pgq_node.local_state) + (select count(*) from londiste.table_info)`), int64(0))
+	p.same(value[int64](p, p.provConn, "select count(*) from pgq.get_consumer_info('londiste.write') where consumer_name ~ '^job'"), int64(0))
+	p.exec(p.subConn, "drop index entry_item")
+	if pgtest.CatalogFingerprint(t, p.subDSN) != before {
+		t.Error("the foreign key did not come back as it was")
+	}
+}
+
+func TestDryRunOfAnInstall(t *testing.T) {
+	p, ctx := newPair(t, fresh), t.Context()
+	before := pgtest.CatalogFingerprint(t, p.provDSN)
+	p.prov.Fake = true
+	dry := func(ctx context.Context, conn *pgx.Conn) error {
+		_, err := schema.Install(ctx, conn, schema.Options{DryRun: true})
+		return err
+	}
+	p.ok(p.prov.Install(ctx, dry))
+	p.logged("Dry run")
+	if pgtest.CatalogFingerprint(t, p.provDSN) != before {
+		t.Error("a dry run changed the catalogue")
+	}
 }
 
 func TestForeignKeys(t *testing.T) {

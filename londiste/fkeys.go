@@ -3,7 +3,6 @@ package londiste
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -87,12 +86,4 @@ func (s *session) activeForeignKeys(ctx context.Context, known []ident.Name) ([]
 		f.Def = "ALTER TABLE ONLY " + f.From.String() + " ADD CONSTRAINT " + ident.Quote(f.Name) + " " + def
 		return f, err
 	})
-}
-
-// notValid makes the statement of a foreign key take the rows as they are.
-func notValid(def string) string {
-	if strings.HasSuffix(strings.ToUpper(def), " NOT VALID") {
-		return def
-	}
-	return def + " NOT VALID"
 }

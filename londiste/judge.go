@@ -15,7 +15,7 @@ func (st *Status) judge() {
 	st.judgeReaders()
 	for _, t := range st.Tables {
 		if t.Drift != "" {
-			st.problem("londiste INI provider remove "+t.Name+"; londiste INI provider add "+t.Name+"; londiste INI subscriber resync "+t.Name,
+			st.problem("londiste INI provider add "+t.Name+"; londiste INI subscriber resync "+t.Name,
 				"table %s is drifted: %s", t.Name, t.Drift)
 		}
 		if len(t.Disabled) > 0 {

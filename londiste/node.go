@@ -34,7 +34,7 @@ func (p *Provider) Install(ctx context.Context, install InstallFunc) error {
 		return err
 	}
 	defer s.close()
-	if err := s.install(ctx, install); err != nil {
+	if there, err := s.install(ctx, install); err != nil || !there {
 		return err
 	}
 	return s.change(ctx, func(tx pgx.Tx) error {
@@ -57,7 +57,7 @@ func (b *Subscriber) Install(ctx context.Context, install InstallFunc) error {
 		return err
 	}
 	defer s.close()
-	if err := s.install(ctx, install); err != nil {
+	if there, err := s.install(ctx, install); err != nil || !there {
 		return err
 	}
 	return s.change(ctx, func(tx pgx.Tx) error {
@@ -68,17 +68,16 @@ func (b *Subscriber) Install(ctx context.Context, install InstallFunc) error {
 	})
 }
 
-func (s *session) install(ctx context.Context, install InstallFunc) error {
+// install runs install and tells whether the schemas are there now: a dry run
+// has rolled them back.
+func (s *session) install(ctx context.Context, install InstallFunc) (there bool, err error) {
 	if err := install(ctx, s.conn); err != nil {
-		err = fmt.Errorf("%s (%s): %w", s.side, at(s.conn.Config()), err)
-		if sqlState(err) == "42501" && hint.Of(err) == "" {
-			cfg := s.conn.Config()
-			err = hint.With(err, "role %s needs CREATE on database %s: grant create on database %s to %s",
-				cfg.User, cfg.Database, cfg.Database, cfg.User)
-		}
-		return err
+		return false, fmt.Errorf("%s (%s): %w", s.side, at(s.conn.Config()), err)
 	}
-	return nil
+	if s.fake {
+		s.log.Info("Dry run (fake = 1): rolled back at the " + s.side)
+	}
+	return one[bool](ctx, s.conn, "select to_regclass('pgq_node.node_info') is not null")
 }
 
 // makeNode writes down what this database is in the set. The worker makes

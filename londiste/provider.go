@@ -119,7 +119,7 @@ func (p *Provider) AddTables(ctx context.Context, sel Selection, capture Capture
 		return err
 	}
 	defer s.close()
-	names, err := s.newTables(ctx, sel)
+	names, again, err := s.newTables(ctx, sel, capture)
 	if err != nil {
 		return err
 	}
@@ -134,7 +134,11 @@ func (p *Provider) AddTables(ctx context.Context, sel Selection, capture Capture
 		return err
 	}
 	for _, name := range names {
-		s.log.Info("Adding " + name.String())
+		if again[name] == "" {
+			s.log.Info("Adding " + name.String())
+		} else {
+			s.log.Info("Capturing " + name.String() + " anew: " + again[name])
+		}
 		err := s.changeTable(ctx, name, func(tx pgx.Tx) error { return registerCapture(ctx, tx, s.queue, name, options) })
 		if err != nil {
 			return fmt.Errorf("add table %s: %w", name, err)
@@ -143,11 +147,13 @@ func (p *Provider) AddTables(ctx context.Context, sel Selection, capture Capture
 	return nil
 }
 
-// newTables resolves a selection to tables that are not registered yet.
-func (s *session) newTables(ctx context.Context, sel Selection) ([]ident.Name, error) {
+// newTables resolves a selection to tables that are to be captured: those
+// not registered yet, and of those named one by one also the drifted, or all
+// where options are given. again says of these why.
+func (s *session) newTables(ctx context.Context, sel Selection, capture Capture) (names []ident.Name, again map[ident.Name]string, err error) {
 	there, err := s.candidates(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("read tables of the provider: %w", err)
+		return nil, nil, fmt.Errorf("read tables of the provider: %w", err)
 	}
 	var all []ident.Name
 	partition := map[ident.Name]bool{}
@@ -157,25 +163,54 @@ func (s *session) newTables(ctx context.Context, sel Selection) ([]ident.Name, e
 	}
 	p, err := sel.pick(all)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := p.complete("table", "provider"); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	known, err := s.registered(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return slices.DeleteFunc(p.names, func(n ident.Name) bool {
-		if slices.Contains(known, n) {
-			if !p.byGlob[n] {
-				s.log.Info("Table " + n.String() + " already added")
-			}
+	again, err = s.drifts(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	names = slices.DeleteFunc(p.names, func(n ident.Name) bool {
+		switch {
+		case !slices.Contains(known, n):
+			// A partition's rows are captured through the table it is a part of.
+			return p.byGlob[n] && partition[n]
+		case p.byGlob[n]:
 			return true
+		case again[n] != "":
+			return false
+		case capture != Capture{}:
+			again[n] = "other options"
+			return false
 		}
-		// Its rows are captured through the table it is a part of.
-		return p.byGlob[n] && partition[n]
-	}), nil
+		s.log.Info("Table " + n.String() + " already added")
+		return true
+	})
+	return names, again, nil
+}
+
+// drifts says of captured tables how they differ from what they were.
+func (s *session) drifts(ctx context.Context) (map[ident.Name]string, error) {
+	rows, err := s.conn.Query(ctx, `
+		select table_schema, table_name, string_agg(drift, '; ' order by drift)
+		from skytools.capture_drift($1) group by table_schema, table_name`, s.queue)
+	if err != nil {
+		return nil, fmt.Errorf("read drift: %w", err)
+	}
+	found := map[ident.Name]string{}
+	var n ident.Name
+	var drift string
+	_, err = pgx.ForEachRow(rows, []any{&n.Schema, &n.Name, &drift}, func() error {
+		found[n] = drift
+		return nil
+	})
+	return found, err
 }
 
 // complete fails where some name of the command line means nothing.
@@ -235,8 +270,12 @@ func (s *session) needKeys(ctx context.Context, names []ident.Name, index string
 		"add one, or name a unique index on NOT NULL columns with --key INDEX")
 }
 
+// registerCapture keeps the options of an earlier capture that are not given.
 func registerCapture(ctx context.Context, tx pgx.Tx, queue string, name ident.Name, options string) error {
-	_, err := tx.Exec(ctx, "select skytools.capture_install($1, $2, $3, $4::jsonb)",
+	_, err := tx.Exec(ctx, `
+		select skytools.capture_install($1, $2, $3, coalesce((
+		    select c.options from skytools.capture c
+		    where c.queue_name = $1 and c.table_schema = $2 and c.table_name = $3), '{}') || $4::jsonb)`,
 		queue, name.Schema, name.Name, options)
 	if err != nil {
 		return err
@@ -267,20 +306,34 @@ func (p *Provider) RemoveTables(ctx context.Context, sel Selection) error {
 	}
 	for _, name := range names {
 		s.log.Info("Removing " + name.String())
-		err := s.changeTable(ctx, name, func(tx pgx.Tx) error {
-			if _, err := tx.Exec(ctx, "select skytools.capture_remove($1, $2, $3)",
-				s.queue, name.Schema, name.Name); err != nil {
-				return err
-			}
-			_, err := tx.Exec(ctx, "delete from londiste.table_info where queue_name = $1 and table_name = $2",
-				s.queue, name.String())
+		var owed []string
+		err := s.changeTable(ctx, name, func(tx pgx.Tx) (err error) {
+			owed, err = dropCapture(ctx, tx, s.queue, name)
 			return err
 		})
 		if err != nil {
 			return fmt.Errorf("remove table %s: %w", name, err)
 		}
+		for _, sql := range owed {
+			s.log.Warn("The table's owner has to run: " + sql)
+		}
 	}
 	return nil
+}
+
+// dropCapture ends a table's capture and registration. Where the role does
+// not own the table its triggers stay, doing nothing: owed is what the owner
+// has to run.
+func dropCapture(ctx context.Context, tx pgx.Tx, queue string, name ident.Name) (owed []string, err error) {
+	owed, err = one[[]string](ctx, tx, `
+		select array(select jsonb_array_elements_text(r -> 'owner_must'))
+		from skytools.capture_remove($1, $2, $3) r`, queue, name.Schema, name.Name)
+	if err != nil {
+		return nil, err
+	}
+	_, err = tx.Exec(ctx, "delete from londiste.table_info where queue_name = $1 and table_name = $2",
+		queue, name.String())
+	return owed, err
 }
 
 // pickRegistered resolves a selection among registrations; kind is Table or

@@ -1,7 +1,6 @@
 package londiste
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -214,5 +213,3 @@ func (s *session) removeSeqs(ctx context.Context, sel Selection) error {
 	}
 	return nil
 }
-
-func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }

@@ -17,6 +17,7 @@ import (
 // text, JSON, later metrics and pages. A side that cannot be reached leaves
 // its parts empty and says so in its node.
 type Status struct {
+	Program    string           `json:"program_version"` // set by the program
 	Job        string           `json:"job_name"`
 	Queue      string           `json:"queue_name"`
 	Consumer   string           `json:"consumer_name"`
@@ -227,19 +228,19 @@ func (s *session) readers(ctx context.Context, own string) ([]ReaderStatus, erro
 
 // captureStatus adds how tables are captured and whether that still fits.
 func (s *session) captureStatus(ctx context.Context, st *Status) error {
-	rows, err := s.conn.Query(ctx, `
-		select c.table_schema, c.table_name, c.mode, coalesce(d.drift, '')
-		from skytools.capture c
-		left join skytools.capture_drift($1) d on d.table_schema = c.table_schema and d.table_name = c.table_name
-		where c.queue_name = $1`, s.queue)
+	drifts, err := s.drifts(ctx)
+	if err != nil {
+		return err
+	}
+	rows, err := s.conn.Query(ctx, "select table_schema, table_name, mode from skytools.capture where queue_name = $1", s.queue)
 	if err != nil {
 		return fmt.Errorf("read capture: %w", err)
 	}
 	var n ident.Name
-	var mode, drift string
-	_, err = pgx.ForEachRow(rows, []any{&n.Schema, &n.Name, &mode, &drift}, func() error {
+	var mode string
+	_, err = pgx.ForEachRow(rows, []any{&n.Schema, &n.Name, &mode}, func() error {
 		t := st.table(n.String())
-		t.Capture, t.Drift = mode, drift
+		t.Capture, t.Drift = mode, drifts[n]
 		return nil
 	})
 	return err

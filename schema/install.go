@@ -18,6 +18,8 @@ import (
 type Options struct {
 	// Log gets a line a step; nil is silent.
 	Log *slog.Logger
+	// DryRun does everything and rolls it back.
+	DryRun bool
 }
 
 // Report tells what one [Install] found and did.
@@ -99,6 +101,9 @@ func install(ctx context.Context, conn *pgx.Conn, tree fs.FS, opt Options) (Repo
 		if err := step(ctx); err != nil {
 			return Report{}, fmt.Errorf("install: %w", err)
 		}
+	}
+	if opt.DryRun {
+		return run.report, nil
 	}
 	if err := failpoint.Commit(failpoint.Install, func() error { return tx.Commit(ctx) }); err != nil {
 		return Report{}, fmt.Errorf("install: %w", err)

@@ -13,6 +13,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"os"
 
@@ -28,7 +29,8 @@ const version = "0.1.0"
 
 func main() {
 	if err := failpoint.ArmFromEnv(); err != nil {
-		panic(err)
+		fmt.Fprintln(os.Stderr, "londiste: error:", err)
+		os.Exit(cli.ExitUsage)
 	}
 	os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }

@@ -115,7 +115,7 @@ at any time, and on the two sides in any order.`,
 
 func (c *call) installSchema() londiste.InstallFunc {
 	return func(ctx context.Context, conn *pgx.Conn) error {
-		report, err := schema.Install(ctx, conn, schema.Options{Log: c.pair.Log})
+		report, err := schema.Install(ctx, conn, schema.Options{Log: c.pair.Log, DryRun: c.fake})
 		if err != nil {
 			return err
 		}

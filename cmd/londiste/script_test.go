@@ -144,6 +144,7 @@ func databases(ts *testscript.TestScript, s *story, args []string) {
 		ts.Setenv(upper+"_PORT", strconv.Itoa(server.Port()))
 		ts.Setenv(upper+"_DB", pgtest.DBName(s.t, dsn))
 	}
+	ts.Setenv("THIRD_DB", pgtest.DBName(s.t, pgtest.Database(s.t, s.sides["subscriber"].server, nil)))
 	ts.Setenv("DBUSER", pgtest.Role)
 }
 

@@ -20,6 +20,7 @@ func (p *program) statusCommand() *cobra.Command {
 	}
 	cmd.RunE = p.command(func(ctx context.Context, c *call) error {
 		st := c.subscriber().ReadStatus(ctx)
+		st.Program = version
 		var err error
 		if p.JSON() {
 			err = printJSON(c.out, st)
@@ -35,7 +36,7 @@ func (p *program) statusCommand() *cobra.Command {
 }
 
 func printStatus(w io.Writer, st *londiste.Status) error {
-	fmt.Fprintf(w, "Job: %s   Queue: %s   Consumer: %s\n", st.Job, st.Queue, st.Consumer)
+	fmt.Fprintf(w, "Job: %s   Queue: %s   Consumer: %s   Londiste %s\n", st.Job, st.Queue, st.Consumer, st.Program)
 	printNode(w, "Provider", &st.Provider)
 	printNode(w, "Subscriber", &st.Subscriber)
 	if q := st.Events; q != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -86,18 +87,35 @@ func (p *program) missingCommand() *cobra.Command {
 		if err != nil {
 			return cli.Status(2, err)
 		}
+		t := &cli.Table{Columns: columns("kind", "name")}
 		for _, n := range tables {
-			fmt.Fprintln(c.out, "Table: "+n.String())
+			t.Add("Table", n.String())
 		}
 		for _, n := range seqs {
-			fmt.Fprintln(c.out, "Sequence: "+n.String())
+			t.Add("Sequence", n.String())
 		}
-		if len(tables)+len(seqs) > 0 {
+		if p.JSON() {
+			if err := t.WriteJSON(c.out); err != nil {
+				return err
+			}
+		} else {
+			printMissing(c.out, tables, seqs)
+		}
+		if t.Len() > 0 {
 			return cli.Status(1, nil)
 		}
 		return nil
 	})
-	return cmd
+	return p.WithJSON(cmd)
+}
+
+func printMissing(w io.Writer, tables, seqs []ident.Name) {
+	for _, n := range tables {
+		fmt.Fprintln(w, "Table: "+n.String())
+	}
+	for _, n := range seqs {
+		fmt.Fprintln(w, "Sequence: "+n.String())
+	}
 }
 
 func (p *program) checkCommand() *cobra.Command {
