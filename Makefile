@@ -2,6 +2,10 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 
+# No C anywhere, and one setting for build, tests, lint and demo: another one
+# would compile the standard library a second time. (-trimpath would, too.)
+export CGO_ENABLED := 0
+
 # Never another version of the tools than tools/go.mod names.
 TOOL := go tool -modfile=tools/go.mod
 
@@ -21,7 +25,7 @@ go:
 .PHONY: build
 build: go ## build bin/pgqadm, bin/londiste and the links with Skytools' names
 	@mkdir -p bin
-	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/pgqadm ./cmd/londiste
+	go build -o bin/ ./cmd/pgqadm ./cmd/londiste
 	@ln -sf pgqadm bin/pgqadm.py
 	@ln -sf pgqadm bin/pgqd
 	@ln -sf londiste bin/londiste.py
