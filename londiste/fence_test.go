@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/skytools-go/skytools/internal/pgserver"
 	"github.com/skytools-go/skytools/internal/pgtest"
 	"github.com/skytools-go/skytools/londiste"
 )
@@ -123,4 +124,33 @@ func TestClearErrorsOfEitherSide(t *testing.T) {
 			t.Errorf("error has several lines: %q", err)
 		}
 	}
+}
+
+// The provider asks of the subscriber's role no more than to read.
+func TestReplayAsReader(t *testing.T) {
+	provider := pgtest.Own(t, pgserver.Options{})
+	admin := pgtest.Admin(t, provider, "postgres")
+	_, err := admin.Exec(t.Context(), `create role pgq_reader; create role pgq_writer;
+		create role pgq_admin in role pgq_reader, pgq_writer; create role replica login in role pgq_reader`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := newPairOn(t, provider, pgtest.Second(t), installed)
+	p.ok(p.prov.Install(t.Context(), install))
+	p.ok(p.sub.Install(t.Context(), install))
+	f := flowOf(t, p)
+	f.both(`create table book (id serial primary key, title text)`)
+	f.exec(f.provConn, `grant select on book, book_id_seq to replica; insert into book (title) values ('old')`)
+	f.ok(f.prov.AddSeqs(t.Context(), named("book_id_seq")))
+	f.ok(f.sub.AddSeqs(t.Context(), named("book_id_seq")))
+	f.add("book")
+	f.worker.Provider = f.provConn.Config()
+	f.worker.Provider.User = "replica"
+	w := start(t, f.worker.Run)
+	f.allOK()
+	f.exec(f.provConn, `insert into book (title) values ('new')`)
+	f.equal("public.book")
+	f.noCopyLeft()
+	f.ok(w.stop())
+	pgtest.CompareSequences(t, f.provDSN, f.subDSN, "public.book_id_seq")
 }

@@ -83,9 +83,11 @@ func oneFkey(ctx context.Context, q queryer, table ident.Name) (fkey, bool, erro
 
 func (k fkey) drop(ctx context.Context, tx pgx.Tx) error {
 	_, err := tx.Exec(ctx, `
-		insert into londiste.pending_fkeys (from_table, to_table, fkey_name, fkey_def) values ($1, $2, $3, $4)
+		insert into londiste.pending_fkeys as p (from_table, to_table, fkey_name, fkey_def) values ($1, $2, $3, $4)
 		on conflict (from_table, fkey_name) do update
-		set to_table = excluded.to_table, fkey_def = excluded.fkey_def`,
+		set to_table = excluded.to_table,
+			-- one that was being restored: what it is to be is on the list already
+			fkey_def = case when excluded.fkey_def = p.fkey_def || ' NOT VALID' then p.fkey_def else excluded.fkey_def end`,
 		k.from.String(), k.to.String(), k.name, k.def)
 	if err != nil {
 		return err

@@ -230,12 +230,15 @@ func (r *run) forgetPosition(ctx context.Context, consumer string) error {
 }
 
 // writeError writes an error beside a consumer's position, which clears it
-// when it moves.
+// when it moves. To fail is a sign of life too.
 func writeError(ctx context.Context, conn *pgx.Conn, f fence, consumer, text string) error {
 	return f.write(ctx, conn, failpoint.Settle, func(tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, `update pgq_node.local_state set cur_error = $3
+		b := &pgx.Batch{}
+		b.Queue(`update pgq_node.local_state set cur_error = $3
 			where queue_name = $1 and consumer_name = $2`, f.queue, consumer, text)
-		return err
+		b.Queue(`update skytools.worker_state set updated_at = clock_timestamp()
+			where queue_name = $1 and consumer_name = $2`, f.queue, consumer)
+		return tx.SendBatch(ctx, b).Close()
 	})
 }
 

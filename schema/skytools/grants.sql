@@ -13,7 +13,7 @@ begin
         for fn in
             select p.oid from pg_proc p
             where p.pronamespace = 'skytools'::regnamespace
-                and p.proname in ('ack', 'claim', 'batch_query', 'batch_query_of')
+                and p.proname in ('ack', 'claim', 'unclaim', 'tick', 'batch_query', 'batch_query_of')
         loop
             execute format('grant execute on function %s to pgq_reader', fn);
         end loop;
