@@ -9,8 +9,8 @@ declare
         '    cur pg_catalog.int4; closed pg_catalog.bool; tx_limit pg_catalog.int4;\n'
         '    watched pg_catalog.regclass; intact pg_catalog.bool; message pg_catalog.text; mark pg_catalog.text;\n'
         '    again pg_catalog.bool; rekeyed pg_catalog.bool; written pg_catalog.int8; events pg_catalog.int8 := 0; saved pg_catalog.text[];\n'
-        'begin\n'
-        'if pg_catalog.current_setting(''session_replication_role'') OPERATOR(pg_catalog.=) ''local'' then\n'
+        'begin\n';
+    local text := E'if pg_catalog.current_setting(''session_replication_role'') OPERATOR(pg_catalog.=) ''local'' then\n'
         '    return null;\nend if;\n';
     tail text := E'return null;\nend;\n';
     set_mark text := format('mark := pg_catalog.set_config(''skytools.run_%s'', message, true);', i_capture.capture_id);
@@ -22,11 +22,14 @@ begin
     if i_kind = 'open' then
         return skytools.capture_body_open(i_capture);
     end if;
-    body := head || skytools.capture_prologue(i_capture, i_table, row_source);
-    if i_kind in ('ins', 'upd', 'del') then
-        op := case i_kind when 'ins' then 'INSERT' when 'upd' then 'UPDATE' else 'DELETE' end;
+    op := case i_kind when 'ins' then 'INSERT' when 'upd' then 'UPDATE' when 'del' then 'DELETE' end;
+    body := head || case when op is null then '' else skytools.capture_quick(i_capture, i_table, op, row_source) end
+         || local || skytools.capture_prologue(i_capture, i_table, row_source);
+    if op is not null then
         body := body || case when unsafe ? 'first_run' then E'again := false;\n'
                              else E'again := coalesce(mark OPERATOR(pg_catalog.=) message, false);\n' end
+            || format(E'if not again then\n    saved := array[pg_catalog.set_config(''skytools.event_table_%s'', cur::pg_catalog.text, false)];\nend if;\n',
+                      (select q.queue_id from pgq.queue q where q.queue_name = i_capture.queue_name))
             || skytools.capture_step(i_capture, i_table, op, row_source) || count_up
             || format(E'if events OPERATOR(pg_catalog.>) 0 and not again then\n    %s\nend if;\n', set_mark);
     elsif i_kind = 'key' then

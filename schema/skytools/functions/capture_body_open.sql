@@ -12,7 +12,7 @@ select format($f$
 declare
     message pg_catalog.text; mark pg_catalog.text;
 begin
-message := (pg_catalog.date_part('epoch', pg_catalog.statement_timestamp()) OPERATOR(pg_catalog.*) 1000000.0::pg_catalog.float8)::pg_catalog.int8::pg_catalog.text;
+message := %2$s;
 mark := pg_catalog.current_setting('skytools.run_%1$s', true);
 if mark is null or not pg_catalog.starts_with(mark, message) then
     mark := pg_catalog.set_config('skytools.run_%1$s', message, true);
@@ -21,7 +21,7 @@ elsif mark OPERATOR(pg_catalog.=) message then
 end if;
 return null;
 end;
-$f$, i_capture.capture_id);
+$f$, i_capture.capture_id, skytools.capture_message());
 $$;
 comment on function skytools.capture_body_open(skytools.capture) is
     'Body of row mode''s BEFORE STATEMENT function, which marks the table open.';

@@ -9,26 +9,8 @@ as $$
 declare
     queue_id int;
     tables int;
-    named int2[];
-    types oid[];
-    shape text;
-    unsafe jsonb := coalesce(i_capture.options -> 'unsafe', '[]');
-    every bool;
 begin
     select q.queue_id, q.queue_ntables into strict queue_id, tables from pgq.queue q where q.queue_name = i_capture.queue_name;
-    select coalesce(bool_or(c.special is not null), false) into every
-      from skytools.capture_columns(i_table, i_capture.format) c;
-    if every then
-        types := '{}';
-        select array_agg(c.num) into named from skytools.capture_columns(i_table, i_capture.format) c;
-    else
-        named := i_capture.key_numbers;
-        select array_agg(distinct t.oid order by t.oid) into types from (
-            select c.type_oid from skytools.capture_columns(i_table, i_capture.format) c
-            union
-            select unnest('{bool,int2,int4,int8,oid,text,varchar,bpchar,"char",name,uuid,numeric,date,timestamp,timestamptz,time,timetz,inet,cidr,macaddr,macaddr8,bit,varbit,xml,tsvector,pg_lsn}'::regtype[])) t (oid);
-    end if;
-    shape := skytools.capture_shape(i_table, named, types);
 
     return format($f$
 select q.queue_cur_table, q.queue_disable_insert, q.queue_per_tx_limit, %1$L::pg_catalog.regclass,
@@ -44,16 +26,14 @@ if closed and pg_catalog.current_setting('session_replication_role') OPERATOR(pg
     raise exception 'Insert into queue disallowed' using errcode = 'object_not_in_prerequisite_state',
         hint = 'this node is not the root of its set: write there';
 end if;
-message := (pg_catalog.date_part('epoch', pg_catalog.statement_timestamp()) OPERATOR(pg_catalog.*) 1000000.0::pg_catalog.float8)::pg_catalog.int8::pg_catalog.text;
+message := %8$s;
 mark := pg_catalog.current_setting('skytools.run_%6$s', true);
 $f$,
         i_table::int8,
-        case when unsafe ? 'shape' then 'true'
-             else format('skytools.capture_shape(%s, %L::pg_catalog.int2[], %L::pg_catalog.oid[]) OPERATOR(pg_catalog.=) %L',
-                         i_table::int8, named, types, shape) end,
+        skytools.capture_intact(i_capture, i_table),
         queue_id, i_capture.queue_name,
         case when i_row like '%\_t' then format(' and exists (select from %s)', i_row) else '' end,
-        i_capture.capture_id, tables);
+        i_capture.capture_id, tables, skytools.capture_message());
 end;
 $$;
 comment on function skytools.capture_prologue(skytools.capture, oid, text) is

@@ -1,0 +1,28 @@
+create or replace function skytools.capture_intact(i_capture skytools.capture, i_table oid)
+returns text
+language plpgsql stable
+set search_path = pg_catalog, skytools, pg_temp
+as $$
+declare
+    named int2[] := i_capture.key_numbers;
+    types oid[];
+begin
+    if coalesce(i_capture.options -> 'unsafe' ? 'shape', false) then
+        return 'true';
+    end if;
+    if exists (select from skytools.capture_columns(i_table, i_capture.format) c where c.special is not null) then
+        -- every column is named in the text: a new one matters too
+        select array_agg(c.num) into named from skytools.capture_columns(i_table, i_capture.format) c;
+        types := '{}';
+    else
+        select array_agg(distinct t.oid order by t.oid) into types from (
+            select c.type_oid from skytools.capture_columns(i_table, i_capture.format) c
+            union
+            select unnest('{bool,int2,int4,int8,oid,text,varchar,bpchar,"char",name,uuid,numeric,date,timestamp,timestamptz,time,timetz,inet,cidr,macaddr,macaddr8,bit,varbit,xml,tsvector,pg_lsn}'::regtype[])) t (oid);
+    end if;
+    return format('skytools.capture_shape(%s, %L::pg_catalog.int2[], %L::pg_catalog.oid[]) OPERATOR(pg_catalog.=) %L',
+                  i_table::int8, named, types, skytools.capture_shape(i_table, named, types));
+end;
+$$;
+comment on function skytools.capture_intact(skytools.capture, oid) is
+    'Condition that the table is as it was when the text was generated; the planner folds it.';
