@@ -7,7 +7,7 @@ declare
     unsafe jsonb := coalesce(i_capture.options -> 'unsafe', '[]');
     head text := E'\n#variable_conflict use_column\ndeclare\n'
         '    cur pg_catalog.int4; closed pg_catalog.bool; tx_limit pg_catalog.int4;\n'
-        '    watched pg_catalog.regclass; intact pg_catalog.bool; message pg_catalog.text; mark pg_catalog.text;\n'
+        '    watched pg_catalog.regclass; intact pg_catalog.bool; message pg_catalog.text; mark pg_catalog.text; guess pg_catalog.text;\n'
         '    again pg_catalog.bool; rekeyed pg_catalog.bool; written pg_catalog.int8; events pg_catalog.int8 := 0; saved pg_catalog.text[];\n'
         'begin\n';
     local text := E'if pg_catalog.current_setting(''session_replication_role'') OPERATOR(pg_catalog.=) ''local'' then\n'

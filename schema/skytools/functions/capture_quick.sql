@@ -8,28 +8,32 @@ as $$
 -- Which event table to try comes from the session, where the general part
 -- left it; a wrong guess, a second run, a closed queue, a changed table and an
 -- empty transition table write nothing here, and the general part follows.
--- pg_typeof keeps the table's regclass in the plan, see capture_shape.
+-- The table's shape is asked first, by an expression of its own: a statement
+-- that names a column which is gone cannot even be planned. pg_typeof keeps
+-- the table's regclass in the expression's plan, see capture_shape.
 declare
     q pgq.queue;
     run text := format('skytools.run_%s', i_capture.capture_id);
     message text := skytools.capture_message();
     fresh text := case when coalesce(i_capture.options -> 'unsafe' ? 'first_run', false) then 'true'
         else format('coalesce(pg_catalog.current_setting(%L, true) OPERATOR(pg_catalog.<>) %s, true)', run, message) end;
-    body text := '';
+    body text := format(E'guess := case when %s and pg_catalog.pg_typeof(%L::pg_catalog.regclass) is not null '
+                        'then pg_catalog.current_setting(''skytools.event_table_%s'', true) end;\n',
+                        skytools.capture_intact(i_capture, i_table), i_table::int8,
+                        (select k.queue_id from pgq.queue k where k.queue_name = i_capture.queue_name));
 begin
     select * into strict q from pgq.queue where queue_name = i_capture.queue_name;
     for n in 0 .. q.queue_ntables - 1 loop
         body := body || format($f$
-%s pg_catalog.current_setting('skytools.event_table_%s', true) OPERATOR(pg_catalog.=) '%s' then
-    %s where (select case when q.queue_cur_table OPERATOR(pg_catalog.=) %3$s and not q.queue_disable_insert
-        and q.queue_per_tx_limit is null and %5$s
-        and pg_catalog.pg_typeof(%6$L::pg_catalog.regclass) is not null
+%1$s guess OPERATOR(pg_catalog.=) '%3$s' then
+    %4$s where (select case when q.queue_cur_table OPERATOR(pg_catalog.=) %3$s and not q.queue_disable_insert
+        and q.queue_per_tx_limit is null
         and pg_catalog.current_setting('session_replication_role') OPERATOR(pg_catalog.<>) 'local'
-        and %7$s then pg_catalog.set_config(%8$L, %9$s, true) is not null else false end
-        from pgq.queue q where q.queue_id OPERATOR(pg_catalog.=) %2$s and q.queue_name OPERATOR(pg_catalog.=) %10$L);$f$,
+        and %5$s then pg_catalog.set_config(%6$L, %7$s, true) is not null else false end
+        from pgq.queue q where q.queue_id OPERATOR(pg_catalog.=) %2$s and q.queue_name OPERATOR(pg_catalog.=) %8$L);$f$,
             case n when 0 then 'if' else 'elsif' end, q.queue_id, n,
             skytools.capture_statement(i_capture, i_table, i_op, false, q.queue_data_pfx || '_' || n, i_row),
-            skytools.capture_intact(i_capture, i_table), i_table::int8, fresh, run, message, i_capture.queue_name);
+            fresh, run, message, i_capture.queue_name);
     end loop;
     return body || E'\nend if;\nif found then\n    return null;\nend if;\n';
 end;
