@@ -30,7 +30,8 @@ const (
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
 
-func prepareProvider(ctx context.Context, conn *pgx.Conn) error   { return prepare(ctx, conn, true) }
+func prepareProvider(ctx context.Context, conn *pgx.Conn) error { return prepare(ctx, conn, true) }
+
 func prepareSubscriber(ctx context.Context, conn *pgx.Conn) error { return prepare(ctx, conn, false) }
 
 // TestDifferential runs the seeds 1, 2 and 3; DIFFERENTIAL_SEEDS=N runs
