@@ -66,8 +66,8 @@ func register(ctx context.Context, conn *pgx.Conn, queue, consumer string, p fai
 }
 
 // findPosition says from which tick the worker goes on, and writes it down
-// where there was none: at the first start, and whenever no table needs the
-// position there was.
+// where there was none: at the first start, and when the position that there
+// was is lost and no table needs it.
 func (r *run) findPosition(ctx context.Context, provider identity) (pgq.Tick, error) {
 	consumer := r.ConsumerName()
 	here, known, err := positionOf(ctx, r.sub, r.Queue, consumer)
@@ -78,12 +78,12 @@ func (r *run) findPosition(ctx context.Context, provider identity) (pgq.Tick, er
 	if err != nil {
 		return pgq.Tick{}, err
 	}
-	needed := known && r.tables.needPosition()
-	if needed {
-		if err := r.sameProvider(ctx, provider); err != nil {
-			return pgq.Tick{}, err
+	if known {
+		tick, err := r.checkPosition(ctx, here, there, registered, provider)
+		// A position that no table needs is kept as well: events are counted once.
+		if err == nil || !errors.Is(err, ErrPosition) || r.tables.needPosition() {
+			return tick, err
 		}
-		return r.checkPosition(ctx, here, there, registered)
 	}
 	if !registered {
 		r.log().Info("Registering consumer at the provider", "queue", r.Queue, "consumer", consumer)
@@ -101,7 +101,11 @@ func (r *run) findPosition(ctx context.Context, provider identity) (pgq.Tick, er
 
 // checkPosition refuses a position from which events may be missing: here is
 // the subscriber's, there the provider's idea of it.
-func (r *run) checkPosition(ctx context.Context, here, there pgq.TickID, registered bool) (pgq.Tick, error) {
+func (r *run) checkPosition(ctx context.Context, here, there pgq.TickID, registered bool, provider identity) (pgq.Tick, error) {
+	applied, err := r.sameProvider(ctx, provider)
+	if err != nil {
+		return pgq.Tick{}, err
+	}
 	const anew = "to copy everything again: replay --reset, then subscriber resync --all"
 	if !registered {
 		return pgq.Tick{}, r.lost("register again and copy everything: subscriber register, then subscriber resync --all",
@@ -123,24 +127,35 @@ func (r *run) checkPosition(ctx context.Context, here, there pgq.TickID, registe
 	if errors.Is(err, pgq.ErrTickNotFound) {
 		return pgq.Tick{}, r.lost(anew, "the provider has no tick %d any more", here)
 	}
+	if err == nil && applied != nil && !applied.Equal(tick.Time) {
+		return pgq.Tick{}, r.lost(sameServer,
+			"the provider's tick %d was made at %s, the one applied here at %s: the provider was restored from a backup, and has other changes since",
+			here, tick.Time.Format(time.RFC3339Nano), applied.Format(time.RFC3339Nano))
+	}
 	return tick, err
 }
 
-// sameProvider refuses a provider that is not the server it was.
-func (r *run) sameProvider(ctx context.Context, now identity) error {
+const sameServer = "if nothing was lost there, go on with replay --rewind; else replay --reset, then subscriber resync --all"
+
+// sameProvider refuses a provider that is not the server it was. It returns
+// when the tick of the position was made there, if that is known: a server
+// set back to a backup makes other ticks with the same numbers.
+func (r *run) sameProvider(ctx context.Context, now identity) (*time.Time, error) {
 	var was identity
-	err := r.sub.QueryRow(ctx, `select provider_system_identifier, provider_timeline from skytools.worker_state
-		where queue_name = $1 and consumer_name = $2`, r.Queue, r.ConsumerName()).Scan(&was.System, &was.Timeline)
+	var made *time.Time
+	err := r.sub.QueryRow(ctx, `select provider_system_identifier, provider_timeline, last_tick_time
+		from skytools.worker_state where queue_name = $1 and consumer_name = $2`,
+		r.Queue, r.ConsumerName()).Scan(&was.System, &was.Timeline, &made)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return nil // a position set by hand
+		return nil, nil // a position set by hand
 	}
 	if err != nil {
-		return fmt.Errorf("provider's identity: %w", err)
+		return nil, fmt.Errorf("provider's identity: %w", err)
 	}
 	if was.System == now.System && was.Timeline == now.Timeline {
-		return nil
+		return made, nil
 	}
-	return r.lost("if nothing was lost there, go on with replay --rewind; else replay --reset, then subscriber resync --all",
+	return nil, r.lost(sameServer,
 		"the provider is server %s on timeline %d now, it was %s on timeline %d",
 		now.System, now.Timeline, was.System, was.Timeline)
 }

@@ -73,6 +73,36 @@ func TestAnotherProvider(t *testing.T) {
 	f.ok(w.stop())
 }
 
+// A server set back to an older state of its disk is the same server with
+// other ticks of the same numbers.
+func TestProviderRestoredFromBackup(t *testing.T) {
+	f := established(t)
+	here := value[int](f.pair, f.subConn, `select last_tick_id from pgq_node.local_state where consumer_name = 'job'`)
+	f.exec(f.provConn, fmt.Sprintf(`update pgq.tick set tick_time = tick_time + interval '1 second' where tick_id = %d`, here))
+	f.refuses("was restored from a backup", "replay --rewind")
+	f.ok(f.newWorker().Rewind(t.Context()))
+	w := start(t, f.newWorker().Run)
+	f.exec(f.provConn, `insert into book values (3)`)
+	f.equal("public.book")
+	f.ok(w.stop())
+}
+
+// A position that no table needs is kept all the same: no event is counted
+// twice because the provider has been told less.
+func TestPositionNeverGoesBack(t *testing.T) {
+	f := established(t)
+	f.exec(f.provConn, `update pgq.subscription set sub_last_tick = (select min(tick_id) from pgq.tick)`)
+	f.ok(f.sub.Resync(t.Context(), londiste.Selection{All: true}))
+	w := start(t, f.newWorker().Run)
+	f.allOK()
+	f.exec(f.provConn, `insert into book values (3)`)
+	f.equal("public.book")
+	f.ok(w.stop())
+	if n := value[int](f.pair, f.subConn, `select sum(events)::int from skytools.table_counter where consumer_name = 'job'`); n != 2 {
+		t.Errorf("%d events counted, want 2", n)
+	}
+}
+
 func TestUnregisteredConsumer(t *testing.T) {
 	f := established(t)
 	f.exec(f.provConn, `select pgq.unregister_consumer('londiste.write', 'job')`)

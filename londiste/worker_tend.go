@@ -114,8 +114,10 @@ func (r *run) mark(ctx context.Context, ready []*Table) error {
 				return err
 			}
 		}
-		_, err := tx.Exec(ctx, moveStateSQL, r.Queue, r.ConsumerName(), int64(r.position.ID))
-		return err
+		b := &pgx.Batch{}
+		b.Queue(moveStateSQL, r.Queue, r.ConsumerName(), int64(r.position.ID))
+		b.Queue(moveWorkerSQL, r.Queue, r.ConsumerName(), r.position.Time)
+		return tx.SendBatch(ctx, b).Close()
 	})
 	if err != nil {
 		return err
