@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -57,6 +58,17 @@ create index counter_owner on counter (owner, n);
 create table line (id bigserial primary key, writer int not null, nr int not null, unique (writer, nr));
 insert into owner select g, 'owner ' || g from generate_series(1, 20) g`
 
+// ownTrigger is the subscriber's: it must not fire on what is replicated, and
+// must not be lost.
+const ownTrigger = `;
+create table fired (id int);
+create function mine() returns trigger language plpgsql as $$
+begin
+	insert into fired values (new.id);
+	return new;
+end $$;
+create trigger mine before insert or update on counter for each row execute function mine()`
+
 const oldRows = `;
 insert into counter select g, 1 + g % 20, 0 from generate_series(1, 2000) g;
 insert into line (writer, nr) select 0, g from generate_series(1, 2000) g`
@@ -68,6 +80,7 @@ type pair struct {
 	t                          *testing.T
 	provider, subscriber       string // DSN
 	dir                        string
+	rotated                    bool // event tables have been emptied
 	providerSrv, subscriberSrv *pgserver.Server
 }
 
@@ -82,7 +95,7 @@ func newPair(t *testing.T, providerSrv, subscriberSrv *pgserver.Server) *pair {
 	p.provider = pgtest.Database(t, providerSrv, nil)
 	p.subscriber = pgtest.Database(t, subscriberSrv, nil)
 	p.exec(p.provider, tables+oldRows)
-	p.exec(p.subscriber, strings.SplitN(tables, "insert into", 2)[0])
+	p.exec(p.subscriber, strings.SplitN(tables, "insert into", 2)[0]+ownTrigger)
 	p.write("ticker.ini", fmt.Sprintf(`[pgqadm]
 job_name = ticker
 db = %s
@@ -134,6 +147,16 @@ func (p *pair) value(dsn, sql string) string {
 		return ""
 	}
 	return text
+}
+
+// number is the result of a query for one number.
+func (p *pair) number(dsn, sql string) int {
+	p.t.Helper()
+	n, err := strconv.Atoi(p.value(dsn, "select ("+sql+")::text"))
+	if err != nil {
+		p.t.Fatalf("%s: %v", sql, err)
+	}
+	return n
 }
 
 // until waits for a condition.
@@ -223,7 +246,21 @@ func (p *pair) install() {
 	p.command("londiste replica.ini provider add-seq line_id_seq")
 	p.command("londiste replica.ini subscriber add " + strings.Join(names, " "))
 	p.command("londiste replica.ini subscriber add-seq line_id_seq")
+	p.exec(p.subscriber, noteStart)
 }
+
+// noteStart writes down at which tick the worker begins.
+const noteStart = `
+create table if not exists started (started_id serial, tick_id bigint);
+create or replace function note_start() returns trigger language plpgsql as $$
+begin
+	if new.consumer_name = '` + job + `' then
+		insert into public.started (tick_id) values (new.last_tick_id);
+	end if;
+	return null;
+end $$;
+create or replace trigger note_start after insert on pgq_node.local_state for each row execute function note_start();
+alter table pgq_node.local_state enable always trigger note_start`
 
 // write makes transactions until stop is called; its second result is called
 // to wait for the writers.
@@ -291,13 +328,28 @@ func (p *pair) settled() {
 		Provider: pgtest.Connect(p.t, p.provider), Subscriber: pgtest.Connect(p.t, p.subscriber),
 		Queue: queue, Consumer: job,
 	}.Invariants(ctx, p.t)
-	if n := p.value(p.subscriber, `select count(*)::text from pg_indexes where tablename = any('{owner,counter,line}')`); n != "6" {
-		p.t.Errorf("%s indexes at the subscriber, want 6", n)
+	want, got := p.value(p.provider, objects), p.value(p.subscriber, objects)
+	if got != want {
+		p.t.Errorf("indexes and constraints at the provider:\n%s\nat the subscriber:\n%s", want, got)
 	}
-	if n := p.value(p.subscriber, `select count(*)::text from pg_constraint where conrelid = any('{owner,counter,line}'::regclass[]) and contype in ('p','u','f','c') and convalidated`); n != "7" {
-		p.t.Errorf("%s constraints at the subscriber, want 7", n)
+	// The trigger that was in force at the subscriber is kept, and was shut out
+	// all the time.
+	kept := `select count(*) || ' ' || (select count(*) from skytools.pending_ddl where kind = 'trigger')
+		from pg_trigger where tgname = 'mine' and tgenabled = 'D'`
+	if n := p.value(p.subscriber, kept); n != "1 1" {
+		p.t.Errorf("%s: %q, want one trigger and its statement", kept, n)
+	}
+	if n := p.number(p.subscriber, "select count(*) from fired"); n != 0 {
+		p.t.Errorf("the subscriber's own trigger fired %d times", n)
 	}
 }
+
+// objects is an expression for all indexes and constraints of the tables.
+const objects = `select string_agg(x, chr(10) order by x) from (
+	select indexdef from pg_indexes where tablename = any('{owner,counter,line}')
+	union all
+	select conrelid::regclass || ' ' || conname || ' ' || convalidated || ' ' || pg_get_constraintdef(oid)
+	from pg_constraint where conrelid = any('{owner,counter,line}'::regclass[])) as o (x)`
 
 // buffer collects what a process says while others may read it.
 type buffer struct {
