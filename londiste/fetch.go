@@ -168,7 +168,7 @@ func (b *partBuilder) add(ev *pgq.RawEvent, typ []byte) {
 		b.small = max(b.small-1, 0)
 	}
 	b.events = append(b.events, apply.Event{
-		ID: int64(ev.ID), Type: typ, Data: b.keep(ev.Data), Extra1: b.keep(ev.Extra1),
+		ID: int64(ev.ID), Tx: int64(ev.TxID), Type: typ, Data: b.keep(ev.Data), Extra1: b.keep(ev.Extra1),
 	})
 }
 

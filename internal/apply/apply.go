@@ -56,6 +56,7 @@ type table struct {
 	target  *Target
 	asked   int64 // transaction in which Tables was asked
 	counts  Counts
+	moves   moves
 	shapes  []*shape
 	deletes map[*Key]*stmt
 	upserts int // flushes to go in which inserts are upserts, after a duplicate
@@ -227,7 +228,7 @@ func (a *Applier) ask(t *table) Action {
 	if t.asked == a.number {
 		return t.action
 	}
-	t.asked = a.number
+	t.asked, t.moves = a.number, moves{}
 	a.touched = append(a.touched, t)
 	target, action := a.tables.Lookup(t.name)
 	t.action = action
@@ -272,7 +273,8 @@ func (a *Applier) row(ctx context.Context, st *stream, ev Event) error {
 			return fmt.Errorf("key column %q is NULL", st.target.Columns[st.key.Columns[i]].Name)
 		}
 	}
-	s.add(st.table, st.kind.op, ev.ID, p.slots, st.key, p.key)
+	told := s.add(st.table, st.kind.op, ev.ID, p.slots, st.key, p.key)
+	st.table.moves.note(st.kind.op, told, ev.Tx)
 	if p.shape != nil {
 		st.table.in.shape = p.shape
 	}

@@ -166,7 +166,7 @@ func (r *rig) ev(what, row string) Event {
 	if err != nil {
 		r.Fatal(err)
 	}
-	return Event{ID: r.last, Type: typ, Data: []byte(row), Extra1: []byte(name.Schema + "." + name.Name)}
+	return Event{ID: r.last, Tx: r.last, Type: typ, Data: []byte(row), Extra1: []byte(name.Schema + "." + name.Name)}
 }
 
 func (r *rig) evs(lines ...string) []Event {

@@ -52,7 +52,7 @@ func (a *Applier) flush(ctx context.Context, why when) error {
 	for {
 		steps, fail := a.try(ctx, try)
 		if fail == nil && a.opt.StopOnConflict {
-			if diverged(steps) {
+			if !try.single && slices.ContainsFunc(steps, func(s *step) bool { return s.off > 0 }) {
 				// Going one by one stops at the row.
 				fail = &failure{steps[0], ErrConflict}
 			} else {
@@ -238,9 +238,16 @@ func redoable(code string) bool {
 
 // try runs the set once.
 func (a *Applier) try(ctx context.Context, try attempt) ([]*step, *failure) {
+	for _, t := range a.set.tables {
+		t.moves.left = t.moves.slack
+	}
 	if try.single {
 		return a.trySingly(ctx, try)
 	}
 	steps := a.plan(try)
-	return steps, a.exec(ctx, steps)
+	fail := a.exec(ctx, steps)
+	if fail == nil {
+		judge(steps)
+	}
+	return steps, fail
 }

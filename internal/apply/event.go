@@ -11,6 +11,7 @@ import (
 // as [Applier.Event] returns.
 type Event struct {
 	ID     int64
+	Tx     int64  // ev_txid
 	Type   []byte // ev_type
 	Data   []byte // ev_data
 	Extra1 []byte // ev_extra1, read only when Type does not name the table

@@ -20,6 +20,9 @@ type step struct {
 	role  role
 	want  int64 // rows to be found, or returned as fresh; -1: not looked at
 	found int64 // its answer
+
+	misses bool  // it is rows missing here that make found another than want
+	off    int64 // rows found otherwise, without those that moves explain
 }
 
 type role byte
@@ -97,7 +100,7 @@ func (a *Applier) remove(t *table, rows []int32, want int64) *step {
 	for i := range slots {
 		slots[i] = i
 	}
-	return &step{stmt: st, table: t, rows: rows, slots: slots, want: a.expect(want)}
+	return &step{stmt: st, table: t, rows: rows, slots: slots, want: a.expect(want), misses: want > 0}
 }
 
 func (a *Applier) expect(want int64) int64 {
@@ -135,7 +138,7 @@ func (a *Applier) upsert(t *table, s *shape, rows []int32, want int64) []*step {
 		return nil
 	}
 	mk := func(st *stmt, want int64) *step {
-		return &step{stmt: st, table: t, rows: rows, slots: s.all(), want: want}
+		return &step{stmt: st, table: t, rows: rows, slots: s.all(), want: want, misses: want == 0}
 	}
 	want = a.expect(want)
 	if !s.merges() {
@@ -164,27 +167,15 @@ func (s *shape) all() []int {
 	return slots
 }
 
-// diverged tells whether any step found other rows than it wanted.
-func diverged(steps []*step) bool {
-	return slices.ContainsFunc(steps, func(s *step) bool { return s.off() > 0 })
-}
-
-// off is the number of rows found otherwise.
-func (s *step) off() int64 {
-	if s.want < 0 {
-		return 0
-	}
-	return max(s.want-s.found, s.found-s.want)
-}
-
 // count adds a flush that is done to the tables' counters.
 func (a *Applier) count(steps []*step, try attempt) {
 	for _, s := range steps {
 		if s.table != nil {
-			s.table.counts.Diverged += s.off()
+			s.table.counts.Diverged += s.off
 		}
 	}
 	for i, t := range a.set.tables {
+		t.moves.slack = t.moves.left
 		g := &a.net[i]
 		applied := g.changes()
 		if try.single {

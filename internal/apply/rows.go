@@ -49,13 +49,11 @@ func (a *Applier) trySingly(ctx context.Context, try attempt) ([]*step, *failure
 }
 
 func (a *Applier) execSingle(ctx context.Context, steps []*step) *failure {
-	if fail := a.exec(ctx, steps); fail != nil || !a.opt.StopOnConflict {
+	if fail := a.exec(ctx, steps); fail != nil {
 		return fail
 	}
-	for _, s := range steps {
-		if s.off() > 0 {
-			return &failure{s, ErrConflict}
-		}
+	if s := judge(steps); s != nil && a.opt.StopOnConflict {
+		return &failure{s, ErrConflict}
 	}
 	return nil
 }
@@ -70,7 +68,11 @@ func (a *Applier) one(n int32) []*step {
 	case opDelete:
 		return []*step{a.remove(t, rows, 1)}
 	case opInsert:
-		return a.upsert(t, t.in.shape, rows, 1)
+		steps := a.upsert(t, t.in.shape, rows, 1)
+		if r.late {
+			steps[len(steps)-1].want = -1
+		}
+		return steps
 	}
 	return a.upsert(t, t.in.shape, rows, 0)
 }

@@ -31,6 +31,7 @@ type row struct {
 	entry int32  // its key's entry; -1 in a table applied in event order
 	table int32
 	op    op
+	late  bool // an INSERT of a key that was told to be there
 }
 
 // entry is one key of one table.
@@ -99,10 +100,11 @@ func (s *set) room(n int) {
 
 // add notes a row of the table whose n values are the last n spans. key are
 // the positions of the key's columns among them.
-func (s *set) add(t *table, o op, event int64, n int, key *Key, keySlots []int) {
+func (s *set) add(t *table, o op, event int64, n int, key *Key, keySlots []int) told {
 	s.enter(t)
 	t.in.key = key
 	r := row{event: event, first: uint32(len(s.spans) - n), entry: -1, table: t.in.index, op: o}
+	how := toldFirst
 	if !t.in.ordered {
 		s.scratch = s.scratch[:0]
 		ok := key.collapsible()
@@ -112,15 +114,17 @@ func (s *set) add(t *table, o op, event int64, n int, key *Key, keySlots []int) 
 		}
 		t.in.ordered = !ok
 		if ok {
-			r.entry = s.note(t, o)
+			r.entry, how = s.note(t, o)
+			r.late = how == toldLate
 		}
 	}
 	s.rows = append(s.rows, r)
+	return how
 }
 
 // note finds or makes the entry of the key in s.scratch for the row that is
 // about to be appended.
-func (s *set) note(t *table, o op) int32 {
+func (s *set) note(t *table, o op) (int32, told) {
 	h := maphash.Bytes(s.seed, s.scratch) ^ uint64(t.in.index)*0x9E3779B97F4A7C15
 	mask := uint64(len(s.slots) - 1)
 	at := h & mask
@@ -130,11 +134,15 @@ func (s *set) note(t *table, o op) int32 {
 		if e.hash != h || e.table != t.in.index || !bytes.Equal(s.keys[e.from:e.to], s.scratch) {
 			continue
 		}
-		if e.last < t.in.floor { // known from before a TRUNCATE: a new life
-			e.first = o
+		how := toldAgain
+		switch {
+		case e.last < t.in.floor: // known from before a TRUNCATE: a new life
+			e.first, how = o, toldFirst
+		case o == opInsert && s.rows[e.last].op != opDelete:
+			how = toldLate
 		}
 		e.last = int32(len(s.rows))
-		return n
+		return n, how
 	}
 	if 2*len(s.entries) >= len(s.slots) {
 		s.grow()
@@ -149,7 +157,7 @@ func (s *set) note(t *table, o op) int32 {
 		last: int32(len(s.rows)), table: t.in.index, first: o,
 	})
 	s.slots[at] = int32(len(s.entries))
-	return int32(len(s.entries) - 1)
+	return int32(len(s.entries) - 1), toldFirst
 }
 
 // grow doubles the hash table.
