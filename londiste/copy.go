@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/skytools-go/skytools/internal/failpoint"
 	"github.com/skytools-go/skytools/internal/hint"
@@ -33,7 +34,7 @@ func (r *run) startCopier(ctx context.Context, t *Table) {
 	c := &copier{
 		Pair: &r.Pair, fence: r.fence, me: r.me, name: t.Name, consumer: r.CopyConsumer(t.Name),
 		hold: h, bell: r.bell, at: &r.at, merge: r.mergeEvents(), budget: r.fetchAhead() / 4,
-		noReplica: r.noReplica,
+		noReplica: r.noReplica, fkeys: r.fkeys,
 		changed: func() {
 			r.dirty.Store(true)
 			r.ring()
@@ -76,7 +77,8 @@ type copier struct {
 	budget   int64
 	// noReplica: session_replication_role was refused already
 	noReplica bool
-	changed   func() // the table's state is another now
+	fkeys     *semaphore.Weighted // shared by all copiers, see dropFkeys
+	changed   func()              // the table's state is another now
 
 	sub, prov *pgx.Conn
 	reader    *pgq.Reader
@@ -258,7 +260,7 @@ func (c *copier) prepare(ctx context.Context, t *Table) (bool, error) {
 		return false, hint.With(fmt.Errorf("table %s is not attached to queue %s at the provider", c.name, c.Queue),
 			"provider add %s", c.name)
 	}
-	if err := dropFkeys(ctx, c.sub, c.fence, c.Pair, t.Dest); err != nil {
+	if err := c.dropFkeys(ctx, t.Dest); err != nil {
 		return false, err
 	}
 	// A consumer left from an attempt before may stand at a tick that is gone.

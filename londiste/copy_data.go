@@ -75,7 +75,7 @@ func (c *copier) copyRows(ctx context.Context, t *Table) error {
 			"provider add %s", c.name)
 	}
 	// None should be left, but somebody may have made one meanwhile.
-	if err := dropFkeys(ctx, c.sub, c.fence, c.Pair, t.Dest); err != nil {
+	if err := c.dropFkeys(ctx, t.Dest); err != nil {
 		return err
 	}
 	c.log().Info("Starting full copy", "table", c.name.String())

@@ -187,3 +187,26 @@ func TestCopyThatFails(t *testing.T) {
 	f.noCopyLeft()
 	f.ok(w.stop())
 }
+
+// Copiers of tables that refer to each other do not get into each other's way.
+func TestCopiesOfTablesThatReferToEachOther(t *testing.T) {
+	f := newFlow(t)
+	f.worker.ParallelCopies = 8
+	var names []string
+	for i := range 4 {
+		a, b := fmt.Sprintf("left_%d", i), fmt.Sprintf("right_%d", i)
+		f.both(fmt.Sprintf(`create table %[1]s (id int primary key, o int);
+			create table %[2]s (id int primary key, o int references %[1]s);
+			alter table %[1]s add foreign key (o) references %[2]s deferrable`, a, b))
+		f.exec(f.provConn, fmt.Sprintf(`insert into %[1]s values (1); insert into %[2]s values (1, 1); update %[1]s set o = 1`, a, b))
+		names = append(names, a, b)
+	}
+	f.add(names...)
+	w := start(t, f.worker.Run)
+	f.allOK()
+	f.eventually(f.subConn, `select count(*)::text from pg_constraint where contype = 'f' and convalidated and conrelid::regclass::text ~ '^(left|right)_'`, "8")
+	f.ok(w.stop())
+	if strings.Contains(f.log.String(), "copy stopped") {
+		t.Error("a copier failed on the way")
+	}
+}

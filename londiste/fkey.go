@@ -24,19 +24,24 @@ const pinnedPath = `set local search_path = pg_catalog`
 
 // dropFkeys saves and drops the foreign keys to and from a table, each in a
 // transaction of its own: two tables are locked for each, not all of them for
-// as long as it takes.
-func dropFkeys(ctx context.Context, conn *pgx.Conn, f fence, p *Pair, table ident.Name) error {
+// as long as it takes. One copier at a time, else two whose tables refer to
+// each other find the same key, or wait for each other.
+func (c *copier) dropFkeys(ctx context.Context, table ident.Name) error {
+	if err := c.fkeys.Acquire(ctx, 1); err != nil {
+		return err
+	}
+	defer c.fkeys.Release(1)
 	for {
 		dropped := false
-		err := f.write(ctx, conn, failpoint.Fkey, func(tx pgx.Tx) error {
-			if err := beginDDL(ctx, tx, p); err != nil {
+		err := c.fence.write(ctx, c.sub, failpoint.Fkey, func(tx pgx.Tx) error {
+			if err := beginDDL(ctx, tx, c.Pair); err != nil {
 				return err
 			}
 			key, found, err := oneFkey(ctx, tx, table)
 			if err != nil || !found {
 				return err
 			}
-			p.log().Info("Dropping foreign key", "table", key.from.String(), "name", key.name)
+			c.log().Info("Dropping foreign key", "table", key.from.String(), "name", key.name)
 			dropped = true
 			return key.drop(ctx, tx)
 		})

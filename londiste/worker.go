@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/skytools-go/skytools/internal/apply"
 	"github.com/skytools-go/skytools/internal/hint"
@@ -47,7 +48,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		fence:  fence{queue: w.Queue, consumer: w.ConsumerName()},
 		wake:   make(chan struct{}, 1),
 		bell:   newBell(),
-		copies: map[ident.Name]*copying{}, strange: map[string]bool{},
+		copies: map[ident.Name]*copying{}, fkeys: semaphore.NewWeighted(1), strange: map[string]bool{},
 	}
 	defer r.close()
 	err := (&loop.Loop{
@@ -85,11 +86,12 @@ type run struct {
 	applier   *apply.Applier
 	mirror    *mirror // of sequences
 	copies    map[ident.Name]*copying
-	strange   map[string]bool // event types already warned of
-	waiting   string          // what is missing, as last logged
-	noReplica bool            // session_replication_role was refused
-	failing   bool            // cur_error is set
-	stuck     bool            // by the batch at the position, which must pass before it is cleared
+	fkeys     *semaphore.Weighted // held by the copier that drops foreign keys
+	strange   map[string]bool     // event types already warned of
+	waiting   string              // what is missing, as last logged
+	noReplica bool                // session_replication_role was refused
+	failing   bool                // cur_error is set
+	stuck     bool                // by the batch at the position, which must pass before it is cleared
 	position  pgq.Tick
 	settled   pgq.TickID // position that is durable at the subscriber
 	settledAt time.Time
