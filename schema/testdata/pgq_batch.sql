@@ -39,6 +39,7 @@ rollback;
 select ev_id from pgq.get_batch_cursor(99, 'c', 1);
 select ev_id from pgq.get_batch_cursor(1, null, 1);
 select ev_id from pgq.get_batch_cursor(1, 'c', null);
+select ev_id from pgq.get_batch_cursor(null, 'c', 1, null);
 select pgq.batch_event_sql(99);
 select count(*) > 0 as tables from pgq.batch_event_tables(1);
 select pgq.batch_event_tables(99);

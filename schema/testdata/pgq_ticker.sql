@@ -43,6 +43,7 @@ select pgq.set_queue_config('q', 'ticker_paused', 'on');
 select pgq.ticker('q');
 select pgq.ticker();
 select pgq.ticker('q', 50, now(), 9000);
+select pgq.force_tick('q') = 0, pgq.seq_getval('pgq.event_1_id_seq');
 select pgq.set_queue_config('q', 'ticker_paused', 'off');
 select pgq.ticker('q', 50, now(), 9000);
 select pgq.set_queue_config('q', 'external_ticker', 'on');

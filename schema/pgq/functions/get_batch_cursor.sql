@@ -11,7 +11,7 @@ declare
     sql text := skytools.batch_query_of(i_batch_id, i_extra_where);
     events refcursor := i_cursor_name::refcursor;
 begin
-    if i_cursor_name is null or i_quick_limit is null then
+    if i_batch_id is null or i_cursor_name is null or i_quick_limit is null then
         return;
     end if;
     if sql is null then
