@@ -114,6 +114,8 @@ func TestRepeatableReadWriterAcrossRotations(t *testing.T) {
 		t.Fatalf("the writer wrote into %s: the case does not arise", in)
 	}
 
+	late := one[int64](b, b.own, `select ev_txid from pgq.event_1`)
+
 	// The next table is the writer's: it must not be emptied.
 	b.rotate()
 	if cur := one[int](b, b.own, `select queue_cur_table from pgq.queue`); cur != 2 {
@@ -126,6 +128,30 @@ func TestRepeatableReadWriterAcrossRotations(t *testing.T) {
 	b.rotate()
 	if cur := one[int](b, b.own, `select queue_cur_table from pgq.queue`); cur != 0 {
 		t.Fatalf("current table is %d: read, the event still blocks rotation", cur)
+	}
+	if n := one[int](b, b.own, `select count(*) from pgq.tick where not txid_visible_in_snapshot($1, tick_snapshot)`, late); n > 0 {
+		t.Errorf("%d ticks are left that a consumer could go back to although the event after them is gone", n)
+	}
+}
+
+// TestThinningMeetsReaders: a tick that some transaction is about to point at
+// is not deleted meanwhile.
+func TestThinningMeetsReaders(t *testing.T) {
+	b := newBench(t)
+	b.run(b.own, `select pgq.register_consumer('q', 'd'), skytools.claim('q', 'd', '', 0, '', '', 1)`)
+	for range 6 {
+		b.tick()
+	}
+	b.run(b.own, `update pgq.tick set tick_time = date_trunc('second', now()) - interval '2 hours'`)
+	reader := pgtest.Connect(t, b.dsn)
+	b.run(reader, `begin`)
+	for _, call := range []string{`pgq.next_batch('q', 'c')`, `pgq.register_consumer_at('q', 'new', 3)`, `skytools.ack('q', 'd', 4, 1)`} {
+		b.run(reader, `select `+call)
+	}
+	b.run(b.own, `select skytools.maint_thin_ticks('q')`)
+	b.run(reader, `commit`)
+	if left := one[string](b, b.own, `select string_agg(tick_id::text, ' ' order by tick_id) from pgq.tick`); left != "1 2 3 4 7" {
+		t.Errorf("ticks left: %s, want 1 2 3 4 and the last one", left)
 	}
 }
 

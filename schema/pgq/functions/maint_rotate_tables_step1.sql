@@ -6,6 +6,7 @@ declare
     q pgq.queue;
     slowest bigint;
     seen bigint;
+    gone bigint;
 begin
     -- The lock keeps registrations and other maintenance out; who waited for
     -- it finds the queue switched and not due.
@@ -32,14 +33,15 @@ begin
             return 0;
         end if;
     end if;
-    if not skytools.empty_event_table(q.queue_data_pfx || '_' || (q.queue_cur_table + 1) % q.queue_ntables, seen) then
+    gone := skytools.empty_event_table(q.queue_data_pfx || '_' || (q.queue_cur_table + 1) % q.queue_ntables, seen);
+    if gone is null then
         return 0;
     end if;
 
-    -- Ticks that nobody can go back to, their events being gone.
+    -- Ticks that nobody can go back to, events after them being gone.
     delete from pgq.tick t
         where t.tick_queue = q.queue_id
-            and txid_snapshot_xmin(t.tick_snapshot) < q.queue_switch_step2
+            and txid_snapshot_xmin(t.tick_snapshot) < greatest(q.queue_switch_step2, gone + 1)
             and t.tick_id < (select max(l.tick_id) from pgq.tick l where l.tick_queue = q.queue_id)
             and not exists (select from pgq.subscription s
                 where s.sub_queue = q.queue_id and t.tick_id in (s.sub_last_tick, s.sub_next_tick));

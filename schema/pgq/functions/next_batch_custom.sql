@@ -42,8 +42,9 @@ begin
             where t.tick_queue = sub.sub_queue and t.tick_id > prev_tick_id
             order by t.tick_id limit 1;
     end if;
-    select t.tick_time, t.tick_event_seq into cur_tick_time, cur_tick_event_seq
-        from pgq.tick t where t.tick_queue = sub.sub_queue and t.tick_id = cur_tick_id;
+    -- The lock keeps maintenance from deleting a tick that nobody points at yet.
+    select t.tick_id, t.tick_time, t.tick_event_seq into cur_tick_id, cur_tick_time, cur_tick_event_seq
+        from pgq.tick t where t.tick_queue = sub.sub_queue and t.tick_id = cur_tick_id for key share;
     if sub.sub_batch is not null then
         batch_id := sub.sub_batch;
         return;

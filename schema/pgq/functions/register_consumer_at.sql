@@ -9,7 +9,8 @@ declare
     position bigint;
 begin
     -- Rotation holds this row FOR UPDATE while it deletes ticks and empties a
-    -- table: the tick chosen below is there when the registration commits.
+    -- table, thinning the ticks that it deletes: the tick chosen below is there
+    -- when the registration commits.
     select queue_id into queue from pgq.queue where queue_name = x_queue_name for key share;
     if not found then
         raise exception 'Event queue not created yet'
@@ -26,7 +27,7 @@ begin
     end if;
     select tick_id into position from pgq.tick
         where tick_queue = queue and tick_id = coalesce(x_tick_pos, tick_id)
-        order by tick_id desc limit 1;
+        order by tick_id desc limit 1 for key share;
     if position is null and x_tick_pos is null then
         raise exception 'No ticks for this queue.  Please run ticker on database.'
             using errcode = 'object_not_in_prerequisite_state', hint = 'pgqadm ticker.ini ticker -d starts it';

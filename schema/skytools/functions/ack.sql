@@ -20,7 +20,7 @@ begin
     if not found then
         return false;
     end if;
-    perform 1 from pgq.tick where tick_queue = the_queue and tick_id = i_tick_id;
+    perform 1 from pgq.tick where tick_queue = the_queue and tick_id = i_tick_id for key share;
     if not found then
         raise exception 'tick not found: %', i_tick_id using errcode = 'undefined_object',
                 hint = 'pgq.tick lists the ticks of the queue';

@@ -1,4 +1,4 @@
-create or replace function skytools.empty_event_table(i_table text, i_seen bigint) returns boolean
+create or replace function skytools.empty_event_table(i_table text, i_seen bigint) returns bigint
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
@@ -14,22 +14,20 @@ begin
     begin
         execute 'lock table ' || pgq.quote_fqname(i_table) || ' in access exclusive mode nowait';
     exception when lock_not_available then
-        return false; -- a writer, a reader or a dump is at work
+        return null; -- a writer, a reader or a dump is at work
     end;
     -- A writer with an old snapshot may have written here long after the table
     -- was the current one. Under the lock no such row is still to come from a
     -- transaction that has the table in hand, and this statement's snapshot
     -- sees all that came.
-    if i_seen is not null then
-        execute 'select max(ev_txid) from ' || pgq.quote_fqname(i_table) into newest;
-        if newest >= i_seen then
-            return false;
-        end if;
+    execute 'select coalesce(max(ev_txid), 0) from ' || pgq.quote_fqname(i_table) into newest;
+    if newest >= i_seen then
+        return null;
     end if;
     execute 'truncate ' || pgq.quote_fqname(i_table);
-    return true;
+    return newest;
 end;
 $$;
 
 comment on function skytools.empty_event_table(text, bigint) is
-'Truncates an event table unless it is in use or holds an event of transaction i_seen or later. Tells whether it did.';
+'Truncates an event table unless it is in use or holds an event of transaction i_seen or later. Returns the last transaction whose events went, 0 if there were none, NULL if the table stays as it is.';

@@ -3,31 +3,38 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pgq, pg_temp as
 $$
 declare
-    q record;
+    the_queue int := (select queue_id from pgq.queue where queue_name = i_queue_name);
+    extra bigint[];
     deleted int;
 begin
-    select queue_id into q from pgq.queue where queue_name = i_queue_name;
-    if not found then
-        return 0;
-    end if;
+    -- Who is about to point at a tick holds its row FOR KEY SHARE: such a tick
+    -- is passed over, and whoever comes later waits here and finds it gone.
     with followed as (
         select tick_id, tick_time, lead(tick_time) over (order by tick_id) as next_time
-        from pgq.tick where tick_queue = q.queue_id
+        from pgq.tick where tick_queue = the_queue
+    ), locked as (
+        select t.tick_id
+        from pgq.tick t join followed f using (tick_id)
+        where t.tick_queue = the_queue
+            and f.tick_time < clock_timestamp() - interval '10 minutes'
+            and date_trunc('second', f.tick_time) = date_trunc('second', f.next_time)
+        for update of t skip locked
     )
-    delete from pgq.tick t using followed f
-    where t.tick_queue = q.queue_id and t.tick_id = f.tick_id
-        and f.tick_time < clock_timestamp() - interval '10 minutes'
-        and date_trunc('second', f.tick_time) = date_trunc('second', f.next_time)
-        and not exists (
-            select 1 from pgq.subscription s
-            where s.sub_queue = q.queue_id
-                and (f.tick_id in (s.sub_last_tick, s.sub_next_tick)
-                    or f.tick_id > s.sub_last_tick
-                        and f.tick_time > s.sub_active - interval '1 hour'
-                        and f.tick_time < s.sub_active + interval '1 hour'))
-        and not exists (
-            select 1 from pgq_node.local_state l
-            where l.queue_name = i_queue_name and l.last_tick_id = f.tick_id);
+    select array_agg(tick_id) into extra from locked;
+
+    -- A statement of its own: it sees who has pointed at one until the lock.
+    delete from pgq.tick t
+        where t.tick_queue = the_queue and t.tick_id = any (extra)
+            and not exists (
+                select 1 from pgq.subscription s
+                where s.sub_queue = the_queue
+                    and (t.tick_id in (s.sub_last_tick, s.sub_next_tick)
+                        or t.tick_id > s.sub_last_tick
+                            and t.tick_time > s.sub_active - interval '1 hour'
+                            and t.tick_time < s.sub_active + interval '1 hour'))
+            and not exists (
+                select 1 from pgq_node.local_state l
+                where l.queue_name = i_queue_name and l.last_tick_id = t.tick_id);
     get diagnostics deleted = row_count;
     return deleted;
 end;
