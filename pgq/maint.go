@@ -23,6 +23,7 @@ type Maintainer struct {
 	Database *pgx.ConnConfig
 	Log      *slog.Logger
 	Delay    time.Duration   // between rounds; default 5 min
+	LockWait time.Duration   // for one operation's locks; default 10 s
 	Stop     <-chan struct{} // closed: leave after the round; may be nil
 
 	wait notice
@@ -57,15 +58,15 @@ func (m *Maintainer) Run(ctx context.Context) error {
 }
 
 func (m *Maintainer) connectAndRun(ctx context.Context) (ready bool, err error) {
-	conn, err := pgx.ConnectConfig(ctx, m.Database)
+	wait := m.LockWait
+	if wait <= 0 {
+		wait = 10 * time.Second
+	}
+	conn, err := openSession(ctx, m.Database, wait)
 	if err != nil {
 		return false, err
 	}
-	defer func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-		defer cancel()
-		_ = conn.Close(ctx)
-	}()
+	defer closeSession(ctx, conn)
 	reason, err := unready(ctx, conn)
 	if err != nil || reason != "" {
 		return false, err

@@ -150,3 +150,25 @@ func TestMaintainerSurvivesFailures(t *testing.T) {
 		t.Error("the failure is not in the log")
 	}
 }
+
+// TestMaintainerDoesNotWaitForever: a transaction left open with a lock on one
+// queue keeps nothing from the others.
+func TestMaintainerDoesNotWaitForever(t *testing.T) {
+	dsn := database(t)
+	conn := pgtest.Connect(t, dsn)
+	exec(t, conn, `select pgq.create_queue('a.held')`) // its turn is first
+	exec(t, conn, `update pgq.queue set queue_rotation_period = '0'`)
+	holder := pgtest.Connect(t, dsn)
+	exec(t, holder, `begin`)
+	exec(t, holder, `select pgq.register_consumer('a.held', 'c')`)
+	j := &journal{}
+	m := &Maintainer{Database: config(t, dsn), Log: j.logger(), Delay: 50 * time.Millisecond, LockWait: 50 * time.Millisecond}
+	start(t, "maintainer", m.Run)
+	eventually(t, 5*time.Second, "rotations", func() bool {
+		return one[int](t, conn, `select queue_cur_table from pgq.queue where queue_name = $1`, queue) == 2
+	})
+	if j.count("maintenance: pgq.maint_rotate_tables_step1 a.held: ERROR: canceling statement due to lock timeout") == 0 {
+		t.Error("it is not told that a queue cannot be rotated")
+	}
+	exec(t, holder, `rollback`)
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -57,6 +58,8 @@ const (
 	quietDelay = 50 * time.Millisecond
 	busyFor    = time.Second
 	waitDelay  = time.Second // between looks at a database that cannot be ticked
+
+	tickLockWait = time.Second // for the tick lock of one queue
 )
 
 // ticking is what the ticker knows of one queue.
@@ -99,9 +102,7 @@ func (t *Ticker) Run(ctx context.Context) error {
 
 func (t *Ticker) disconnect() {
 	if t.conn != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		_ = t.conn.Close(ctx)
+		closeSession(context.Background(), t.conn)
 	}
 	t.conn, t.queues = nil, nil
 }
@@ -109,7 +110,7 @@ func (t *Ticker) disconnect() {
 // round looks at all queues once and returns how long to wait.
 func (t *Ticker) round(ctx context.Context) (time.Duration, error) {
 	if t.conn == nil {
-		conn, err := pgx.ConnectConfig(ctx, t.Database)
+		conn, err := openSession(ctx, t.Database, tickLockWait)
 		if err != nil {
 			return 0, err
 		}
@@ -366,8 +367,13 @@ func (q *ticking) refresh(ctx context.Context) error {
 	return nil
 }
 
+// payloadLimit is the server's: a NOTIFY's text must be shorter.
+const payloadLimit = 8000
+
 // notify wakes the consumers. Nothing is stored, so nothing is waited for.
 func (t *Ticker) notify(ctx context.Context, queues []string) error {
+	// Consumers of a queue with such a name have to look by themselves.
+	queues = slices.DeleteFunc(queues, func(name string) bool { return len(name) >= payloadLimit })
 	if len(queues) == 0 {
 		return nil
 	}

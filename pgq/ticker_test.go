@@ -258,17 +258,49 @@ func TestOneBadQueue(t *testing.T) {
 	exec(t, conn, `select pgq.create_queue('a.bad')`) // its turn is first
 	exec(t, conn, `update pgq.tick set tick_snapshot = '900000000:900000000:' from pgq.queue
 		where queue_id = tick_queue and queue_name = 'a.bad'`)
+	exec(t, conn, `select pgq.create_queue(repeat('a', 8000))`) // no NOTIFY can name it
+	exec(t, conn, `select pgq.create_queue('a.locked'), pgq.insert_event('a.locked', 't', 'd')`)
+	locker := pgtest.Connect(t, dsn)
+	exec(t, locker, `begin`)
+	exec(t, locker, `select skytools.tick_lock(queue_id) from pgq.queue where queue_name = 'a.locked'`)
 	log := startTicker(t, dsn)
 	for range 3 {
-		exec(t, conn, `select pgq.insert_event('a.bad', 't', 'd')`)
+		exec(t, conn, `select pgq.insert_event('a.bad', 't', 'd'), pgq.insert_event(repeat('a', 8000), 't', 'd')`)
 		write(t, conn, 1)
 		seq := one[int64](t, conn, `select pgq.seq_getval(queue_event_seq) from pgq.queue where queue_name = $1`, queue)
 		eventually(t, 3*time.Second, "a tick of the good queue", func() bool { return int64(last(t, conn).EventSeq) == seq })
 	}
 	time.Sleep(2500 * time.Millisecond) // it is tried again meanwhile
-	if log.count("queue a.bad is not ticked: ERROR: Invalid PgQ state") != 1 || log.count("not ticked") != 1 {
-		t.Errorf("said %d times that the bad one is not ticked", log.count("not ticked"))
+	if log.count("queue a.bad is not ticked: ERROR: Invalid PgQ state") != 1 || log.count("not ticked") != 2 {
+		t.Errorf("said %d times that the bad ones are not ticked", log.count("not ticked"))
 	}
+	if log.count("ticker waits") > 0 {
+		t.Error("it lost its connection over one queue")
+	}
+	exec(t, locker, `commit`)
+	eventually(t, 5*time.Second, "a tick of the queue whose lock was kept", func() bool {
+		return one[int](t, conn, `select count(*) from pgq.tick join pgq.queue on queue_id = tick_queue
+			where queue_name = 'a.locked'`) > 1
+	})
+}
+
+// TestSettingsOfTheDatabase: what a database's owner sets for people does not
+// keep a queue from being ticked.
+func TestSettingsOfTheDatabase(t *testing.T) {
+	dsn := database(t)
+	conn := pgtest.Connect(t, dsn)
+	for _, setting := range []string{
+		"default_transaction_isolation = 'serializable'", "default_transaction_read_only = on",
+		"search_path = public, pg_catalog",
+	} {
+		exec(t, conn, `alter database `+pgx.Identifier{pgtest.DBName(t, dsn)}.Sanitize()+` set `+setting)
+	}
+	exec(t, conn, `create function public.txid_current_snapshot() returns txid_snapshot
+		language sql as $$ select '900000000:900000000:'::txid_snapshot $$`)
+	startTicker(t, dsn)
+	write(t, conn, 1)
+	seq := one[int64](t, conn, `select pgq.seq_getval(queue_event_seq) from pgq.queue`)
+	eventually(t, 3*time.Second, "a tick", func() bool { return int64(last(t, conn).EventSeq) == seq })
 }
 
 func TestAck(t *testing.T) {

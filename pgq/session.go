@@ -1,0 +1,37 @@
+package pgq
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// sessionSQL undoes what the database or the role may have set for people: a
+// tick under a higher isolation level would be refused, idle sessions ended.
+const sessionSQL = `set session characteristics as transaction isolation level read committed, read write;
+	select set_config(name, '0', false) from pg_settings
+	where name in ('statement_timeout', 'transaction_timeout', 'idle_session_timeout');
+	set lock_timeout = %d`
+
+// openSession connects for a daemon. lockTimeout is how long one statement may
+// wait for a lock: a queue whose lock somebody keeps must not stop the others.
+func openSession(ctx context.Context, db *pgx.ConnConfig, lockTimeout time.Duration) (*pgx.Conn, error) {
+	conn, err := pgx.ConnectConfig(ctx, db)
+	if err != nil {
+		return nil, err
+	}
+	if _, err = conn.PgConn().Exec(ctx, fmt.Sprintf(sessionSQL, lockTimeout.Milliseconds())).ReadAll(); err != nil {
+		closeSession(ctx, conn)
+		return nil, err
+	}
+	return conn, nil
+}
+
+// closeSession says good-bye to the server also when ctx has ended.
+func closeSession(ctx context.Context, conn *pgx.Conn) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	_ = conn.Close(ctx)
+}
