@@ -15,7 +15,8 @@
 //  2. It looks, and refuses what it must not touch: the real pgq extension,
 //     Skytools 2.1's tables, schemas that somebody else made, a newer version
 //     of itself.
-//  3. It makes missing roles, if it may, and missing schemas.
+//  3. It makes missing roles, if it may, then goes on as the role that owns
+//     the schemas, or makes them.
 //  4. It runs each structure file that skytools.migration does not list. A
 //     listed file whose text has changed since is an error: the database and
 //     the program would no longer mean the same by that number.

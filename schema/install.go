@@ -96,7 +96,7 @@ func install(ctx context.Context, conn *pgx.Conn, tree fs.FS, opt Options) (Repo
 		run.log = slog.New(slog.DiscardHandler)
 	}
 	for _, step := range []func(context.Context) error{
-		run.guard, run.roles, run.tables, run.functions, run.grants,
+		run.guard, run.roles, run.owner, run.tables, run.functions, run.grants,
 	} {
 		if err := step(ctx); err != nil {
 			return Report{}, fmt.Errorf("install: %w", err)
@@ -166,6 +166,8 @@ func (r *run) roles(ctx context.Context) error {
 	}
 	return nil
 }
+
+func (r *run) owner(ctx context.Context) error { return r.execFile(ctx, "install/owner.sql") }
 
 func (r *run) missingRoles(ctx context.Context) ([]string, error) {
 	var missing []string

@@ -271,6 +271,34 @@ func TestMakesRolesItself(t *testing.T) {
 	}
 }
 
+// TestUpgradeKeepsTheOwner: what a superuser, or a member of the owner,
+// upgrades stays the owner's; a superuser's functions with the owner's rights
+// would be a superuser's.
+func TestUpgradeKeepsTheOwner(t *testing.T) {
+	s := pgtest.Server(t)
+	dsn := pgtest.Database(t, s, setup)
+	name := pgtest.DBName(t, dsn)
+	admin := pgtest.Admin(t, s, name)
+	files := edited(t, map[string]string{
+		"skytools/functions/thing.sql":  "create function skytools.thing() returns int language sql security definer as 'select 1';\n",
+		"skytools/tables/999_thing.sql": "create table skytools.thing (a int);\n",
+	})
+	if r := mustInstall(t, admin, files); len(r.Applied) != 1 || len(r.Replaced) != 1 {
+		t.Fatalf("upgrade: %+v", r)
+	}
+	for _, other := range rows(t, admin, `
+		select p.oid::regprocedure::text from pg_proc p where pronamespace = 'skytools'::regnamespace and proowner <> 'app'::regrole
+		union all
+		select oid::regclass::text from pg_class where relnamespace = 'skytools'::regnamespace and relowner <> 'app'::regrole`) {
+		t.Errorf("%s is not the owner's", other)
+	}
+	if _, err := admin.Exec(t.Context(), `create role stranger login; grant create on database `+pgx.Identifier{name}.Sanitize()+` to stranger`); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Install(t.Context(), pgtest.Connect(t, s.DSN(name, "stranger")), Options{})
+	wantRefusal(t, err, `belong to role "app"`)
+}
+
 func TestInstallFailpoints(t *testing.T) {
 	t.Cleanup(func() { _ = failpoint.Arm("") })
 	conn := pgtest.Connect(t, pgtest.Database(t, pgtest.Server(t), nil))

@@ -19,7 +19,7 @@ func Print(w io.Writer) error {
 	out := bufio.NewWriter(w)
 	fmt.Fprintf(out, "-- Schemas pgq, pgq_node, londiste and skytools, version %d.\n", Number)
 	fmt.Fprintf(out, "begin transaction isolation level read committed read write;\n%s%s", sessionSQL(), lockSQL)
-	for _, name := range []string{"install/guard.sql", "install/roles.sql"} {
+	for _, name := range []string{"install/guard.sql", "install/roles.sql", "install/owner.sql"} {
 		step, err := readFile(steps, name)
 		if err != nil {
 			return err

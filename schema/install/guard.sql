@@ -51,7 +51,7 @@ begin
 
     select pg_get_userbyid(n.nspowner) into found_name
         from pg_namespace n where n.nspname = 'skytools';
-    if not pg_has_role(found_name, 'USAGE') then
+    if not pg_has_role(found_name, 'MEMBER') then
         raise exception 'the schemas in database "%" belong to role "%"', current_database(), found_name
             using errcode = 'insufficient_privilege',
                 hint = format('install as %I, or as a member of it', found_name);
