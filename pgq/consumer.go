@@ -17,20 +17,26 @@ type Consumer struct {
 	LastTick      TickID        `json:"last_tick"`
 	NextTick      TickID        `json:"next_tick"`      // of the open batch, 0 for none
 	PendingEvents int64         `json:"pending_events"` // estimate by the event sequence
+	// HoldsRotation: rotation is due, and it has still to read what would go.
+	HoldsRotation bool `json:"holds_rotation"`
 }
 
 // Consumers lists all consumers of a database by queue and name.
 func Consumers(ctx context.Context, conn *pgx.Conn) ([]Consumer, error) {
 	rows, err := conn.Query(ctx, `select queue_name, consumer_name,
 			coalesce(extract(epoch from lag), 0)::float8, coalesce(extract(epoch from last_seen), 0)::float8,
-			coalesce(last_tick, 0), coalesce(next_tick, 0), coalesce(pending_events, 0)
-		from pgq.get_consumer_info() order by queue_name, consumer_name`)
+			coalesce(last_tick, 0), coalesce(next_tick, 0), coalesce(pending_events, 0),
+			coalesce(queue_switch_time + queue_rotation_period < now() and queue_switch_step2 is not null
+				and (txid_snapshot_xmin(tick_snapshot) > queue_switch_step2) is not true, false)
+		from pgq.get_consumer_info() join pgq.queue using (queue_name)
+			left join pgq.tick on tick_queue = queue_id and tick_id = last_tick
+		order by queue_name, consumer_name`)
 	if err != nil {
 		return nil, fmt.Errorf("list consumers: %w", err)
 	}
 	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (c Consumer, err error) {
 		var lag, seen float64
-		err = row.Scan(&c.Queue, &c.Name, &lag, &seen, &c.LastTick, &c.NextTick, &c.PendingEvents)
+		err = row.Scan(&c.Queue, &c.Name, &lag, &seen, &c.LastTick, &c.NextTick, &c.PendingEvents, &c.HoldsRotation)
 		c.Lag, c.LastSeen = seconds(lag), seconds(seen)
 		return c, err
 	})

@@ -91,7 +91,19 @@ func Maintain(ctx context.Context, conn *pgx.Conn, log *slog.Logger) error {
 			log.Warn(fmt.Sprintf("maintenance: %s: %v", op, err))
 		}
 	}
-	return nil
+	return warnOfSlow(ctx, conn, log)
+}
+
+// warnOfSlow names the consumers because of which event tables only grow.
+func warnOfSlow(ctx context.Context, conn *pgx.Conn, log *slog.Logger) error {
+	consumers, err := Consumers(ctx, conn)
+	for _, c := range consumers {
+		if c.HoldsRotation {
+			log.Warn(fmt.Sprintf("queue %s grows: rotation waits for consumer %s, which is %s behind and was seen %s ago",
+				c.Queue, c.Name, short(c.Lag), short(c.LastSeen)))
+		}
+	}
+	return err
 }
 
 // refused tells a statement's error from a lost connection.

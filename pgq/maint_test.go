@@ -3,6 +3,7 @@ package pgq
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -171,4 +172,36 @@ func TestMaintainerDoesNotWaitForever(t *testing.T) {
 		t.Error("it is not told that a queue cannot be rotated")
 	}
 	exec(t, holder, `rollback`)
+}
+
+// TestForgottenConsumer: who keeps a queue's tables from being emptied is named.
+func TestForgottenConsumer(t *testing.T) {
+	conn := pgtest.Connect(t, database(t))
+	exec(t, conn, `select pgq.register_consumer($1, 'gone')`, queue)
+	write(t, conn, 1)
+	makeTick(t, conn)
+	exec(t, conn, `select pgq.register_consumer($1, 'alive')`, queue)
+	var text strings.Builder
+	j := &journal{}
+	for _, period := range []string{"1 hour", "0"} {
+		exec(t, conn, `update pgq.queue set queue_rotation_period = $1`, period)
+		if err := Maintain(t.Context(), conn, j.logger()); err != nil {
+			t.Fatal(err)
+		}
+		status, err := ReadStatus(t.Context(), conn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := status.WriteText(&text); err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range status.Queues[0].Consumers {
+			if c.HoldsRotation != (c.Name == "gone" && period == "0") {
+				t.Errorf("with period %s: %+v", period, c)
+			}
+		}
+	}
+	if j.count("rotation waits for consumer gone") != 1 || strings.Count(text.String(), "  holds up rotation\n") != 1 {
+		t.Errorf("not told, or told too often: %s", text.String())
+	}
 }

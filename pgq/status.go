@@ -55,7 +55,11 @@ func (s Status) WriteText(w io.Writer) error {
 		}
 		p.line("%s:", q.Name)
 		for _, c := range q.Consumers {
-			p.line("    %-53s %10s %9s", c.Name, short(c.Lag), short(c.LastSeen))
+			note := ""
+			if c.HoldsRotation {
+				note = "  holds up rotation"
+			}
+			p.line("    %-53s %10s %9s%s", c.Name, short(c.Lag), short(c.LastSeen), note)
 		}
 	}
 	p.line(rule)
