@@ -3,6 +3,7 @@ package differential
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -43,6 +44,11 @@ func (o *oracle) tick(ctx context.Context) error {
 		return err
 	}
 	defer view.Rollback(ctx) // it only reads
+	// Locked before the snapshot is taken: a table truncated between the two
+	// is empty for every snapshot, also for one from before.
+	if _, err := view.Exec(ctx, "lock table "+strings.Join(workload.Tables, ", ")+" in access share mode"); err != nil {
+		return err
+	}
 	var snapshot string
 	if err := view.QueryRow(ctx, "select txid_current_snapshot()::text").Scan(&snapshot); err != nil {
 		return err

@@ -55,7 +55,7 @@ const HashFunction = `create function content_hash() returns text language plpgs
 type Options struct {
 	Seed         uint64
 	Writers      int // 4
-	Transactions int // of all writers together; 20,000
+	Transactions int // to be committed by all writers together; 20,000
 	// Pace is the mean pause of a writer between two transactions.
 	Pace time.Duration
 	// Settings are run by each writer when it has connected: sessions with
@@ -117,9 +117,13 @@ func (w *writer) run(ctx context.Context, dsn string, nr int) error {
 			}
 		}
 	}
-	for range w.opt.Transactions / w.opt.Writers {
-		if err := w.transaction(ctx, conn); err != nil {
+	for left := w.opt.Transactions / w.opt.Writers; left > 0; {
+		committed, err := w.transaction(ctx, conn)
+		if err != nil {
 			return err
+		}
+		if committed {
+			left--
 		}
 		if w.opt.Pace > 0 {
 			time.Sleep(time.Duration(w.rand.ExpFloat64() * float64(w.opt.Pace)))
@@ -128,19 +132,20 @@ func (w *writer) run(ctx context.Context, dsn string, nr int) error {
 	return nil
 }
 
-// transaction makes one transaction of one to four changes. One in forty
-// stays open for a while, one in ten is rolled back.
-func (w *writer) transaction(ctx context.Context, conn *pgx.Conn) error {
+// transaction makes one transaction of one to four changes and tells whether
+// it was committed. One in forty stays open for a while, one in ten is rolled
+// back.
+func (w *writer) transaction(ctx context.Context, conn *pgx.Conn) (committed bool, err error) {
 	isolation := isolations[w.rand.IntN(len(isolations))]
 	tx, err := conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: isolation})
 	if err != nil {
-		return err
+		return false, err
 	}
 	var done []string
 	for range 1 + w.rand.IntN(4) {
 		k := w.pick()
 		if err := k.Do(ctx, tx, w.rand); err != nil {
-			return w.collided(ctx, tx, fmt.Errorf("%s: %w", k.Name, err))
+			return false, w.collided(ctx, tx, fmt.Errorf("%s: %w", k.Name, err))
 		}
 		done = append(done, k.Name)
 	}
@@ -150,10 +155,10 @@ func (w *writer) transaction(ctx context.Context, conn *pgx.Conn) error {
 	}
 	if w.rand.IntN(10) == 0 {
 		w.count(func(r *Report) { r.RolledBack++ })
-		return tx.Rollback(ctx)
+		return false, tx.Rollback(ctx)
 	}
 	if err := tx.Commit(ctx); err != nil {
-		return w.collided(ctx, tx, err)
+		return false, w.collided(ctx, tx, err)
 	}
 	w.count(func(r *Report) {
 		r.Committed++
@@ -165,7 +170,7 @@ func (w *writer) transaction(ctx context.Context, conn *pgx.Conn) error {
 			r.ByKind[name]++
 		}
 	})
-	return nil
+	return true, nil
 }
 
 func (w *writer) pick() Kind {
