@@ -73,9 +73,6 @@ func (r *run) applyParts(ctx context.Context, p part, seqs []change) (apply.Resu
 		if res, err = r.applier.Finish(ctx); err != nil {
 			return err
 		}
-		if r.tables.met != nil {
-			return r.tables.met
-		}
 		if err := r.setSequences(ctx, tx, seqs); err != nil {
 			return err
 		}
@@ -148,7 +145,7 @@ func (r *run) applyEvents(ctx context.Context, p part) error {
 func (r *run) applyEvent(ctx context.Context, a *apply.Applier, ev apply.Event) error {
 	err := a.Event(ctx, ev)
 	if !errors.Is(err, apply.ErrUnhandled) {
-		return err
+		return r.tables.explain(err)
 	}
 	kind := string(ev.Type)
 	if len(r.strange) < 100 && !r.strange[kind] {

@@ -192,14 +192,11 @@ func (c *copier) apply(ctx context.Context, t *Table, prev, cur pgq.Tick) error 
 			return err
 		}
 		if err := feed(ctx, a, f); err != nil {
-			return err
+			return g.explain(err)
 		}
 		res, err := a.Finish(ctx)
 		if err != nil {
 			return err
-		}
-		if g.met != nil {
-			return g.met
 		}
 		b := &pgx.Batch{}
 		b.Queue(moveStateSQL, c.Queue, c.consumer, int64(cur.ID))

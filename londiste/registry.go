@@ -23,7 +23,6 @@ type registry struct {
 	byName  map[ident.Name]*Table
 	targets map[ident.Name]*apply.Target
 	bad     map[ident.Name]error // tables whose target cannot be loaded
-	met     error                // of bad, the first that had an event
 	seqs    []Sequence
 }
 
@@ -74,7 +73,7 @@ func (g *registry) load(ctx context.Context, q loader) error {
 	if g.seqs, err = sequences(ctx, q, g.queue); err != nil {
 		return err
 	}
-	g.list, g.byName, g.bad, g.met = list, map[ident.Name]*Table{}, map[ident.Name]error{}, nil
+	g.list, g.byName, g.bad = list, map[ident.Name]*Table{}, map[ident.Name]error{}
 	known := g.targets
 	g.targets = map[ident.Name]*apply.Target{}
 	for i := range list {
@@ -111,10 +110,6 @@ func (g *registry) applies(t *Table) bool {
 	return t.Local && (t.State.Phase == g.phase || g.only == t.Name)
 }
 
-// errTarget is wrapped by the error of a batch with events for a table that
-// cannot be described.
-var errTarget = errors.New("cannot apply to table")
-
 // Lookup implements [apply.Tables].
 func (g *registry) Lookup(name ident.Name) (*apply.Target, apply.Action) {
 	t := g.byName[name]
@@ -124,13 +119,15 @@ func (g *registry) Lookup(name ident.Name) (*apply.Target, apply.Action) {
 	case !g.applies(t):
 		return nil, apply.Skip
 	}
-	if err := g.bad[name]; err != nil {
-		if g.met == nil {
-			g.met = fmt.Errorf("%w %s: %w", errTarget, name, err)
-		}
-		return nil, apply.Skip
+	return g.targets[name], apply.Apply // nil where it cannot be described
+}
+
+// explain puts into the applier's error why a table cannot be described.
+func (g *registry) explain(err error) error {
+	if bad, ok := errors.AsType[*apply.Error](err); ok && g.bad[bad.Table] != nil {
+		bad.Err = g.bad[bad.Table]
 	}
-	return g.targets[name], apply.Apply
+	return err
 }
 
 // needPosition tells whether any table depends on the worker's position.

@@ -206,7 +206,7 @@ func (r *run) report(ctx context.Context) error {
 // refusedHere tells an error of a batch from one of the way to it.
 func refusedHere(err error) bool {
 	var bad *apply.Error
-	return errors.As(err, &bad) || errors.Is(err, errTarget)
+	return errors.As(err, &bad)
 }
 
 // broken takes down what an error leaves in doubt, writes the error where

@@ -251,6 +251,15 @@ func TestBatchThatCannotBeApplied(t *testing.T) {
 	f.exec(f.subConn, `alter table book drop constraint book_title_check`)
 	f.equal("public.book", "public.shelf")
 	f.eventually(f.subConn, `select coalesce(cur_error, '') from pgq_node.local_state where consumer_name = 'job'`, "")
+
+	// Nor does a table that is gone hide which event was for it.
+	f.exec(f.subConn, `alter table shelf rename to away`)
+	f.exec(f.provConn, `insert into shelf values (2)`)
+	event := value[int](f.pair, f.provConn, `select max(ev_id)::int from pgq.event_1`)
+	f.eventually(f.subConn, fmt.Sprintf(`select (cur_error like '%%event %d to table public.shelf: %%does not exist at the subscriber%%')::text
+		from pgq_node.local_state where consumer_name = 'job'`, event), "true")
+	f.exec(f.subConn, `alter table away rename to shelf`)
+	f.equal("public.shelf")
 	f.ok(w.stop())
 }
 

@@ -151,7 +151,7 @@ func (a *Applier) Event(ctx context.Context, ev Event) error {
 		if e, ok := errors.AsType[*Error](err); ok {
 			return e
 		}
-		return &Error{Table: t.name, Event: ev.ID, Err: err}
+		return &Error{Table: t.name, Event: ev.ID, Key: a.keyOf(st, ev.Data), Err: err}
 	}
 	t.counts.Events++
 	return nil

@@ -143,3 +143,15 @@ func TestManyTables(t *testing.T) {
 	r.want("select count(*) from m1", "(1)")
 	r.want("select v from m300", "(b)")
 }
+
+// TestErrorsNameTheKey also where the row does not fit the table.
+func TestErrorsNameTheKey(t *testing.T) {
+	r := newRig(t, "create table t (id int, k text, v text, primary key (id, k))", "t")
+	e := r.fails([]string{`column "new" of the event does not exist in table public.t`},
+		r.evs(`INSERT t id,k {"id":0,"k":"a","v":"p"}`, `UPDATE t id,k {"id":1,"k":"a b","new":"x"}`)...)
+	if e.Key != "(id, k)=(1, a b)" || e.Event != r.last {
+		t.Errorf("event %d, key %q", e.Event, e.Key)
+	}
+	r.must(r.evs(`INSERT t id,k {"id":1,"k":"a b","v":"p"}`)...)
+	r.want("select * from t", `(1,"a b",p)`)
+}

@@ -29,7 +29,8 @@ const (
 
 // Tables tells the applier what to do with a table. Lookup is asked once per
 // table and transaction; with Apply it gives the table's description, loaded
-// by [LoadTarget]. It must not use the connection of the transaction.
+// by [LoadTarget], or nil, which makes an event of the table an error. It must
+// not use the connection of the transaction.
 type Tables interface {
 	Lookup(name ident.Name) (*Target, Action)
 }

@@ -80,21 +80,47 @@ func (a *Applier) one(n int32) []*step {
 // keyText shows a row's key as the server's messages do: (id)=(5).
 func (a *Applier) keyText(r *row) string {
 	t := a.set.tables[r.table]
-	var values []string
+	var values []span
 	for i := range t.in.key.Columns {
 		slot := i
 		if r.op != opDelete {
 			slot = t.in.shape.keys[i]
 		}
-		v, null := a.set.value(r, slot)
-		text := string(v)
-		if null {
+		values = append(values, a.set.spans[int(r.first)+slot])
+	}
+	return a.set.keyText(t.target, t.in.key, values)
+}
+
+// keyOf shows the key of an event that cannot be taken into the set, "" where
+// not even that can be read.
+func (a *Applier) keyOf(st *stream, data []byte) string {
+	of := *st
+	of.kind.op = opDelete // of which the key is all that counts
+	var err error
+	if of.plan, err = a.replan(&of, data); err != nil {
+		return ""
+	}
+	s := a.set
+	from, first := len(s.buf), len(s.spans)
+	if a.decode(&of, data) != nil {
+		return ""
+	}
+	text := s.keyText(st.target, st.key, s.spans[first:])
+	s.buf, s.spans = s.buf[:from], s.spans[:first]
+	return text
+}
+
+func (s *set) keyText(t *Target, key *Key, values []span) string {
+	var texts []string
+	for _, v := range values {
+		text := string(s.text(v))
+		if v.n < 0 {
 			text = "null"
 		}
 		if len(text) > 200 {
 			text = text[:200] + "…"
 		}
-		values = append(values, text)
+		texts = append(texts, text)
 	}
-	return "(" + strings.Join(t.target.names(t.in.key.Columns), ", ") + ")=(" + strings.Join(values, ", ") + ")"
+	return "(" + strings.Join(t.names(key.Columns), ", ") + ")=(" + strings.Join(texts, ", ") + ")"
 }
