@@ -10,6 +10,9 @@
 //	there          free      "pidfile exist, but process not running" "Ignoring stale pidfile", goes on
 //	there          held      the signal is sent                      "Pidfile exists, another process running?"
 //
+// A free one whose process lives and is older than the file belongs to a
+// program that does not lock, as Skytools' own: no start beside it, no signal.
+//
 // Go cannot fork, so -d starts the program again in a session of its own. The
 // parent passes on what the child says on stderr until the child calls
 // [Ready], then leaves with 0; a child that ends before is the parent's

@@ -2,9 +2,9 @@ package daemon
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -28,10 +28,12 @@ const (
 	ErrNoPidfile   = said("No pidfile in config, nothing todo")
 	ErrNotRunning  = said("No pidfile, process not running")
 	ErrStale       = said("pidfile exist, but process not running")
+	ErrForeign     = said("pidfile exist, but its process is not this program's")
 )
 
 // patience is how long Acquire tries against a lock that may only be that of
-// a -s -k -r looking whether someone runs.
+// a -s -k -r looking whether someone runs, and against a process that may be
+// on its way out: it gives up the lock a moment before it is gone.
 const patience = 200 * time.Millisecond
 
 // Pidfile is the file of the running process, locked until Remove.
@@ -46,10 +48,13 @@ func Acquire(path string, log *slog.Logger) (*Pidfile, error) {
 	deadline := time.Now().Add(patience)
 	for {
 		p, err := try(path, log)
-		if err == nil || !errors.Is(err, errAgain) {
+		switch {
+		case !errors.Is(err, errAgain) && !errors.Is(err, ErrRunning):
 			return p, err
-		}
-		if time.Now().After(deadline) {
+		case time.Now().Before(deadline):
+		case errors.Is(err, ErrRunning):
+			return nil, err
+		default:
 			return nil, running(path)
 		}
 		time.Sleep(10 * time.Millisecond)
@@ -61,7 +66,7 @@ var errAgain = errors.New("pidfile is locked or was replaced")
 func try(path string, log *slog.Logger) (*Pidfile, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
-		return nil, fmt.Errorf("pidfile: %w", err)
+		return nil, hint.With(fmt.Errorf("pidfile: %w", err), "pidfile in the ini file must name a file in a folder that is there and may be written")
 	}
 	p := &Pidfile{path, f}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
@@ -75,6 +80,11 @@ func try(path string, log *slog.Logger) (*Pidfile, error) {
 	if !p.ours() {
 		_ = f.Close()
 		return nil, errAgain
+	}
+	if pid := foreign(f); pid != 0 {
+		_ = f.Close()
+		return nil, hint.With(fmt.Errorf("%w (%s, process %d)", ErrRunning, path, pid),
+			"it does not lock the file as this program does: end it, or remove %s if it has nothing to do with it", path)
 	}
 	if pid := firstLine(f); pid != "" {
 		log.Info("Ignoring stale pidfile", "pidfile", path, "pid", pid)
@@ -123,8 +133,24 @@ func running(path string) error {
 	return hint.With(fmt.Errorf("%w (%s, process %s)", ErrRunning, path, pid), "-s stops it after its current work, -k at once")
 }
 
+// foreign is the process of an unlocked pidfile that lives and is older than
+// the file: another program's daemon, Skytools' own say. One that is younger
+// got the number of a dead one by chance. 0: there is none.
+func foreign(f *os.File) int {
+	pid, err := strconv.Atoi(firstLine(f))
+	if err != nil || pid <= 1 || pid == os.Getpid() || errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
+		return 0
+	}
+	written, err := f.Stat()
+	at, alive := started(pid)
+	if err != nil || !alive || at.After(written.ModTime().Add(time.Second)) {
+		return 0
+	}
+	return pid
+}
+
 func firstLine(f *os.File) string {
-	line, _ := bufio.NewReader(f).ReadString('\n')
+	line, _ := bufio.NewReader(io.NewSectionReader(f, 0, 64)).ReadString('\n')
 	return strings.TrimSpace(line)
 }
 
@@ -144,6 +170,10 @@ func holder(path string) (int, error) {
 	defer f.Close()
 	err = syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB)
 	if err == nil {
+		if pid := foreign(f); pid != 0 {
+			return 0, hint.With(fmt.Errorf("%w (%s, process %d)", ErrForeign, path, pid),
+				"it does not lock the file as this program does: end it by its own command")
+		}
 		return 0, fmt.Errorf("%w (%s)", ErrStale, path)
 	}
 	if !errors.Is(err, syscall.EWOULDBLOCK) {
@@ -171,22 +201,4 @@ func Signal(path string, sig syscall.Signal) (int, error) {
 		return 0, fmt.Errorf("signal process %d: %w", pid, err)
 	}
 	return pid, nil
-}
-
-// Wait blocks until no process holds the pidfile, or ctx ends.
-func Wait(ctx context.Context, path string) error {
-	for {
-		_, err := holder(path)
-		if errors.Is(err, ErrNotRunning) || errors.Is(err, ErrStale) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
 }
