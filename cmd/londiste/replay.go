@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
 	"github.com/skytools-go/skytools/internal/cli"
+	"github.com/skytools-go/skytools/internal/hint"
 	"github.com/skytools-go/skytools/londiste"
 )
 
@@ -15,13 +17,15 @@ func (p *program) replayCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "replay", Short: "Replicate: copy tables, apply changes, follow sequences", Args: cobra.NoArgs,
 		Long: `Runs until it is stopped; -d puts it into the background. -s stops it after the
-batch under way, -k at once, -r has it open its log anew.`,
+batch under way, -k at once. -r has it open its log anew and go on with what the
+ini file says now, pidfile and the log's keys excepted.`,
 	}
 	cmd.Flags().BoolVar(&rewind, "rewind", false, "set the provider's idea of the position to the subscriber's, and exit")
 	cmd.Flags().BoolVar(&reset, "reset", false, "forget the subscriber's position, and exit")
-	cmd.MarkFlagsMutuallyExclusive("rewind", "reset")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		switch {
+		case rewind && reset:
+			return cli.Usage(errors.New("--rewind and --reset exclude each other"))
 		case rewind:
 			return p.repair((*londiste.Worker).Rewind)(cmd, args)
 		case reset:
@@ -33,7 +37,12 @@ batch under way, -k at once, -r has it open its log anew.`,
 }
 
 func (p *program) repair(run func(*londiste.Worker, context.Context) error) func(*cobra.Command, []string) error {
-	return p.command(func(ctx context.Context, c *call) error { return run(c.worker(), ctx) })
+	return p.command(func(ctx context.Context, c *call) error {
+		if c.fake {
+			return hint.With(errors.New("--rewind and --reset have no dry run, and the ini file says fake = 1"), "set fake = 0 to do it")
+		}
+		return run(c.worker(), ctx)
+	})
 }
 
 func (p *program) replay(cmd *cobra.Command) error {
@@ -47,18 +56,23 @@ func (p *program) replay(cmd *cobra.Command) error {
 	}
 	return p.Daemon(cmd.Context(), sec, cmd.ErrOrStderr(), func(ctx context.Context, job cli.Job) error {
 		s.pair.Log = job.Log
-		w := s.worker()
-		w.Stop = job.Stop
-		w.Stats = func(st londiste.Stats) {
-			job.Log.Info(fmt.Sprintf("{count: %d, ignored: %d, duration: %.3f}", st.Events, st.Ignored, st.Duration.Seconds()))
-		}
 		// What is wrong with the ini must be seen by who typed the command; a
 		// server that is down is waited for.
-		if err := s.subscriber().Preflight(ctx); err != nil {
+		if err := s.pair.Preflight(ctx); err != nil {
 			return err
 		}
 		job.Ready()
-		job.Log.Info("Replaying queue " + s.pair.Queue + " as " + s.pair.ConsumerName())
-		return w.Run(ctx)
+		return cli.Reloading(ctx, job, s, p.settings, serve)
 	})
+}
+
+func serve(ctx context.Context, s *settings, job cli.Job) error {
+	s.pair.Log = job.Log
+	w := s.worker()
+	w.Stop = job.Stop
+	w.Stats = func(st londiste.Stats) {
+		job.Log.Info(fmt.Sprintf("{count: %d, ignored: %d, duration: %.3f}", st.Events, st.Ignored, st.Duration.Seconds()))
+	}
+	job.Log.Info("Replaying queue " + s.pair.Queue + " as " + s.pair.ConsumerName())
+	return w.Run(ctx)
 }

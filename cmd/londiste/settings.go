@@ -58,6 +58,15 @@ func (s *settings) worker() *londiste.Worker {
 	return &londiste.Worker{Pair: s.pair, ParallelCopies: s.parallelCopies, Idle: s.loopDelay}
 }
 
+// settings reads the ini file.
+func (p *program) settings() (*settings, error) {
+	sec, err := p.Section()
+	if err != nil {
+		return nil, err
+	}
+	return take(sec)
+}
+
 // take reads all values; its error tells all that is wrong at once.
 func take(s *conf.Section) (*settings, error) {
 	var c settings
@@ -111,7 +120,9 @@ func (p *program) command(run func(ctx context.Context, c *call) error) func(*co
 		}
 		defer log.Close()
 		s.pair.Log = log.Logger
-		return run(cmd.Context(), &call{s, args, cmd.OutOrStdout()})
+		return cli.Interruptible(cmd.Context(), func(ctx context.Context) error {
+			return run(ctx, &call{s, args, cmd.OutOrStdout()})
+		})
 	}
 }
 

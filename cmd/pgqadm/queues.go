@@ -45,13 +45,14 @@ func (p *program) connected(work func(ctx context.Context, c *call) error) func(
 			return err
 		}
 		defer log.Close()
-		ctx := cmd.Context()
-		conn, err := connect(ctx, set.database)
-		if err != nil {
-			return err
-		}
-		defer closeConn(conn)
-		return work(ctx, &call{conn, log.Logger, cmd.OutOrStdout(), args})
+		return cli.Interruptible(cmd.Context(), func(ctx context.Context) error {
+			conn, err := connect(ctx, set.database)
+			if err != nil {
+				return err
+			}
+			defer closeConn(conn)
+			return work(ctx, &call{conn, log.Logger, cmd.OutOrStdout(), args})
+		})
 	}
 }
 

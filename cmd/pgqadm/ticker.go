@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"log/slog"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
@@ -27,45 +26,19 @@ func (p *program) runTicker(cmd *cobra.Command, _ []string) error {
 	}
 	return p.Daemon(cmd.Context(), set.section, cmd.ErrOrStderr(), func(ctx context.Context, job cli.Job) error {
 		job.Ready()
-		for {
-			again, err := serve(ctx, set, job)
-			if err != nil || !again {
-				return err
-			}
-			fresh, err := p.settings()
-			if err != nil {
-				job.Log.Error("reload: the old settings stay", slog.Any("error", err))
-				continue
-			}
-			job.Log.Info("Settings reloaded")
-			set = fresh
-		}
+		return cli.Reloading(ctx, job, set, p.settings, serve)
 	})
 }
 
-// serve runs ticker and maintenance until one fails, the job is to end, or its
-// settings are to be read again.
-func serve(ctx context.Context, set settings, job cli.Job) (again bool, err error) {
-	stop, ended := make(chan struct{}), make(chan struct{})
+// serve runs ticker and maintenance until one fails or the job is to end.
+func serve(ctx context.Context, set settings, job cli.Job) error {
 	both, ctx := errgroup.WithContext(ctx)
 	ticker := &pgq.Ticker{
-		Database: set.database, Log: job.Log, Stop: stop,
+		Database: set.database, Log: job.Log, Stop: job.Stop,
 		LoopDelay: set.loopDelay, TickInterval: set.tickInterval, StatsDelay: set.logDelay,
 	}
-	maintainer := &pgq.Maintainer{Database: set.database, Log: job.Log, Stop: stop, Delay: set.maintDelay}
+	maintainer := &pgq.Maintainer{Database: set.database, Log: job.Log, Stop: job.Stop, Delay: set.maintDelay}
 	both.Go(func() error { return ticker.Run(ctx) })
 	both.Go(func() error { return maintainer.Run(ctx) })
-	go func() {
-		defer close(ended)
-		err = both.Wait()
-	}()
-	select {
-	case <-job.Reload:
-		again = true
-	case <-job.Stop:
-	case <-ended:
-	}
-	close(stop)
-	<-ended
-	return again && err == nil, err
+	return both.Wait()
 }

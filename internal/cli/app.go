@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -24,8 +25,7 @@ type App struct {
 	Root    *cobra.Command // add the program's commands here
 
 	config             string // FILE.ini
-	quiet              bool
-	verbose            int
+	quiet, verbose     bool
 	background         bool
 	reload, stop, kill bool
 	printINI, version  bool
@@ -64,7 +64,7 @@ func New(name, short, version string, keys []conf.Key) *App {
 	f := a.Root.PersistentFlags()
 	f.StringVar(&a.config, "config", "", "ini file, if not given as the first argument")
 	f.BoolVarP(&a.quiet, "quiet", "q", false, "log warnings and errors only")
-	f.CountVarP(&a.verbose, "verbose", "v", "log more")
+	f.BoolVarP(&a.verbose, "verbose", "v", false, "log more")
 	f.BoolVarP(&a.background, "daemon", "d", false, "go into the background")
 	f.BoolVarP(&a.reload, "reload", "r", false, "make the running process reload (SIGHUP)")
 	f.BoolVarP(&a.stop, "stop", "s", false, "make the running process finish its batch and leave (SIGINT)")
@@ -93,8 +93,9 @@ func ProgramName(argv0 string, names ...string) string {
 // Run does what args (without the program's name) say and returns the exit
 // status.
 func (a *App) Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	out := &output{w: stdout}
 	a.Root.SetIn(stdin)
-	a.Root.SetOut(stdout)
+	a.Root.SetOut(out)
 	a.Root.SetErr(stderr)
 	a.Root.InitDefaultHelpCmd()
 	a.Root.InitDefaultCompletionCmd(args...)
@@ -102,7 +103,36 @@ func (a *App) Run(ctx context.Context, args []string, stdin io.Reader, stdout, s
 	a.running, a.mistyped = false, nil
 	a.Root.SetArgs(a.arrange(args))
 	cmd, err := a.Root.ExecuteContextC(ctx)
-	return a.report(stderr, cmd, errors.Join(err, a.mistyped))
+	if errors.Is(err, errDone) {
+		err = nil
+	}
+	if err = errors.Join(err, a.mistyped); err == nil {
+		err = out.failure()
+	}
+	return a.report(stderr, cmd, err)
+}
+
+// output is stdout, with the first error kept: no command need look at each of
+// its writes, and none says that it is done when a full disk ate its results.
+type output struct {
+	w   io.Writer
+	err error
+}
+
+func (o *output) Write(b []byte) (int, error) {
+	n, err := o.w.Write(b)
+	if o.err == nil {
+		o.err = err
+	}
+	return n, err
+}
+
+// failure is nil where the reader of a pipe has seen enough.
+func (o *output) failure() error {
+	if o.err == nil || errors.Is(o.err, syscall.EPIPE) {
+		return nil
+	}
+	return Status(ExitFailed, fmt.Errorf("write results: %w", o.err))
 }
 
 // errDone ends a command whose work a switch has done.

@@ -52,6 +52,8 @@ func sample() *App {
 				return hint.With(errors.New("table public.log has no primary key"), "add one")
 			case "lines":
 				return errors.Join(errors.New("one"), errors.New("two"))
+			case "hints":
+				return errors.Join(hint.With(errors.New("one"), "mend one"), errors.New("two"), hint.With(errors.New("three"), "mend three"))
 			case "password":
 				return errors.New("cannot use host=h password=s3cret")
 			case "differ":
@@ -174,6 +176,7 @@ func TestArguments(t *testing.T) {
 		{"x.ini replay superfluous", result{2, "", "londiste: error: unknown command \"superfluous\" for \"londiste FILE.ini replay\"\nhint: usage is londiste FILE.ini replay [flags]\n"}},
 		{"x.ini fail hint", result{1, "", "londiste: error: table public.log has no primary key\nhint: add one\n"}},
 		{"x.ini fail lines", result{1, "", "londiste: error: one\nlondiste: error: two\n"}},
+		{"x.ini fail hints", result{1, "", "londiste: error: one\nhint: mend one\nlondiste: error: two\nlondiste: error: three\nhint: mend three\n"}},
 		{"x.ini fail password", result{1, "", "londiste: error: cannot use host=h password=xxxxx\n"}},
 		{"x.ini fail differ", result{1, "", ""}},
 		{"x.ini fail unknown", result{2, "", "londiste: error: could not tell\n"}},
@@ -187,6 +190,22 @@ func TestArguments(t *testing.T) {
 	} {
 		if got := run(t, strings.Fields(c.args)...); got != c.want {
 			t.Errorf("londiste %s\n got %s\nwant %s", c.args, got, c.want)
+		}
+	}
+}
+
+// full is a disk without room.
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, errors.New("no space left on device") }
+
+// A command whose results are lost has failed, and says so once.
+func TestLostResults(t *testing.T) {
+	for _, args := range []string{"--ini", "-V", "--help", "sql", "x.ini provider tables", "x.ini provider add entry"} {
+		var stderr bytes.Buffer
+		status := sample().Run(t.Context(), strings.Fields(args), strings.NewReader(""), full{}, &stderr)
+		if got := stderr.String(); status != 1 || !strings.HasSuffix(got, "no space left on device\n") || strings.Count(got, "\n") != 1 {
+			t.Errorf("londiste %s: status %d, stderr %q", args, status, got)
 		}
 	}
 }
@@ -321,7 +340,7 @@ func TestSectionAndLog(t *testing.T) {
 		t.Errorf("status %d\n%s", got.status, got.stderr)
 	}
 	got = run(t, "/no/such.ini", "read")
-	if got.status != 1 || got.stderr != "londiste: error: config file: open /no/such.ini: no such file or directory\n" {
+	if got.status != 1 || got.stderr != "londiste: error: config file: open /no/such.ini: no such file or directory\nhint: the first argument is the ini file; --ini prints a sample\n" {
 		t.Errorf("status %d\n%s", got.status, got.stderr)
 	}
 }

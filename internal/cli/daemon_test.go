@@ -63,7 +63,7 @@ func TestDaemonLife(t *testing.T) {
 			t.Errorf("%s without a process: %s", flag, got)
 		}
 	}
-	for flag, end := range map[string]string{"-s": "INFO stopped", "-k": "INFO ended by SIGTERM"} {
+	for flag, end := range map[string]string{"-s": "INFO ended by SIGINT", "-k": "INFO ended by SIGTERM"} {
 		if got := londiste(t, "", path, "replay", "-d"); got != (result{0, "", ""}) {
 			t.Fatalf("start: %s", got)
 		}

@@ -1,10 +1,13 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"os/signal"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -15,9 +18,10 @@ import (
 // Exit statuses. For check, compare and missing 1 means differences and 2
 // that it could not be told; see [Status].
 const (
-	ExitDone   = 0
-	ExitFailed = 1
-	ExitUsage  = 2
+	ExitDone        = 0
+	ExitFailed      = 1
+	ExitUsage       = 2
+	ExitInterrupted = 130 // what a shell makes of SIGINT, so that 1 and 2 keep their meaning
 )
 
 // exit is an error with a status of its own.
@@ -50,7 +54,7 @@ func Usage(err error) error { return Status(ExitUsage, err) }
 
 // report prints what cmd ended with and returns the exit status it means.
 func (a *App) report(stderr io.Writer, cmd *cobra.Command, err error) int {
-	if err == nil || errors.Is(err, errDone) {
+	if err == nil {
 		return ExitDone
 	}
 	status := ExitFailed
@@ -64,13 +68,48 @@ func (a *App) report(stderr io.Writer, cmd *cobra.Command, err error) int {
 	if told && e.err == nil {
 		return status
 	}
-	for line := range strings.SplitSeq(strings.TrimRight(err.Error(), "\n"), "\n") {
-		fmt.Fprintf(stderr, "%s: error: %s\n", a.Name, dsn.Redact(line))
+	advised := false
+	for _, one := range parts(err) {
+		for line := range strings.SplitSeq(strings.TrimRight(one.Error(), "\n"), "\n") {
+			fmt.Fprintf(stderr, "%s: error: %s\n", a.Name, dsn.Redact(line))
+		}
+		if h := hint.Of(one); h != "" {
+			fmt.Fprintf(stderr, "hint: %s\n", dsn.Redact(h))
+			advised = true
+		}
 	}
-	if h := hint.Of(err); h != "" {
-		fmt.Fprintf(stderr, "hint: %s\n", dsn.Redact(h))
-	} else if status == ExitUsage && !a.running {
+	if !advised && status == ExitUsage && !a.running {
 		fmt.Fprintf(stderr, "hint: usage is %s\n", cmd.UseLine())
 	}
 	return status
+}
+
+// Interruptible runs the work of a command that is no daemon: SIGINT and
+// SIGTERM end its context, so that the server drops what is not committed, and
+// a second one ends the program.
+func Interruptible(ctx context.Context, work func(ctx context.Context) error) error {
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	defer context.AfterFunc(ctx, stop)()
+	err := work(ctx)
+	if err != nil && ctx.Err() != nil {
+		return Status(ExitInterrupted, errors.New("interrupted"))
+	}
+	return err
+}
+
+// parts takes joined errors apart, so that each is told with its own hint.
+func parts(err error) []error {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []error{err}
+	}
+	var all []error
+	for _, one := range joined.Unwrap() {
+		all = append(all, parts(one)...)
+	}
+	if text := errors.Join(all...).Error(); text != err.Error() {
+		return []error{err} // words of its own stand around them
+	}
+	return all
 }

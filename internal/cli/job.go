@@ -59,7 +59,7 @@ func (a *App) OpenLog(s *conf.Section, stderr io.Writer) (*logfile.Log, error) {
 		Syslog:  s.Int("use_skylog", 0) > 0,
 		Ident:   s.String("job_name", a.Name),
 		Console: stderr,
-		Level:   logfile.Level(a.quiet, a.verbose > 0),
+		Level:   logfile.Level(a.quiet, a.verbose),
 	}
 	if err := s.Err(); err != nil {
 		return nil, err
@@ -126,6 +126,8 @@ func (a *App) Daemon(ctx context.Context, s *conf.Section, stderr io.Writer, wor
 	return err
 }
 
+var errStopped = errors.New("ended by SIGINT")
+
 // supervise runs work with signals taken. Killed, work has nothing to
 // complain about.
 func supervise(ctx context.Context, log *logfile.Log, work func(context.Context, Job) error) error {
@@ -142,6 +144,13 @@ func supervise(ctx context.Context, log *logfile.Log, work func(context.Context,
 		}
 	}})
 	ended := context.Cause(ctx)
+	if ended == nil && err == nil {
+		select {
+		case <-signals.Stop:
+			ended = errStopped
+		default:
+		}
+	}
 	if err := daemon.Stopping(); err != nil {
 		log.Warn("could not tell that the daemon is stopping", "error", err)
 	}

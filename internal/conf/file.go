@@ -29,7 +29,7 @@ type entry struct {
 func Load(path string) (*File, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("config file: %w", err)
+		return nil, hint.With(fmt.Errorf("config file: %w", err), "the first argument is the ini file; --ini prints a sample")
 	}
 	return Parse(path, string(data))
 }

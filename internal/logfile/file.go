@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"sync"
+
+	"github.com/skytools-go/skytools/internal/hint"
 )
 
 // File is a log file that keeps within size × (count+1) bytes. When a line
@@ -36,7 +38,7 @@ func (f *File) Reopen() error {
 func (f *File) reopen() error {
 	opened, err := os.OpenFile(f.path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
 	if err != nil {
-		return fmt.Errorf("log file: %w", err)
+		return hint.With(fmt.Errorf("log file: %w", err), "logfile in the ini file must name a file in a folder that is there and may be written")
 	}
 	if f.f != nil {
 		_ = f.f.Close()
