@@ -475,6 +475,21 @@ func TestDriftedTableIsCapturedAnew(t *testing.T) {
 	p.same(st.Tables[0].Capture+st.Tables[0].Drift, "row")
 }
 
+func TestTwoQueuesCaptureOneTable(t *testing.T) {
+	p, ctx := ready(t), t.Context()
+	p.ok(p.prov.AddTables(ctx, named("entry"), londiste.Capture{}))
+	other := *p.prov
+	other.Queue = "other"
+	p.ok(other.Install(ctx, install))
+	p.ok(other.AddTables(ctx, named("entry"), londiste.Capture{}))
+	const drifts = "select string_agg(d.drift, '; ') from pgq.queue q, skytools.capture_drift(q.queue_name) d"
+	p.same(value[*string](p, p.provConn, drifts), (*string)(nil))
+	p.ok(p.prov.RemoveTables(ctx, named("entry")))
+	p.same(value[*string](p, p.provConn, drifts), (*string)(nil))
+	p.exec(p.provConn, "alter table entry disable trigger _londiste_other_ins")
+	p.same(*value[*string](p, p.provConn, drifts), "trigger _londiste_other_ins changed: on -> disabled")
+}
+
 func TestOptionsOfACaptureAreKept(t *testing.T) {
 	p, ctx := ready(t), t.Context()
 	p.ok(p.prov.AddTables(ctx, named("entry"), londiste.Capture{}))
@@ -546,7 +561,7 @@ func TestForeignKeys(t *testing.T) {
 	p.same(len(pending), 0)
 	want := []londiste.ForeignKey{{
 		From: pub("note")[0], To: pub("entry")[0], Name: "note_entry_id_fkey",
-		Def: `ALTER TABLE ONLY public.note ADD CONSTRAINT "note_entry_id_fkey" FOREIGN KEY (entry_id) REFERENCES entry(id)`,
+		Def: `ALTER TABLE ONLY public.note ADD CONSTRAINT "note_entry_id_fkey" FOREIGN KEY (entry_id) REFERENCES public.entry(id)`,
 	}}
 	p.same(active, want)
 }

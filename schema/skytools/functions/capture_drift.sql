@@ -20,7 +20,7 @@ select c.table_schema, c.table_name, d.drift
                 when f.value is null then was.fact || ' is gone'
                 else f.fact || ' changed: ' || was.value || ' -> ' || f.value end
       from jsonb_each_text(c.fingerprint::jsonb) was (fact, value)
-      full join jsonb_each_text(skytools.capture_fingerprint(now.oid)::jsonb) f (fact, value) on f.fact = was.fact
+      full join jsonb_each_text(skytools.capture_fingerprint(now.oid, c.capture_id)::jsonb) f (fact, value) on f.fact = was.fact
      where now.oid is not null and f.value is distinct from was.value
  ) d
  where c.queue_name = i_queue

@@ -1,10 +1,11 @@
-create or replace function skytools.capture_fingerprint(i_table oid)
+create or replace function skytools.capture_fingerprint(i_table oid, i_capture_id int)
 returns text
 language sql stable
 set search_path = pg_catalog, skytools, pg_temp
 set quote_all_identifiers = off
 as $$
--- A JSON object, one entry a fact, so that two of them can be compared fact by
+-- Triggers are those of this one capture: another queue may capture the same
+-- table. A JSON object, one entry a fact, so that two of them can be compared fact by
 -- fact and the difference said in words.
 select jsonb_object_agg(f.fact, f.value)::text
   from pg_class t
@@ -35,9 +36,9 @@ select jsonb_object_agg(f.fact, f.value)::text
     select 'trigger ' || quote_ident(g.tgname),
            case g.tgenabled when 'O' then 'on' when 'D' then 'disabled' when 'R' then 'replica' else 'always' end
       from pg_trigger g join pg_proc p on p.oid = g.tgfoid
-     where g.tgrelid = t.oid and p.pronamespace = 'skytools'::regnamespace and p.proname ~ '^capture_\d+_'
+     where g.tgrelid = t.oid and p.pronamespace = 'skytools'::regnamespace and p.proname ~ ('^capture_' || i_capture_id || '_')
  ) f
  where t.oid = i_table;
 $$;
-comment on function skytools.capture_fingerprint(oid) is
+comment on function skytools.capture_fingerprint(oid, int) is
     'What capture relies on in a table, as a JSON object: columns, key, parents and children, trigger states, persistence, row security.';

@@ -40,7 +40,7 @@ begin
     end loop;
     perform skytools.capture_clear(c.capture_id, relation,
                                    array(select r.kind from skytools.capture_kinds(c.mode) r));
-    update skytools.capture set fingerprint = skytools.capture_fingerprint(relation)
+    update skytools.capture set fingerprint = skytools.capture_fingerprint(relation, c.capture_id)
      where capture_id = c.capture_id;
     return jsonb_build_object('capture_id', c.capture_id, 'mode', c.mode, 'format', c.format,
                               'key', c.key_columns, 'key_index', c.key_index, 'triggers', made);
