@@ -25,6 +25,9 @@ func (b *Subscriber) ForeignKeys(ctx context.Context) (pending, active []Foreign
 		return nil, nil, err
 	}
 	defer s.close()
+	if err := s.spellOut(ctx); err != nil {
+		return nil, nil, err
+	}
 	known, err := s.registered(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -34,6 +37,13 @@ func (b *Subscriber) ForeignKeys(ctx context.Context) (pending, active []Foreign
 	}
 	active, err = s.activeForeignKeys(ctx, known)
 	return pending, active, err
+}
+
+// spellOut makes the server write schemas into all definitions, so that they
+// mean the same wherever they are run.
+func (s *session) spellOut(ctx context.Context) error {
+	_, err := s.conn.Exec(ctx, "set search_path = pg_catalog")
+	return err
 }
 
 func (s *session) pendingForeignKeys(ctx context.Context, known []ident.Name) ([]ForeignKey, error) {

@@ -1,52 +1,71 @@
 package londiste
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/skytools-go/skytools/internal/hint"
+)
 
 // judge names what wants doing, each with the command that mends it.
 func (st *Status) judge() {
 	if q := st.Events; q != nil {
 		switch {
 		case q.Paused:
-			st.problem("pgqadm INI config "+st.Queue+" ticker_paused=0", "the ticker of queue %s is paused", st.Queue)
+			st.problem("pgqadm INI config "+hint.Shell(st.Queue)+" ticker_paused=0", "the ticker of queue %s is paused", st.Queue)
 		case q.TickAge > 120:
 			st.problem("pgqadm INI ticker -d", "queue %s has had no tick for %.0f s: the ticker does not run", st.Queue, q.TickAge)
 		}
+		if q.Oldest.Long() {
+			st.problem("end it if it hangs", "provider: %s", q.Oldest)
+		}
 	}
-	st.judgeReaders()
-	for _, t := range st.Tables {
-		if t.Drift != "" {
-			st.problem("londiste INI provider add "+t.Name+"; londiste INI subscriber resync "+t.Name,
-				"table %s is drifted: %s", t.Name, t.Drift)
-		}
-		if len(t.Disabled) > 0 {
-			st.problem("londiste INI subscriber restore-triggers "+t.Name+", if they may fire on replicated rows",
-				"triggers of table %s are disabled: %s", t.Name, strings.Join(t.Disabled, ", "))
-		}
-		if t.Here && !t.Provider && st.Provider.Installed {
-			st.problem("londiste INI subscriber remove "+t.Name, "table %s is not registered at the provider any more", t.Name)
-		}
-		if t.Counters.Fallbacks > 0 || t.Counters.Diverged > 0 {
-			st.problem("", "table %s: %d times applied row by row, %d rows were not as expected and were set right",
-				t.Name, t.Counters.Fallbacks, t.Counters.Diverged)
-		}
+	st.judgeWorker()
+	for i := range st.Tables {
+		st.judgeTable(&st.Tables[i])
 	}
 }
 
-func (st *Status) judgeReaders() {
-	if !st.Provider.Installed {
+func (st *Status) judgeTable(t *TableStatus) {
+	name := hint.Shell(t.Name)
+	if t.Drift != "" {
+		st.problem("londiste INI provider add "+name+"; londiste INI subscriber resync "+name,
+			"table %s is drifted: %s", t.Name, t.Drift)
+	}
+	if len(t.Disabled) > 0 {
+		st.problem("londiste INI subscriber restore-triggers "+name+", if they may fire on replicated rows",
+			"triggers of table %s are disabled: %s", t.Name, strings.Join(t.Disabled, ", "))
+	}
+	if t.Here && !t.Provider && st.Provider.Installed {
+		st.problem("londiste INI subscriber remove "+name, "table %s is not registered at the provider any more", t.Name)
+	}
+	if t.Counters.Diverged > 0 {
+		st.problem("find out who else writes to it; londiste INI subscriber resync "+name+" copies it anew",
+			"table %s: %d rows were not as expected at the subscriber and were set right", t.Name, t.Counters.Diverged)
+	}
+	if t.Counters.Fallbacks > 0 {
+		st.problem("", "table %s: %d times a set was refused and its rows were applied one by one", t.Name, t.Counters.Fallbacks)
+	}
+}
+
+func (st *Status) judgeWorker() {
+	if !st.Subscriber.Installed {
 		return
 	}
-	mine := false
-	for _, r := range st.Readers {
-		if r.Kind != "this" {
-			continue
-		}
-		mine = true
-		if r.Seen > 60 && st.Events != nil && r.LastTick < st.Events.LastTick {
-			st.problem("londiste INI replay -d", "consumer %s has not been seen for %.0f s: replay does not run, and its events fill the queue", r.Name, r.Seen)
+	var mine *ReaderStatus
+	for i := range st.Readers {
+		if st.Readers[i].Kind == "this" {
+			mine = &st.Readers[i]
 		}
 	}
-	if !mine && st.Subscriber.Installed {
-		st.problem("londiste INI replay -d", "consumer %s is not registered: replay has never run, or subscriber unregister has", st.Consumer)
+	const start = "londiste INI replay -d"
+	switch {
+	case st.Provider.Installed && mine == nil:
+		st.problem(start, "consumer %s is not registered: replay has never run, or subscriber unregister has", st.Consumer)
+	case st.Worker == nil || !st.Worker.Running:
+		behind := ""
+		if mine != nil {
+			behind = ", and the provider keeps its events"
+		}
+		st.problem(start, "replay does not run for consumer %s%s", st.Consumer, behind)
 	}
 }

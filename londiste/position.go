@@ -360,7 +360,7 @@ func (w *Worker) repair(ctx context.Context, fn func(sub, prov *pgx.Conn) error)
 			return err
 		}
 		return hint.With(fmt.Errorf("a worker of consumer %s is running: %s", w.ConsumerName(), who),
-			"stop it first: replay -s")
+			"stop it first: londiste INI replay -s")
 	}
 	return fn(sub, prov)
 }

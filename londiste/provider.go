@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -344,11 +345,11 @@ func pickRegistered(sel Selection, known []ident.Name, kind, side string) ([]ide
 	case err != nil:
 		return nil, err
 	case len(p.absent) > 0:
-		return nil, refusal(fmt.Sprintf("%s %s not attached to queue at the %s", kind, joinNames(p.absent), side))
+		err = refusal(fmt.Sprintf("%s %s not attached to queue at the %s", kind, joinNames(p.absent), side))
 	case len(p.unknown) > 0:
-		return nil, refusal(fmt.Sprintf("%s %s not attached to queue at the %s: nothing matches", kind, p.unknown[0], side))
+		err = refusal(fmt.Sprintf("%s %s not attached to queue at the %s: nothing matches", kind, p.unknown[0], side))
 	}
-	return p.names, nil
+	return p.names, hint.With(err, "%s %ss lists them", side, strings.ToLower(kind))
 }
 
 // Tables lists the registered tables in the order of their adding.

@@ -110,9 +110,9 @@ func (b *Subscriber) AddSeqs(ctx context.Context, sel Selection) error {
 		return err
 	case len(found.absent) > 0:
 		return hint.With(refusal("Seq "+joinNames(found.absent)+" does not exist on provider side"),
-			"register it there first: londiste INI provider add-seq %s", found.absent[0])
+			"register it there first: londiste INI provider add-seq %s", hint.Shell(found.absent[0].String()))
 	case len(found.unknown) > 0:
-		return fmt.Errorf("no sequences registered at the provider match %s", found.unknown[0])
+		return hint.With(fmt.Errorf("no sequences registered at the provider match %s", found.unknown[0]), "provider seqs lists them")
 	}
 	rights, err := sub.sequenceRights(ctx)
 	if err != nil {
@@ -120,7 +120,8 @@ func (b *Subscriber) AddSeqs(ctx context.Context, sel Selection) error {
 	}
 	for _, n := range found.names {
 		if _, ok := rights[n]; !ok {
-			return refusal("Seq " + n.String() + " does not exist on subscriber side")
+			return hint.With(refusal("Seq "+n.String()+" does not exist on subscriber side"),
+				"make it there first: create sequence %s", n.SQL())
 		}
 	}
 	return sub.addSeqs(ctx, found, rights)

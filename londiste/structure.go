@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/skytools-go/skytools/internal/hint"
 	"github.com/skytools-go/skytools/internal/ident"
 )
 
@@ -180,7 +181,7 @@ func compareStructure(name ident.Name, prov, sub *structure, key []string) []Dif
 		return found.list
 	case sub == nil:
 		found.absent("table %s does not exist at the subscriber", name)
-		found.hint("make it there first: pg_dump -s -t '%s' of the provider's database shows how", name)
+		found.hint("make it there first: pg_dump -s -t %s of the provider's database shows how", hint.Shell(name.String()))
 		return found.list
 	case sub.kind != "r" && sub.kind != "p":
 		found.absent("%s is no table at the subscriber", name)

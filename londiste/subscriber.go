@@ -134,7 +134,7 @@ func (b *Subscriber) pickAttached(ctx context.Context, prov, sub *session, sel S
 		return nil, err
 	case len(found.absent) > 0:
 		return nil, hint.With(refusal("Table "+joinNames(found.absent)+" not attached to queue"),
-			"register it at the provider first: londiste INI provider add %s", found.absent[0])
+			"register it at the provider first: londiste INI provider add %s", hint.Shell(found.absent[0].String()))
 	case len(found.unknown) > 0:
 		return nil, hint.With(refusal("No tables found that match "+found.unknown[0]),
 			"provider tables lists what can be added")
@@ -272,9 +272,9 @@ func (b *Subscriber) Resync(ctx context.Context, sel Selection) error {
 	case err != nil:
 		return err
 	case len(found.absent) > 0:
-		return refusal("Table " + joinNames(found.absent) + " not found")
+		return hint.With(refusal("Table "+joinNames(found.absent)+" not found"), "subscriber tables lists those that are replicated")
 	case len(found.unknown) > 0:
-		return refusal("Table " + found.unknown[0] + " not found: nothing matches")
+		return hint.With(refusal("Table "+found.unknown[0]+" not found: nothing matches"), "subscriber tables lists those that are replicated")
 	}
 	var again []ident.Name
 	for _, n := range found.names {

@@ -217,6 +217,9 @@ func (b *Subscriber) Triggers(ctx context.Context) (pending, active []Trigger, e
 		return nil, nil, err
 	}
 	defer s.close()
+	if err := s.spellOut(ctx); err != nil {
+		return nil, nil, err
+	}
 	known, err := s.registered(ctx)
 	if err != nil {
 		return nil, nil, err

@@ -2,6 +2,7 @@ package pgq
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -29,32 +30,27 @@ type Queue struct {
 	EventsPerSec   float64       `json:"ev_per_sec"`
 	NewEvents      int64         `json:"ev_new"` // since the last tick
 	LastTick       TickID        `json:"last_tick_id"`
+	Size           int64         `json:"queue_size"` // bytes of the event tables, indexes included
 	Consumers      []Consumer    `json:"consumers"`
 }
 
-const queueSQL = `select queue_name, queue_ntables, queue_cur_table,
-		extract(epoch from queue_rotation_period)::float8, queue_switch_time,
-		queue_external_ticker, queue_ticker_paused, queue_ticker_max_count,
-		extract(epoch from queue_ticker_max_lag)::float8, extract(epoch from queue_ticker_idle_period)::float8,
-		coalesce(extract(epoch from ticker_lag), 0)::float8, coalesce(ev_per_sec, 0), coalesce(ev_new, 0),
-		coalesce(last_tick_id, 0)
-	from pgq.get_queue_info() order by queue_name`
+const queueSQL = `select i.queue_name, i.queue_ntables, i.queue_cur_table,
+		extract(epoch from i.queue_rotation_period)::float8, i.queue_switch_time,
+		i.queue_external_ticker, i.queue_ticker_paused, i.queue_ticker_max_count,
+		extract(epoch from i.queue_ticker_max_lag)::float8, extract(epoch from i.queue_ticker_idle_period)::float8,
+		coalesce(extract(epoch from i.ticker_lag), 0)::float8, coalesce(i.ev_per_sec, 0), coalesce(i.ev_new, 0),
+		coalesce(i.last_tick_id, 0), (
+			select coalesce(sum(pg_total_relation_size(to_regclass(q.queue_data_pfx || '_' || n))), 0)::bigint
+			from pgq.queue q, generate_series(0, q.queue_ntables - 1) n where q.queue_name = i.queue_name)
+	from pgq.get_queue_info(%s) i order by i.queue_name`
 
 // Queues lists all queues of a database in name order, with their consumers.
 func Queues(ctx context.Context, conn *pgx.Conn) ([]Queue, error) {
-	rows, err := conn.Query(ctx, queueSQL)
+	rows, err := conn.Query(ctx, fmt.Sprintf(queueSQL, ""))
 	if err != nil {
 		return nil, fmt.Errorf("list queues: %w", err)
 	}
-	queues, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (q Queue, err error) {
-		var rotation, maxLag, idle, lag float64
-		err = row.Scan(&q.Name, &q.Tables, &q.CurrentTable, &rotation, &q.SwitchTime,
-			&q.ExternalTicker, &q.TickerPaused, &q.MaxCount, &maxLag, &idle,
-			&lag, &q.EventsPerSec, &q.NewEvents, &q.LastTick)
-		q.RotationPeriod, q.MaxLag, q.IdlePeriod, q.TickerLag = seconds(rotation), seconds(maxLag), seconds(idle), seconds(lag)
-		q.Consumers = []Consumer{}
-		return q, err
-	})
+	queues, err := pgx.CollectRows(rows, scanQueue)
 	if err != nil {
 		return nil, fmt.Errorf("list queues: %w", err)
 	}
@@ -70,6 +66,33 @@ func Queues(ctx context.Context, conn *pgx.Conn) ([]Queue, error) {
 		}
 	}
 	return queues, nil
+}
+
+// ReadQueue reads one queue, without its consumers; [ErrQueueNotFound] if
+// there is none.
+func ReadQueue(ctx context.Context, conn *pgx.Conn, name string) (Queue, error) {
+	rows, err := conn.Query(ctx, fmt.Sprintf(queueSQL, "$1"), name)
+	if err != nil {
+		return Queue{}, fmt.Errorf("read queue %s: %w", name, err)
+	}
+	q, err := pgx.CollectExactlyOneRow(rows, scanQueue)
+	if errors.Is(err, pgx.ErrNoRows) {
+		err = ErrQueueNotFound
+	}
+	if err != nil {
+		return Queue{}, fmt.Errorf("read queue %s: %w", name, err)
+	}
+	return q, nil
+}
+
+func scanQueue(row pgx.CollectableRow) (q Queue, err error) {
+	var rotation, maxLag, idle, lag float64
+	err = row.Scan(&q.Name, &q.Tables, &q.CurrentTable, &rotation, &q.SwitchTime,
+		&q.ExternalTicker, &q.TickerPaused, &q.MaxCount, &maxLag, &idle,
+		&lag, &q.EventsPerSec, &q.NewEvents, &q.LastTick, &q.Size)
+	q.RotationPeriod, q.MaxLag, q.IdlePeriod, q.TickerLag = seconds(rotation), seconds(maxLag), seconds(idle), seconds(lag)
+	q.Consumers = []Consumer{}
+	return q, err
 }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

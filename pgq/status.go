@@ -7,15 +7,17 @@ import (
 	"io"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
 )
 
 // Status is the state of PgQ in one database; the table and JSON are its faces.
 type Status struct {
-	PostgresVersion string  `json:"postgres_version"`
-	PgqVersion      string  `json:"pgq_version"`
-	Queues          []Queue `json:"queues"`
+	PostgresVersion   string       `json:"postgres_version"`
+	PgqVersion        string       `json:"pgq_version"`
+	OldestTransaction *Transaction `json:"oldest_transaction"` // nil: none is running
+	Queues            []Queue      `json:"queues"`
 }
 
 // ReadStatus reads it.
@@ -26,28 +28,34 @@ func ReadStatus(ctx context.Context, conn *pgx.Conn) (Status, error) {
 		return s, fmt.Errorf("read PgQ's version: %w", err)
 	}
 	var err error
+	if s.OldestTransaction, err = OldestTransaction(ctx, conn); err != nil {
+		return s, err
+	}
 	s.Queues, err = Queues(ctx, conn)
 	return s, err
 }
-
-const rule = "------------------------------------------------------------------------------"
 
 // WriteText writes the tables of `pgqadm status`.
 func (s Status) WriteText(w io.Writer) error {
 	p := printer{w: w}
 	p.line("Postgres version: %s   PgQ version: %s", s.PostgresVersion, s.PgqVersion)
 	p.line("")
-	p.line("%-37s %12s %19s %7s", "Event queue", "Rotation", "Ticker", "TLag")
+	width := 37
+	for _, q := range s.Queues {
+		width = max(width, utf8.RuneCountInString(q.Name))
+	}
+	rule := strings.Repeat("-", width+41)
+	p.line("%-*s %12s %19s %7s", width, "Event queue", "Rotation", "Ticker", "TLag")
 	p.line(rule)
 	for _, q := range s.Queues {
-		p.line("%-37s %12s %19s %7s", q.Name,
+		p.line("%-*s %12s %19s %7s", width, q.Name,
 			fmt.Sprintf("%d/%s", q.Tables, short(q.RotationPeriod)),
 			fmt.Sprintf("%d/%s/%s", q.MaxCount, short(q.MaxLag), short(q.IdlePeriod)),
 			short(q.TickerLag))
 	}
 	p.line(rule)
 	p.line("")
-	p.line("%-57s %10s %9s", "Consumer", "Lag", "LastSeen")
+	p.line("%-*s %10s %9s", width+20, "Consumer", "Lag", "LastSeen")
 	p.line(rule)
 	for _, q := range s.Queues {
 		if len(q.Consumers) == 0 {
@@ -59,10 +67,14 @@ func (s Status) WriteText(w io.Writer) error {
 			if c.HoldsRotation {
 				note = "  holds up rotation"
 			}
-			p.line("    %-53s %10s %9s%s", c.Name, short(c.Lag), short(c.LastSeen), note)
+			p.line("    %-*s %10s %9s%s", width+16, c.Name, short(c.Lag), short(c.LastSeen), note)
 		}
 	}
 	p.line(rule)
+	if t := s.OldestTransaction; t.Long() {
+		p.line("")
+		p.line("! %s", t)
+	}
 	return p.err
 }
 

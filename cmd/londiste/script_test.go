@@ -48,15 +48,18 @@ var programs = sync.OnceValues(func() (string, error) {
 
 // The stories of testdata/script. Beside testscript's own commands they have
 //
-//	databases [own]               two servers' databases, shared or of this story alone; sets $PROVIDER_PORT …
+//	databases [own]               two servers' databases, shared or of this story alone; sets $PROVIDER_PORT …;
+//	                              and an empty third one at the subscriber's
 //	expand FILE…                  replaces $NAME in a file
 //	sql SIDE STATEMENT            runs it as the ordinary role; rows go to stdout
 //	admin SIDE STATEMENT          the same as superuser
+//	hold SIDE STATEMENT           runs it in a transaction that stays open until the story's end
 //	until SIDE QUERY VALUE        waits for it
 //	equal TABLE…                  compares tables on both sides
 //	server SIDE stop|start        stops a server of this story hard, starts it again
-//	fingerprint save|same         catalogues of both sides
+//	fingerprint save|same         catalogues of all three
 //	exits N PROGRAM ARGS…         exec with that exit status
+//	logged TEXT                   waits for it in the replication's log
 func TestScripts(t *testing.T) {
 	dir, err := programs()
 	if err != nil {
@@ -82,6 +85,8 @@ func TestScripts(t *testing.T) {
 			"server":      storyCommand(serverCommand),
 			"fingerprint": storyCommand(fingerprint),
 			"exits":       storyCommand(exits),
+			"logged":      storyCommand(logged),
+			"hold":        storyCommand(hold),
 		},
 		UpdateScripts: os.Getenv("UPDATE") != "",
 	})
@@ -144,7 +149,9 @@ func databases(ts *testscript.TestScript, s *story, args []string) {
 		ts.Setenv(upper+"_PORT", strconv.Itoa(server.Port()))
 		ts.Setenv(upper+"_DB", pgtest.DBName(s.t, dsn))
 	}
-	ts.Setenv("THIRD_DB", pgtest.DBName(s.t, pgtest.Database(s.t, s.sides["subscriber"].server, nil)))
+	third := pgtest.Database(s.t, s.sides["subscriber"].server, nil)
+	s.sides["third"] = &side{s.sides["subscriber"].server, third}
+	ts.Setenv("THIRD_DB", pgtest.DBName(s.t, third))
 	ts.Setenv("DBUSER", pgtest.Role)
 }
 
@@ -173,6 +180,14 @@ func adminCommand(ts *testscript.TestScript, s *story, args []string) {
 	cfg, err := pgx.ParseConfig(d.dsn)
 	ts.Check(err)
 	fmt.Fprint(ts.Stdout(), query(ts, d.server.DSN(cfg.Database, pgserver.Superuser), args[1]))
+}
+
+func hold(ts *testscript.TestScript, s *story, args []string) {
+	conn, err := pgx.Connect(context.Background(), s.side(ts, args[0]).dsn)
+	ts.Check(err)
+	ts.Defer(func() { _ = conn.Close(context.Background()) })
+	_, err = conn.Exec(context.Background(), "begin; "+args[1])
+	ts.Check(err)
 }
 
 func query(ts *testscript.TestScript, dsn, sql string) string {
@@ -253,7 +268,7 @@ func serverCommand(ts *testscript.TestScript, s *story, args []string) {
 
 func fingerprint(ts *testscript.TestScript, s *story, args []string) {
 	now := ""
-	for _, name := range []string{"provider", "subscriber"} {
+	for _, name := range []string{"provider", "subscriber", "third"} {
 		now += pgtest.CatalogFingerprint(s.t, s.side(ts, name).dsn)
 	}
 	switch args[0] {
@@ -271,4 +286,13 @@ func fingerprint(ts *testscript.TestScript, s *story, args []string) {
 func exits(ts *testscript.TestScript, _ *story, args []string) {
 	const script = `"$@"; rc=$?; [ "$rc" = "$0" ] || { echo "exit status $rc, want $0" >&2; exit 1; }`
 	ts.Check(ts.Exec("sh", append([]string{"-c", script}, args...)...))
+}
+
+func logged(ts *testscript.TestScript, _ *story, args []string) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if strings.Contains(ts.ReadFile("lmaster_to_slave.log"), args[0]) {
+			return
+		}
+	}
+	ts.Fatalf("%q is not in the log:\n%s", args[0], ts.ReadFile("lmaster_to_slave.log"))
 }

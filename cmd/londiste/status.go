@@ -40,13 +40,24 @@ func printStatus(w io.Writer, st *londiste.Status) error {
 	printNode(w, "Provider", &st.Provider)
 	printNode(w, "Subscriber", &st.Subscriber)
 	if q := st.Events; q != nil {
-		fmt.Fprintf(w, "Queue: tick %d, %s ago   %.1f events/s, %d since the tick   %d tables, rotated %s ago, every %s\n",
-			q.LastTick, seconds(q.TickAge), q.EventsPerSec, q.NewEvents, q.Tables, seconds(q.RotatedAge), seconds(q.Rotation))
+		fmt.Fprintf(w, "Queue: tick %d, %s ago   %.1f events/s, %d since the tick   %d tables, %s, rotated %s ago, every %s\n",
+			q.LastTick, seconds(q.TickAge), q.EventsPerSec, q.NewEvents, q.Tables, size(q.Size), seconds(q.RotatedAge), seconds(q.Rotation))
 	}
 	if st.Position != nil {
-		fmt.Fprintf(w, "Position: tick %d\n", *st.Position)
+		lag := "?"
+		if st.Lag != nil {
+			lag = seconds(*st.Lag)
+		}
+		fmt.Fprintf(w, "Position: tick %d   Lag: %s\n", *st.Position, lag)
 	}
-	for _, t := range []*cli.Table{readerTable(st), tableTable(st), sequenceTable(st)} {
+	if r := st.Worker; r != nil {
+		state := "NOT RUNNING, was "
+		if r.Running {
+			state = "running, "
+		}
+		fmt.Fprintf(w, "Replay: %s%s, since %s\n", state, r.Holder, r.Since.Local().Format(time.DateTime))
+	}
+	for _, t := range []*cli.Table{readerTable(st), tableTable(st), sequenceTable(st), fkeyTable(st)} {
 		if t.Len() == 0 {
 			continue
 		}
@@ -100,6 +111,7 @@ func tableTable(st *londiste.Status) *cli.Table {
 		{Title: "Coalesced", Right: true},
 		{Title: "Filtered", Right: true},
 		{Title: "Skipped", Right: true},
+		{Title: "Diverged", Right: true},
 		{Title: "Sets", Right: true},
 	}}
 	for _, row := range st.Tables {
@@ -118,7 +130,15 @@ func tableTable(st *londiste.Status) *cli.Table {
 		if c.Applied > 0 {
 			sets = fmt.Sprintf("%.1f%%", 100*float64(c.BySets)/float64(c.Applied))
 		}
-		t.Add(row.Name, state, orDash(row.Capture), c.Events, c.Applied, c.Coalesced, c.Filtered, c.Skipped, sets)
+		t.Add(row.Name, state, orDash(row.Capture), c.Events, c.Applied, c.Coalesced, c.Filtered, c.Skipped, c.Diverged, sets)
+	}
+	return t
+}
+
+func fkeyTable(st *londiste.Status) *cli.Table {
+	t := &cli.Table{Columns: []cli.Column{{Title: "Pending foreign key"}, {Title: "From"}, {Title: "To"}}}
+	for _, f := range st.Fkeys {
+		t.Add(f.Name, f.From.String(), f.To.String())
 	}
 	return t
 }
@@ -143,6 +163,15 @@ func seconds(s float64) string {
 		return d.Round(time.Millisecond).String()
 	}
 	return d.Round(time.Second).String()
+}
+
+// size is a number of bytes as pg_size_pretty writes it.
+func size(n int64) string {
+	units := []string{"bytes", "kB", "MB", "GB", "TB"}
+	for len(units) > 1 && n >= 10*1024 {
+		n, units = (n+512)/1024, units[1:]
+	}
+	return fmt.Sprintf("%d %s", n, units[0])
 }
 
 func orDash(s string) string {

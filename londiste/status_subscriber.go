@@ -1,0 +1,139 @@
+package londiste
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/skytools-go/skytools/internal/hint"
+	"github.com/skytools-go/skytools/internal/ident"
+)
+
+func (s *session) subscriberStatus(ctx context.Context, st *Status) error {
+	list, err := s.localTables(ctx)
+	if err != nil {
+		return err
+	}
+	for _, t := range list {
+		row := st.table(t.Name.String())
+		row.Here, row.State = true, t.State.String()
+	}
+	if err := s.workerStatus(ctx, st); err != nil {
+		return err
+	}
+	known := make([]ident.Name, len(list))
+	for i, t := range list {
+		known[i] = t.Name
+	}
+	if st.Fkeys, err = s.pendingForeignKeys(ctx, known); err != nil {
+		return err
+	}
+	if err := s.tableDetails(ctx, st); err != nil {
+		return err
+	}
+	values, err := s.sequenceValues(ctx)
+	if err != nil {
+		return err
+	}
+	for _, v := range values {
+		i := slices.IndexFunc(st.Sequences, func(q SequenceStatus) bool { return q.Name == v.name.String() })
+		if i < 0 {
+			i = len(st.Sequences)
+			st.Sequences = append(st.Sequences, SequenceStatus{Name: v.name.String()})
+		}
+		st.Sequences[i].Here, st.Sequences[i].Subscriber = true, v.value
+	}
+	return s.errorStatus(ctx, st)
+}
+
+// workerStatus reads how far the worker is and whether it lives: then it holds
+// an advisory lock beside its lease.
+func (s *session) workerStatus(ctx context.Context, st *Status) error {
+	var err error
+	if st.Position, err = s.position(ctx, st.Consumer); err != nil {
+		return err
+	}
+	var w WorkerStatus
+	var applied *time.Time
+	err = s.conn.QueryRow(ctx, `
+		select l.holder, l.taken_at, s.last_tick_time, exists (
+		    select from pg_locks k
+		    where k.locktype = 'advisory' and k.granted and k.objsubid = 1
+		      and k.database = (select oid from pg_database where datname = current_database())
+		      and (k.classid::bigint << 32) | k.objid::bigint = `+lockKeySQL+`)
+		from skytools.lease l left join skytools.worker_state s using (queue_name, consumer_name)
+		where queue_name = $1 and consumer_name = $2`, s.queue, st.Consumer).
+		Scan(&w.Holder, &w.Since, &applied, &w.Running)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return nil
+	case err != nil:
+		return fmt.Errorf("read worker: %w", err)
+	}
+	st.Worker = &w
+	if applied != nil {
+		st.applied = *applied
+	}
+	return nil
+}
+
+func (s *session) tableDetails(ctx context.Context, st *Status) error {
+	rows, err := s.conn.Query(ctx, `
+		select table_name, events, applied, coalesced, filtered, skipped, by_sets, fallbacks, diverged
+		from skytools.table_counter where queue_name = $1 and consumer_name = $2`, s.queue, st.Consumer)
+	if err != nil {
+		return fmt.Errorf("read counters: %w", err)
+	}
+	var name string
+	var c TableCounters
+	fields := []any{&name, &c.Events, &c.Applied, &c.Coalesced, &c.Filtered, &c.Skipped, &c.BySets, &c.Fallbacks, &c.Diverged}
+	if _, err := pgx.ForEachRow(rows, fields, func() error {
+		st.table(name).Counters = c
+		return nil
+	}); err != nil {
+		return err
+	}
+	rows, err = s.conn.Query(ctx, `
+		select table_name, kind, object_name from skytools.pending_ddl
+		where queue_name = $1 order by pending_id`, s.queue)
+	if err != nil {
+		return fmt.Errorf("read pending objects: %w", err)
+	}
+	var kind, object string
+	_, err = pgx.ForEachRow(rows, []any{&name, &kind, &object}, func() error {
+		t := st.table(name)
+		if kind == "trigger" {
+			t.Disabled = append(t.Disabled, object)
+		} else {
+			t.Waiting++
+		}
+		return nil
+	})
+	return err
+}
+
+// errorStatus reports what the worker and its copies wrote down last.
+func (s *session) errorStatus(ctx context.Context, st *Status) error {
+	rows, err := s.conn.Query(ctx, `
+		select consumer_name, cur_error from pgq_node.local_state
+		where queue_name = $1 and cur_error is not null
+		order by consumer_name`, s.queue)
+	if err != nil {
+		return fmt.Errorf("read errors: %w", err)
+	}
+	var consumer, text string
+	_, err = pgx.ForEachRow(rows, []any{&consumer, &text}, func() error {
+		mend := "londiste INI subscriber check; mend what it names, replay tries again by itself"
+		if table, ok := strings.CutPrefix(consumer, st.Consumer+".copy."); ok {
+			mend = "mend the cause, the copy tries again by itself; londiste INI subscriber resync " + hint.Shell(table) + " starts it anew"
+		}
+		st.problem(mend, "%s: %s", consumer, text)
+		return nil
+	})
+	return err
+}
