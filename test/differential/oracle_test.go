@@ -5,17 +5,31 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/skytools-go/skytools/test/workload"
 )
 
-// oracle makes ticks whose state at the provider it knows.
+// oracle makes ticks, and knows the provider's state at each.
 type oracle struct {
 	lock, look *pgx.Conn
 	queue      string
 	expected   map[int64]string // tick id to content
+	first      int64            // tick from which on all are known
+	last       int64            // the newest tick
+	watermark  time.Time        // when it was moved
+}
+
+// alone pauses the ticker, so that every tick from now on is the oracle's.
+func (o *oracle) alone(t *testing.T) {
+	t.Helper()
+	exec(t, o.lock, "update pgq.queue set queue_ticker_paused = true")
+	if err := o.tick(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	o.first = o.last
 }
 
 // tick makes one tick and notes the content of all tables as of it.
@@ -66,9 +80,32 @@ func (o *oracle) tick(ctx context.Context) error {
 	if err := view.QueryRow(ctx, "select content_hash()").Scan(&content); err != nil {
 		return err
 	}
-	o.expected[id] = content
+	o.expected[id], o.last = content, id
 	_, err = o.look.Exec(ctx, "rollback; select pg_notify('skytools_tick', '"+o.queue+"')")
 	return err
+}
+
+// letRotate moves the root's watermark once a second, which maintenance does
+// every five minutes: it holds back rotation as any consumer.
+func (o *oracle) letRotate(t *testing.T) {
+	t.Helper()
+	if time.Since(o.watermark) > time.Second {
+		o.watermark = time.Now()
+		exec(t, o.lock, "select pgq_node.set_global_watermark('"+o.queue+"', null)")
+	}
+}
+
+// rotated fails if the queue's tables were not truncated again and again.
+func (o *oracle) rotated(t *testing.T) {
+	t.Helper()
+	var written, left int64
+	err := o.look.QueryRow(t.Context(), "select max(ev_id), count(*) from pgq.event_1").Scan(&written, &left)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if left > written/2 {
+		t.Errorf("of %d events %d are still in the queue: it did not rotate", written, left)
+	}
 }
 
 // watch is what the test adds at the subscriber: each write of the position
@@ -86,11 +123,10 @@ alter table pgq_node.local_state enable always trigger content_note;
 `
 
 // judge compares every state that the subscriber passed, from the first tick
-// at which all tables were ok, with the provider's at the same tick. It
-// returns how many ticks were compared.
-func (o *oracle) judge(ctx context.Context, t *testing.T, subscriber *pgx.Conn, from int64) int {
+// on, with the provider's at the same tick, and returns how many.
+func (o *oracle) judge(ctx context.Context, t *testing.T, subscriber *pgx.Conn) int {
 	t.Helper()
-	rows, err := subscriber.Query(ctx, "select tick_id, content from content_seen where tick_id > $1 order by seen_id", from)
+	rows, err := subscriber.Query(ctx, "select tick_id, content from content_seen where tick_id >= $1 order by seen_id", o.first)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,6 +140,7 @@ func (o *oracle) judge(ctx context.Context, t *testing.T, subscriber *pgx.Conn, 
 		}
 		want, known := o.expected[id]
 		if !known {
+			t.Errorf("the subscriber was at tick %d, which nobody made", id)
 			continue
 		}
 		compared++
