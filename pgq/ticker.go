@@ -39,7 +39,7 @@ const TickChannel = "skytools_tick"
 type Ticker struct {
 	Database     *pgx.ConnConfig
 	Log          *slog.Logger
-	LoopDelay    time.Duration   // period of looking; 0: 10 ms while events came in the last second, else 50 ms
+	LoopDelay    time.Duration   // period of looking; 0: 2 ms while events came in the last second, else 50 ms
 	TickInterval time.Duration   // least time between two ticks of a queue; default 10 ms
 	StatsDelay   time.Duration   // period of the line of statistics; default 5 min
 	Stop         <-chan struct{} // closed: leave after the round; may be nil
@@ -54,7 +54,7 @@ type Ticker struct {
 }
 
 const (
-	busyDelay  = 10 * time.Millisecond
+	busyDelay  = 2 * time.Millisecond
 	quietDelay = 50 * time.Millisecond
 	busyFor    = time.Second
 	waitDelay  = time.Second // between looks at a database that cannot be ticked
@@ -164,9 +164,28 @@ func (t *Ticker) delay() time.Duration {
 	case t.LoopDelay > 0:
 		return t.LoopDelay
 	case time.Since(t.moved) < busyFor:
-		return busyDelay
+		return max(busyDelay, min(t.untilDue(), quietDelay))
 	}
 	return quietDelay
+}
+
+// untilDue is how long no queue may be ticked: to look before is in vain.
+func (t *Ticker) untilDue() time.Duration {
+	if len(t.queues) == 0 {
+		return 0
+	}
+	soonest := t.interval()
+	for _, q := range t.queues {
+		soonest = min(soonest, t.interval()-time.Since(q.asked))
+	}
+	return soonest
+}
+
+func (t *Ticker) interval() time.Duration {
+	if t.TickInterval > 0 {
+		return t.TickInterval
+	}
+	return 10 * time.Millisecond
 }
 
 func (t *Ticker) stats() {
@@ -288,11 +307,7 @@ func (t *Ticker) visit(ctx context.Context, s sighting) (*ticking, bool, error) 
 			return nil, false, err
 		}
 	}
-	interval := t.TickInterval
-	if interval <= 0 {
-		interval = 10 * time.Millisecond
-	}
-	if time.Since(q.asked) < interval {
+	if time.Since(q.asked) < t.interval() {
 		return nil, false, nil
 	}
 	q.asked = time.Now()

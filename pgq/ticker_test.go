@@ -370,3 +370,30 @@ func TestThinningKeepsPositions(t *testing.T) {
 		t.Errorf("left %v, want %v", left, want)
 	}
 }
+
+// TestTickerDelay: how long until the next look, where the ini does not say.
+func TestTickerDelay(t *testing.T) {
+	now := time.Now()
+	for _, x := range []struct {
+		name     string
+		moved    time.Time
+		asked    []time.Time // of each queue
+		interval time.Duration
+		from, to time.Duration
+	}{
+		{"nothing came for a while", now.Add(-time.Minute), []time.Time{now}, 0, quietDelay, quietDelay},
+		{"no queue", now, nil, 0, busyDelay, busyDelay},
+		{"events come, the last tick is old", now, []time.Time{now.Add(-time.Second)}, 0, busyDelay, busyDelay},
+		{"just ticked: nothing is due for 10 ms", now, []time.Time{now}, 0, busyDelay + 1, 10 * time.Millisecond},
+		{"just ticked, but not the other queue", now, []time.Time{now, now.Add(-time.Second)}, 0, busyDelay, busyDelay},
+		{"a new queue is found in time", now, []time.Time{now}, time.Hour, quietDelay, quietDelay},
+	} {
+		ticker := Ticker{moved: x.moved, TickInterval: x.interval, queues: map[int32]*ticking{}}
+		for i, at := range x.asked {
+			ticker.queues[int32(i)] = &ticking{asked: at}
+		}
+		if got := ticker.delay(); got < x.from || got > x.to {
+			t.Errorf("%s: next look in %s, not within %s and %s", x.name, got, x.from, x.to)
+		}
+	}
+}

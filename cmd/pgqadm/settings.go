@@ -20,7 +20,7 @@ import (
 // keys are the keys of section [pgqadm], as `--ini` prints them.
 var keys = slices.Concat(cli.CommonKeys, []conf.Key{
 	{Name: "db", Doc: "Connection string of the database with the queues.", Sample: "dbname=db host=127.0.0.1"},
-	{Name: "loop_delay", Unit: "seconds", Doc: "How often to look for new events.\nIf not set: 0.01 while events came in the last second, else 0.05."},
+	{Name: "loop_delay", Unit: "seconds", Doc: "How often to look for new events.\nIf not set: 0.002 while events came in the last second, else 0.05."},
 	{Name: "tick_interval", Default: "0.01", Unit: "seconds", Doc: "Least time between two ticks of a queue."},
 	{Name: "maint_delay", Default: "300", Unit: "seconds", Doc: "How often to run maintenance."},
 	{Name: "maint_delay_min", Unit: "minutes", Doc: "The same, in minutes; read if maint_delay is not set."},

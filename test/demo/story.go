@@ -177,7 +177,7 @@ func (d *demo) latency(ctx context.Context) error {
 			took = append(took, time.Since(start))
 		}
 		slices.Sort(took)
-		return fmt.Sprintf("median %.1f ms (this ini's loop_delay is 0.1 s; the default is 0.01 s)", took[rows/2].Seconds()*1000), nil
+		return fmt.Sprintf("median %.1f ms (this ini's loop_delay is 0.1 s; the default is 0.002 s)", took[rows/2].Seconds()*1000), nil
 	})
 }
 

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+var copyLines = []line{
+	{"rows", "rows/s", &bound{1, true, true}, &bound{1.8, true, true}},
+	{"duration", "s", nil, nil},
+	{"CPU of all processes", "us/row", nil, nil},
+	{"CPU subscriber", "us/row", nil, nil},
+	{"memory of a daemon, most", "MiB", &bound{64, false, false}, &bound{64, false, false}},
+}
+
+const (
+	template   = "source"
+	indexesSQL = "create index ev_grp on ev (grp); create index ev_ts on ev (ts)"
+)
+
+// copy measures the first copy of a table with a key and two more indexes,
+// from the command that asks for it until the table is in sync. The provider
+// is one for all; each copy has a database there, made from a template, and a
+// subscriber of its own.
+func (b *bench) copy(ctx context.Context) (err error) {
+	provider, err := startServer(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, provider.remove()) }()
+	if err := b.fillTemplate(ctx, provider); err != nil {
+		return err
+	}
+	return b.rounds(ctx, both, func(ctx context.Context, who string) error { return b.copyOnce(ctx, provider, who) })
+}
+
+func (b *bench) fillTemplate(ctx context.Context, provider *server) error {
+	err := provider.create(ctx, "")
+	if err != nil {
+		return err
+	}
+	err = provider.exec(ctx, tableSQL,
+		fmt.Sprintf("insert into ev select %s from generate_series(1, %d) g", rowOf, b.copyRows), indexesSQL, "vacuum freeze analyze ev")
+	if err != nil {
+		return err
+	}
+	if err := provider.conn.Close(ctx); err != nil {
+		return err
+	}
+	return provider.administer(ctx, "alter database "+database+" rename to "+template)
+}
+
+func (b *bench) copyOnce(ctx context.Context, provider *server, who string) (err error) {
+	if err := provider.create(ctx, template); err != nil {
+		return err
+	}
+	defer func() {
+		ctx := context.WithoutCancel(ctx)
+		err = errors.Join(err, provider.conn.Close(ctx), provider.administer(ctx, "drop database "+database+" with (force)"))
+	}()
+	subscriber, err := startServer(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, subscriber.remove()) }()
+	p := &pair{provider, subscriber}
+	r := &replica{pair: p, peer: b.peer(who, p), bench: b, who: who}
+	defer func() { err = errors.Join(err, r.stop(context.WithoutCancel(ctx))) }()
+	if err := subscriber.create(ctx, ""); err != nil {
+		return err
+	}
+	if err := subscriber.exec(ctx, tableSQL, indexesSQL); err != nil {
+		return err
+	}
+	if err := r.prepare(ctx); err != nil {
+		return err
+	}
+	if err := r.settle(ctx); err != nil {
+		return err
+	}
+	var u usage
+	err = r.profiled(ctx, "copy", func() (err error) {
+		u, err = r.measure(func() error { return r.attach(ctx) })
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	rows := float64(b.copyRows)
+	r.add("rows", rows/u.wall.Seconds())
+	r.add("duration", u.wall.Seconds())
+	r.add("CPU of all processes", u.cpu().Seconds()*1e6/rows)
+	r.add("CPU subscriber", u.subscriber.Seconds()*1e6/rows)
+	if err := r.addMemory("memory of a daemon, most"); err != nil {
+		return err
+	}
+	return errors.Join(r.equal(ctx), r.indexed(ctx))
+}
+
+// indexed makes sure that the copy left the subscriber's indexes as they were.
+func (r *replica) indexed(ctx context.Context) error {
+	n, err := one[int](ctx, r.subscriber, "select count(*) from pg_index where indrelid = 'ev'::regclass and indisvalid")
+	if err == nil && n != 3 {
+		err = fmt.Errorf("%d valid indexes after the copy, not 3", n)
+	}
+	return err
+}
