@@ -40,7 +40,7 @@ func (m *Maintainer) Run(ctx context.Context) error {
 	l := loop.Loop{
 		MaxBackoff: 20 * time.Second,
 		Stop:       m.Stop,
-		OnError:    func(err error, _ time.Duration) { m.wait.waiting("maintenance waits: " + err.Error()) },
+		OnError:    func(err error, _ time.Duration) { m.wait.waiting("maintenance waits: " + explain(err)) },
 	}
 	return l.Run(ctx, func(ctx context.Context) (bool, error) {
 		ready, err := m.connectAndRun(ctx)
@@ -88,7 +88,7 @@ func Maintain(ctx context.Context, conn *pgx.Conn, log *slog.Logger) error {
 			if !refused(err) {
 				return fmt.Errorf("%s: %w", op, err)
 			}
-			log.Warn(fmt.Sprintf("maintenance: %s: %v", op, err))
+			log.Warn(fmt.Sprintf("maintenance: %s: %s", op, explain(err)))
 		}
 	}
 	return warnOfSlow(ctx, conn, log)

@@ -2,9 +2,12 @@ package pgq
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"strings"
 	"time"
+
+	"github.com/skytools-go/skytools/internal/hint"
 )
 
 // notice says once why a daemon waits, again every minute while the reason
@@ -36,6 +39,14 @@ func (n *notice) over(what string) {
 	}
 	n.said = nil
 	n.log.Info(what)
+}
+
+// explain is err with what can be done about it.
+func explain(err error) string {
+	if advice := hint.Of(err); advice != "" {
+		return fmt.Sprintf("%v; hint: %s", err, advice)
+	}
+	return err.Error()
 }
 
 // sleep waits for d, or less when ctx ends or stop is closed.

@@ -87,7 +87,7 @@ func (t *Ticker) Run(ctx context.Context) error {
 	l := loop.Loop{
 		MaxBackoff: 2 * time.Second,
 		Stop:       t.Stop,
-		OnError:    func(err error, _ time.Duration) { t.wait.waiting("ticker waits: " + err.Error()) },
+		OnError:    func(err error, _ time.Duration) { t.wait.waiting("ticker waits: " + explain(err)) },
 	}
 	return l.Run(ctx, func(ctx context.Context) (bool, error) {
 		delay, err := t.round(ctx)
@@ -134,7 +134,7 @@ func (t *Ticker) round(ctx context.Context) (time.Duration, error) {
 		q, done, err := t.visit(ctx, sight)
 		switch {
 		case err != nil && refused(err): // this queue's own trouble
-			t.trouble.say(sight.name, fmt.Sprintf("queue %s is not ticked: %v", sight.name, err))
+			t.trouble.say(sight.name, fmt.Sprintf("queue %s is not ticked: %s", sight.name, explain(err)))
 			t.queues[sight.id].asked = time.Now().Add(waitDelay)
 			continue
 		case err != nil:

@@ -271,7 +271,7 @@ func TestOneBadQueue(t *testing.T) {
 		eventually(t, 3*time.Second, "a tick of the good queue", func() bool { return int64(last(t, conn).EventSeq) == seq })
 	}
 	time.Sleep(2500 * time.Millisecond) // it is tried again meanwhile
-	if log.count("queue a.bad is not ticked: ERROR: Invalid PgQ state") != 1 || log.count("not ticked") != 2 {
+	if log.count("queue a.bad is not ticked: ERROR: Invalid PgQ state") != 1 || log.count("hint: transaction ids went back") != 1 || log.count("not ticked") != 2 {
 		t.Errorf("said %d times that the bad ones are not ticked", log.count("not ticked"))
 	}
 	if log.count("ticker waits") > 0 {

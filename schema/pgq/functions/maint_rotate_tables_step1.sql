@@ -22,7 +22,7 @@ begin
     if txid_current() < q.queue_switch_step1 then
         raise exception 'queue % maint failure: step1=%, current=%', i_queue_name, q.queue_switch_step1, txid_current()
             using errcode = 'data_corrupted',
-                hint = 'transaction ids went back, as after a restore into a new cluster: raise them with pg_resetwal, or drop the queue and create it again';
+                hint = 'transaction ids went back, as after a restore into a new cluster; events written now would never be read: stop the writers and raise the ids with pg_resetwal, or drop the queue and create it again';
     end if;
 
     select min(s.sub_last_tick) into slowest from pgq.subscription s where s.sub_queue = q.queue_id;

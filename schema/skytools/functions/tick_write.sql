@@ -34,7 +34,7 @@ begin
                 txid_snapshot_xmin(older.tick_snapshot), txid_snapshot_xmax(older.tick_snapshot),
                 txid_snapshot_xmax(snap)
             using errcode = 'data_corrupted',
-                hint = 'transaction ids went back, as after a restore into a new cluster: raise them with pg_resetwal, or drop the queue and create it again';
+                hint = 'transaction ids went back, as after a restore into a new cluster; events written now would never be read: stop the writers and raise the ids with pg_resetwal, or drop the queue and create it again';
     end if;
     if not skytools.snapshot_covers(snap, older.tick_snapshot) then
         raise exception 'snapshot % does not cover tick % of queue %', snap, older.tick_id, q.queue_name
