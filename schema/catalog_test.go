@@ -18,7 +18,7 @@ import (
 // columns, indexes and functions of the three schemas that are upstream's, and
 // who may use them.
 const interfaceSQL = `
-select format('%s %s.%s acl %s', case relkind when 'r' then 'table' else 'sequence' end, nspname, relname, relacl)
+select format('%s %s.%s acl %s', case relkind when 'r' then 'table' else 'sequence' end, nspname, relname, replace(relacl::text, 'arwdDxtm', 'arwdDxt')) -- m came with 17
 from pg_class c join pg_namespace n on n.oid = relnamespace
 where nspname in ('pgq', 'pgq_node', 'londiste') and relkind in ('r', 'S')
 union all
@@ -33,7 +33,8 @@ from pg_index join pg_class c on c.oid = indrelid join pg_namespace n on n.oid =
 where nspname in ('pgq', 'pgq_node', 'londiste')
 union all
 select format('constraint %s on %s: %s', conname, conrelid::regclass, pg_get_constraintdef(k.oid))
-from pg_constraint k join pg_namespace n on n.oid = connamespace where nspname in ('pgq', 'pgq_node', 'londiste')
+from pg_constraint k join pg_namespace n on n.oid = connamespace
+where nspname in ('pgq', 'pgq_node', 'londiste') and contype <> 'n' -- those of NOT NULL, which 18 lists
 union all
 select format('function %s.%s(%s) returns %s %s%s%s set %s acl %s', nspname, proname, pg_get_function_arguments(p.oid),
 	pg_get_function_result(p.oid), case provolatile when 'v' then 'volatile' when 's' then 'stable' else 'immutable' end,
