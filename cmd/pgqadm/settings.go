@@ -26,6 +26,8 @@ var keys = slices.Concat(cli.CommonKeys, []conf.Key{
 	{Name: "maint_delay_min", Unit: "minutes", Doc: "The same, in minutes; read if maint_delay is not set."},
 	{Name: "ticker_log_delay", Default: "300", Unit: "seconds", Doc: "How often to log the number of ticks."},
 	{Name: "queue_refresh_period", ReplacedBy: "new queues are seen at once"},
+	{Name: "retry_period", ReplacedBy: "events to be retried are moved by maintenance, see maint_delay"},
+	{Name: "check_period", ReplacedBy: "a database without PgQ is looked at again all the time"},
 	{Name: "ticker_period", Doc: "loop_delay by the name that pgqd has for it.", Unit: "seconds"},
 	{Name: "maint_period", Doc: "maint_delay by the name that pgqd has for it.", Unit: "seconds"},
 })

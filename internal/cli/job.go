@@ -17,7 +17,7 @@ import (
 // CommonKeys are the keys that every program has. Put them first in
 // [App.Keys].
 var CommonKeys = []conf.Key{
-	{Name: "job_name", Doc: "Name of this job, also for %(job_name)s; the section's name if not set.", Sample: "my_job"},
+	{Name: "job_name", Doc: "Name of this job, for %(job_name)s and, in londiste, for the subscriber's node; the section's name if not set.", Sample: "my_job"},
 	{Name: "pidfile", Doc: "File with the running process's id. -d, -s, -k and -r need it.", Sample: "%(job_name)s.pid"},
 	{Name: "logfile", Doc: "File to log to.", Sample: "%(job_name)s.log"},
 	{Name: "log_size", Default: fmt.Sprint(logfile.DefaultSize), Unit: "bytes", Doc: "The log file is renamed to logfile.1 and begun anew when it gets this large."},

@@ -22,19 +22,19 @@ var Skytools = join(
 	keys("this program does not tick; run pgqadm.py TICKER.ini ticker",
 		"maint_delay", "maint_delay_min", "queue_refresh_period", "ticker_period", "maint_period", "retry_period", "check_period", "tick_interval"),
 	keys("one ticker serves the one database of its db key", "initial_database", "database_list"),
-	keys("provider_db and subscriber_db name the two databases", "db", "src_db", "dst_db", "master_db"),
+	keys("pgqadm reads db, londiste reads provider_db and subscriber_db", "db", "src_db", "dst_db", "master_db"),
 
 	// londiste 2.1.
 	keys("only londiste reads it", "provider_db", "subscriber_db", "pgq_queue_name", "pgq_consumer_id", "lock_timeout", "fake"),
 	keys("batches are streamed, their memory is bounded", "pgq_lazy_fetch", "pgq_autocommit"),
 	keys("a mirror is a subscriber of its own", "mirror_queue"),
 	keys("changes are applied to the subscriber directly", "method", "file_dst"),
-	keys("all columns of all rows are compared, by hash", "compare_sql", "compare_fmt"),
+	keys("all columns of all rows are compared", "compare_sql", "compare_fmt"),
 
 	// londiste 3, cascades and consumers.
-	keys("write pgq_queue_name and pgq_consumer_id", "queue_name", "consumer_name"),
+	keys("londiste reads pgq_queue_name and pgq_consumer_id", "queue_name", "consumer_name"),
 	keys("ticks are merged while behind", "pgq_batch_collect_events", "pgq_batch_collect_interval"),
-	keys("copies run side by side, by --parallel-copies", "parallel_copies", "threaded_copy_tables", "threaded_copy_pool_size"),
+	keys("tables are copied side by side, as many as londiste's parallel_copies says", "parallel_copies", "threaded_copy_tables", "threaded_copy_pool_size"),
 	keys("a subscriber applies the tables added to it", "local_only", "local_only_drop_execute", "table_filter", "consumer_filter",
 		"register_only_tables", "register_skip_tables", "register_only_seqs", "register_skip_seqs"),
 	keys("nodes are made from provider_db and subscriber_db", "node_name", "public_node_location", "initial_provider_location"),

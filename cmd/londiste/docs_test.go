@@ -1,0 +1,85 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/txtar"
+
+	"github.com/skytools-go/skytools/internal/conf"
+)
+
+// The reference in docs is the table of keys in Markdown.
+func TestReferenceIsCurrent(t *testing.T) {
+	const path = "../../docs/config-londiste.md"
+	want := conf.Reference("londiste", keys)
+	if os.Getenv("UPDATE") != "" {
+		if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, err := os.ReadFile(path); err != nil || string(got) != want {
+		t.Errorf("%s is not current (%v): UPDATE=1 go test ./cmd/londiste -run Reference writes it", path, err)
+	}
+}
+
+// What README tells people to type is typed by tutorial.txtar, in that order,
+// and the ini files of etc are those of that story but for the servers.
+func TestReadmeIsRun(t *testing.T) {
+	story, err := txtar.ParseFile("testdata/script/tutorial.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	runs := strings.Split(string(story.Comment), "\n")
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	typed := 0
+	for line := range strings.SplitSeq(string(readme), "\n") {
+		command, _, _ := strings.Cut(strings.TrimPrefix(line, "    "), "  #")
+		command = strings.TrimSpace(command)
+		if !strings.HasPrefix(line, "    ") || !strings.Contains(command, ".ini ") {
+			continue
+		}
+		typed++
+		at := slices.Index(runs, "exec "+command)
+		if at < 0 {
+			t.Errorf("tutorial.txtar does not run, after what comes before it in README: %s", command)
+			continue
+		}
+		runs = runs[at+1:]
+	}
+	if typed < 9 {
+		t.Errorf("README shows %d commands, the walk-through has 9", typed)
+	}
+	for _, f := range story.Files {
+		sample, err := os.ReadFile(filepath.Join("../../etc", f.Name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, want := settingsOf(string(sample)), settingsOf(string(f.Data)); !slices.Equal(got, want) {
+			t.Errorf("etc/%s says %q, the story %q", f.Name, got, want)
+		}
+	}
+}
+
+// settingsOf are the lines of an ini file without comments and without what
+// connection strings say.
+func settingsOf(ini string) []string {
+	var all []string
+	for line := range strings.SplitSeq(strings.TrimSpace(ini), "\n") {
+		key, _, _ := strings.Cut(line, " = ")
+		switch {
+		case strings.HasPrefix(line, "#"):
+		case strings.HasSuffix(key, "db"):
+			all = append(all, key)
+		default:
+			all = append(all, line)
+		}
+	}
+	return all
+}
