@@ -180,13 +180,15 @@ func one[T any](ctx context.Context, q queryer, sql string, args ...any) (T, err
 // later and is a warning.
 func (p *Pair) Preflight(ctx context.Context) error {
 	for _, side := range []string{"provider", "subscriber"} {
-		s, err := p.session(ctx, side, false)
-		switch code := sqlState(err); {
+		short, cancel := context.WithTimeout(ctx, 10*time.Second)
+		s, err := p.session(short, side, false)
+		cancel()
+		switch {
 		case err == nil:
 			s.close()
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case strings.HasPrefix(code, "28"), code == "3D000", code == "42501":
+		case hint.Refused(err):
 			return err
 		default:
 			p.log().Warn(err.Error())

@@ -3,14 +3,10 @@ package londiste
 import (
 	"cmp"
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/skytools-go/skytools/internal/hint"
 	"github.com/skytools-go/skytools/internal/ident"
@@ -66,52 +62,8 @@ func connectSide(ctx context.Context, side string, cfg *pgx.ConnConfig) (*pgx.Co
 		cfg.RuntimeParams["application_name"] = "londiste"
 	}
 	conn, err := pgx.ConnectConfig(ctx, cfg)
-	if err == nil {
-		return conn, nil
+	if err != nil {
+		return nil, hint.Connect(err, &cfg.Config, "the "+side+" database", side+"_db")
 	}
-	at := fmt.Sprintf("%s database %s at %s:%d", side, cfg.Database, cfg.Host, cfg.Port)
-	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
-		err = fmt.Errorf("cannot connect to the %s as user %s: %w", at, cfg.User, pg)
-		switch pg.Code {
-		case "28P01", "28000":
-			return nil, hint.With(err, "check user and password in %s_db, or in ~/.pgpass", side)
-		case "3D000":
-			return nil, hint.With(err, "check dbname in %s_db", side)
-		}
-		return nil, err
-	}
-	reason := strings.Join(strings.Fields(cause(err).Error()), " ")
-	return nil, hint.With(&unreachable{"cannot reach the " + at + ": " + reason, err},
-		"is the server running there? check host and port in %s_db", side)
+	return conn, nil
 }
-
-// cause is the innermost error: pgx tells each attempt in full.
-func cause(err error) error {
-	for {
-		switch e := err.(type) {
-		case interface{ Unwrap() []error }:
-			all := e.Unwrap()
-			if len(all) == 0 {
-				return err
-			}
-			err = all[0]
-		case interface{ Unwrap() error }:
-			inner := e.Unwrap()
-			if inner == nil {
-				return err
-			}
-			err = inner
-		default:
-			return err
-		}
-	}
-}
-
-// unreachable keeps pgx's error for errors.Is and prints it on one line.
-type unreachable struct {
-	text string
-	err  error
-}
-
-func (u *unreachable) Error() string { return u.text }
-func (u *unreachable) Unwrap() error { return u.err }

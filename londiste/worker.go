@@ -224,7 +224,7 @@ func (r *run) broken(ctx context.Context, err error) error {
 		r.fence.epoch = 0
 	case errors.Is(err, errClaimLost):
 		r.fence.epoch = 0 // the next step claims anew, and is told who has it
-	case r.sub != nil && !r.sub.IsClosed():
+	case r.sub != nil && !r.sub.IsClosed() && r.fence.epoch != 0:
 		r.noteError(ctx, err)
 	}
 	if r.sub != nil && r.sub.IsClosed() {

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/skytools-go/skytools/internal/hint"
 )
 
 // sessionSQL undoes what the database or the role may have set for people: a
@@ -20,7 +22,7 @@ const sessionSQL = `set session characteristics as transaction isolation level r
 func openSession(ctx context.Context, db *pgx.ConnConfig, lockTimeout time.Duration) (*pgx.Conn, error) {
 	conn, err := pgx.ConnectConfig(ctx, db)
 	if err != nil {
-		return nil, err
+		return nil, hint.Connect(err, &db.Config, "database", "the connection string")
 	}
 	if _, err = conn.PgConn().Exec(ctx, fmt.Sprintf(sessionSQL, lockTimeout.Milliseconds())).ReadAll(); err != nil {
 		closeSession(ctx, conn)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -142,35 +143,51 @@ func findQueue(ctx context.Context, c *call) (pgq.Queue, error) {
 }
 
 func (p *program) configCommand() *cobra.Command {
-	return &cobra.Command{
+	return p.WithJSON(&cobra.Command{
 		Use: "config [QUEUE [NAME=VALUE ...]]", Short: "Show or change settings of queues", Args: cobra.ArbitraryArgs,
 		Long: "Shows the settings of all queues or of one, intervals in seconds; or changes some of one.",
 		RunE: p.command(func(ctx context.Context, c *call) error {
 			if len(c.args) == 0 {
 				queues, err := pgq.Queues(ctx, c.conn)
-				for _, q := range queues {
-					printSettings(c.out, q)
+				if err != nil {
+					return err
 				}
-				return err
+				return p.printSettings(c.out, queues)
 			}
 			q, err := findQueue(ctx, c)
 			if err != nil {
 				return err
 			}
 			if len(c.args) == 1 {
-				printSettings(c.out, q)
-				return nil
+				return p.printSettings(c.out, []pgq.Queue{q})
 			}
 			return changeSettings(ctx, c)
 		}),
-	}
+	})
 }
 
-func printSettings(w io.Writer, q pgq.Queue) {
-	fmt.Fprintln(w, q.Name)
-	for _, s := range q.Settings() {
-		fmt.Fprintf(w, "    %-15s = %6s\n", s.Name, s.Value)
+func (p *program) printSettings(w io.Writer, queues []pgq.Queue) error {
+	t := &cli.Table{Columns: []cli.Column{{Key: "queue_name"}}}
+	for _, s := range (pgq.Queue{}).Settings() {
+		t.Columns = append(t.Columns, cli.Column{Key: s.Name})
 	}
+	for _, q := range queues {
+		row := []any{q.Name}
+		if !p.JSON() {
+			fmt.Fprintln(w, q.Name)
+		}
+		for _, s := range q.Settings() {
+			row = append(row, json.RawMessage(s.Value)) // a number or a truth value
+			if !p.JSON() {
+				fmt.Fprintf(w, "    %-15s = %6s\n", s.Name, s.Value)
+			}
+		}
+		t.Add(row...)
+	}
+	if p.JSON() {
+		return t.WriteJSON(w)
+	}
+	return nil
 }
 
 func changeSettings(ctx context.Context, c *call) error {

@@ -2,14 +2,11 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/skytools-go/skytools/internal/cli"
 	"github.com/skytools-go/skytools/internal/conf"
@@ -76,22 +73,10 @@ func (p *program) settings() (settings, error) {
 // connect connects for a command.
 func connect(ctx context.Context, cfg *pgx.ConnConfig) (*pgx.Conn, error) {
 	conn, err := pgx.ConnectConfig(ctx, cfg)
-	if err == nil {
-		return conn, nil
+	if err != nil {
+		return nil, hint.Connect(err, &cfg.Config, "database", "db")
 	}
-	where := fmt.Sprintf("database %s at %s:%d", cfg.Database, cfg.Host, cfg.Port)
-	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
-		err = fmt.Errorf("cannot connect to %s as user %s: %w", where, cfg.User, pg)
-		switch pg.Code {
-		case "28P01", "28000":
-			return nil, hint.With(err, "check user and password in db, or in ~/.pgpass")
-		case "3D000":
-			return nil, hint.With(err, "check dbname in db")
-		}
-		return nil, err
-	}
-	err = fmt.Errorf("cannot reach %s: %s", where, strings.Join(strings.Fields(err.Error()), " "))
-	return nil, hint.With(err, "is the server running there? check host and port in db")
+	return conn, nil
 }
 
 func closeConn(conn *pgx.Conn) {

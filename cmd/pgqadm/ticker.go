@@ -3,11 +3,13 @@ package main
 import (
 	"context"
 	"runtime"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/skytools-go/skytools/internal/cli"
+	"github.com/skytools-go/skytools/internal/hint"
 	"github.com/skytools-go/skytools/pgq"
 )
 
@@ -29,6 +31,17 @@ func (p *program) runTicker(cmd *cobra.Command, _ []string) error {
 		// It sleeps nearly always and does one thing after the other. A second
 		// processor would be woken to find nothing: a quarter of the idle cost.
 		runtime.GOMAXPROCS(1)
+		// What is wrong with the ini must be seen by who typed the command; a
+		// server that is down is waited for.
+		short, cancel := context.WithTimeout(ctx, 10*time.Second)
+		conn, err := connect(short, set.database)
+		cancel()
+		switch {
+		case err == nil:
+			closeConn(conn)
+		case hint.Refused(err):
+			return err
+		}
 		job.Ready()
 		return cli.Reloading(ctx, job, set, p.settings, serve)
 	})
