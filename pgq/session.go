@@ -37,3 +37,34 @@ func closeSession(ctx context.Context, conn *pgx.Conn) {
 	defer cancel()
 	_ = conn.Close(ctx)
 }
+
+// CheckInstalled returns an error with a hint where a database has no PgQ.
+func CheckInstalled(ctx context.Context, conn *pgx.Conn) error {
+	var installed bool
+	err := conn.QueryRow(ctx, `select to_regclass('pgq.queue') is not null and to_regclass('pgq.tick') is not null`).Scan(&installed)
+	if err == nil && !installed {
+		err = hint.With(fmt.Errorf("PgQ is not installed in database %s", conn.Config().Database),
+			"run \"pgqadm INI install\" or \"londiste INI provider install\"")
+	}
+	return err
+}
+
+// unready says why a database cannot be ticked, or "".
+func unready(ctx context.Context, conn *pgx.Conn) (string, error) {
+	var standby, there, ours bool
+	err := conn.QueryRow(ctx, `select pg_is_in_recovery(), to_regclass('pgq.queue') is not null,
+		to_regprocedure('skytools.tick(text, bigint)') is not null`).Scan(&standby, &there, &ours)
+	switch {
+	case err != nil:
+		return "", err
+	case standby:
+		return fmt.Sprintf("the server of database %s is a standby", conn.Config().Database), nil
+	case there && !ours:
+		return fmt.Sprintf("the PgQ in database %s is another program's, which this version does not tick; tick it by its own pgqd",
+			conn.Config().Database), nil
+	case !there:
+		return fmt.Sprintf("PgQ is not installed in database %s; run \"pgqadm INI install\" or \"londiste INI provider install\"",
+			conn.Config().Database), nil
+	}
+	return "", nil
+}

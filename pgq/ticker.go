@@ -13,7 +13,6 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/skytools-go/skytools/internal/failpoint"
-	"github.com/skytools-go/skytools/internal/hint"
 	"github.com/skytools-go/skytools/internal/ident"
 	"github.com/skytools-go/skytools/internal/loop"
 )
@@ -51,6 +50,7 @@ type Ticker struct {
 	ticks   int       // since the last line of statistics
 	told    time.Time // when that was
 	moved   time.Time // when a sequence was last seen to move
+	missed  int       // looks in a row that found something dropped
 }
 
 const (
@@ -134,8 +134,10 @@ func (t *Ticker) round(ctx context.Context) (time.Duration, error) {
 		q, done, err := t.visit(ctx, sight)
 		switch {
 		case err != nil && refused(err): // this queue's own trouble
-			t.trouble.say(sight.name, fmt.Sprintf("queue %s is not ticked: %s", sight.name, explain(err)))
 			t.queues[sight.id].asked = time.Now().Add(waitDelay)
+			if still, gone := t.exists(ctx, sight.id); gone == nil && still {
+				t.trouble.say(sight.name, fmt.Sprintf("queue %s is not ticked: %s", sight.name, explain(err)))
+			}
 			continue
 		case err != nil:
 			return 0, errors.Join(fmt.Errorf("tick queue %s: %w", sight.name, err), t.notify(ctx, made))
@@ -200,43 +202,12 @@ func (t *Ticker) stats() {
 	t.ticks, t.told = 0, time.Now()
 }
 
-// CheckInstalled returns an error with a hint where a database has no PgQ.
-func CheckInstalled(ctx context.Context, conn *pgx.Conn) error {
-	var installed bool
-	err := conn.QueryRow(ctx, `select to_regclass('pgq.queue') is not null and to_regclass('pgq.tick') is not null`).Scan(&installed)
-	if err == nil && !installed {
-		err = hint.With(fmt.Errorf("PgQ is not installed in database %s", conn.Config().Database),
-			"run \"pgqadm INI install\" or \"londiste INI provider install\"")
-	}
-	return err
-}
-
-// unready says why a database cannot be ticked, or "".
-func unready(ctx context.Context, conn *pgx.Conn) (string, error) {
-	var standby, there, ours bool
-	err := conn.QueryRow(ctx, `select pg_is_in_recovery(), to_regclass('pgq.queue') is not null,
-		to_regprocedure('skytools.tick(text, bigint)') is not null`).Scan(&standby, &there, &ours)
-	switch {
-	case err != nil:
-		return "", err
-	case standby:
-		return fmt.Sprintf("the server of database %s is a standby", conn.Config().Database), nil
-	case there && !ours:
-		return fmt.Sprintf("the PgQ in database %s is another program's, which this version does not tick; tick it by its own pgqd",
-			conn.Config().Database), nil
-	case !there:
-		return fmt.Sprintf("PgQ is not installed in database %s; run \"pgqadm INI install\" or \"londiste INI provider install\"",
-			conn.Config().Database), nil
-	}
-	return "", nil
-}
-
-// lookSQL reads each queue's sequence without a dynamic statement: an event
-// sequence starts at 1 and has no last value before its first use. The
-// snapshot ($1) is asked for only when somebody is waited for.
+// lookSQL reads each queue's sequence without a dynamic statement; one
+// that was never used has no last value. The snapshot ($1) is asked for only
+// when somebody is waited for.
 const lookSQL = `select queue_id, queue_name, queue_ticker_paused or queue_external_ticker,
 		extract(epoch from queue_ticker_idle_period)::float8,
-		coalesce(pg_sequence_last_value(queue_event_seq::regclass), 0), clock_timestamp(),
+		coalesce(pg_sequence_last_value(to_regclass(queue_event_seq)), 0), clock_timestamp(),
 		case when $1 then txid_current_snapshot()::text end
 	from pgq.queue order by queue_name`
 
@@ -264,15 +235,19 @@ func (t *Ticker) look(ctx context.Context) ([]sighting, error) {
 		err = row.Scan(&s.id, &s.name, &s.silent, &s.idle, &s.seq, &s.now, &s.snapshot)
 		return s, err
 	})
-	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == "42P01" {
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && (pg.Code == "42P01" || pg.Code == "XX000") {
 		// A queue dropped while we looked: it is gone at the next look, unless
 		// all of PgQ is.
-		reason, err := unready(ctx, t.conn)
+		reason, problem := unready(ctx, t.conn)
 		if reason != "" {
-			err = errors.New(reason)
+			problem = errors.New(reason)
 		}
-		return nil, err
+		if t.missed++; problem == nil && t.missed > 3 {
+			problem = err
+		}
+		return nil, problem
 	}
+	t.missed = 0
 	for id, q := range t.queues {
 		still := false
 		for _, s := range seen {
@@ -283,6 +258,12 @@ func (t *Ticker) look(ctx context.Context) ([]sighting, error) {
 		}
 	}
 	return seen, err
+}
+
+// exists tells whether a queue that gave an error was dropped meanwhile.
+func (t *Ticker) exists(ctx context.Context, id int32) (still bool, err error) {
+	err = t.conn.QueryRow(ctx, `select exists (select from pgq.queue where queue_id = $1)`, id).Scan(&still)
+	return still, err
 }
 
 // visit asks for a tick of the queue if one is due. It returns the queue if it

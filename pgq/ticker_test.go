@@ -260,6 +260,8 @@ func TestOneBadQueue(t *testing.T) {
 		where queue_id = tick_queue and queue_name = 'a.bad'`)
 	exec(t, conn, `select pgq.create_queue(repeat('a', 8000))`) // no NOTIFY can name it
 	exec(t, conn, `select pgq.create_queue('a.locked'), pgq.insert_event('a.locked', 't', 'd')`)
+	exec(t, conn, `select pgq.create_queue('a.halved')`)
+	exec(t, conn, `alter sequence `+one[string](t, conn, `select queue_event_seq from pgq.queue where queue_name = 'a.halved'`)+` rename to halved`)
 	locker := pgtest.Connect(t, dsn)
 	exec(t, locker, `begin`)
 	exec(t, locker, `select skytools.tick_lock(queue_id) from pgq.queue where queue_name = 'a.locked'`)
@@ -271,7 +273,7 @@ func TestOneBadQueue(t *testing.T) {
 		eventually(t, 3*time.Second, "a tick of the good queue", func() bool { return int64(last(t, conn).EventSeq) == seq })
 	}
 	time.Sleep(2500 * time.Millisecond) // it is tried again meanwhile
-	if log.count("queue a.bad is not ticked: ERROR: Invalid PgQ state") != 1 || log.count("hint: transaction ids went back") != 1 || log.count("not ticked") != 2 {
+	if log.count("queue a.bad is not ticked: ERROR: Invalid PgQ state") != 1 || log.count("hint: transaction ids went back") != 1 || log.count("not ticked") != 3 {
 		t.Errorf("said %d times that the bad ones are not ticked", log.count("not ticked"))
 	}
 	if log.count("ticker waits") > 0 {
@@ -282,6 +284,21 @@ func TestOneBadQueue(t *testing.T) {
 		return one[int](t, conn, `select count(*) from pgq.tick join pgq.queue on queue_id = tick_queue
 			where queue_name = 'a.locked'`) > 1
 	})
+}
+
+// TestQueuesComeAndGo: a queue dropped at any moment is no trouble.
+func TestQueuesComeAndGo(t *testing.T) {
+	dsn := database(t)
+	conn := pgtest.Connect(t, dsn)
+	log := startTicker(t, dsn)
+	for end := time.Now().Add(2 * time.Second); time.Now().Before(end); {
+		exec(t, conn, `select pgq.create_queue('gone')`)
+		exec(t, conn, `select pgq.insert_event('gone', 't', 'd')`)
+		exec(t, conn, `select pgq.drop_queue('gone')`)
+	}
+	if log.count("ticker waits") > 0 || log.count("not ticked") > 0 {
+		t.Error("it tells of trouble")
+	}
 }
 
 // TestSettingsOfTheDatabase: what a database's owner sets for people does not
