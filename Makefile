@@ -42,6 +42,10 @@ test: go ## run all quick tests (REQUIRE=all: a missing tool fails instead of sk
 test-long: go ## the same with many seeds, rounds and rows, and tests that download packages
 	LONG=1 go test -tags long -count=1 -timeout 120m ./...
 
+.PHONY: race
+race: go ## run the tests of the daemons' packages with the race detector (needs gcc)
+	CGO_ENABLED=1 go test -race ./pgq ./londiste ./internal/loop ./internal/daemon ./internal/apply
+
 .PHONY: lint
 lint: go ## go vet, staticcheck, gofumpt and the rules of the house
 	go vet ./...

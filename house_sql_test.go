@@ -1,10 +1,12 @@
 package skytools
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -20,6 +22,8 @@ var (
 	dollarTag      = regexp.MustCompile(`\$[A-Za-z_]*\$`)
 )
 
+const medianSQLLines = 60
+
 // sqlFunction is one function of a file: header up to the body, and the body
 // with its strings emptied, so that text which a function generates is not
 // taken for what it does.
@@ -32,6 +36,7 @@ type sqlFunction struct {
 // TestSQLFunctions keeps one function name in one file that can be found by
 // it, documented in the catalogue, safe and with codes on its errors.
 func TestSQLFunctions(t *testing.T) {
+	var lines []int
 	for _, p := range projectFiles(t, ".sql") {
 		if !under(path.Dir(path.Dir(p)), "schema") || path.Base(path.Dir(p)) != "functions" {
 			continue
@@ -40,6 +45,7 @@ func TestSQLFunctions(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		lines = append(lines, bytes.Count(text, []byte("\n")))
 		schema := path.Base(path.Dir(path.Dir(p)))
 		want := schema + "." + strings.TrimSuffix(path.Base(p), ".sql")
 		functions, err := splitFunctions(string(text))
@@ -58,6 +64,10 @@ func TestSQLFunctions(t *testing.T) {
 		if n := len(commentOn.FindAllString(string(text), -1)); n < len(functions) {
 			t.Errorf("%s: %d functions but %d `comment on function` (it is the documentation; docs are made from the catalogue)", p, len(functions), n)
 		}
+	}
+	slices.Sort(lines)
+	if median := lines[len(lines)/2]; median >= medianSQLLines {
+		t.Errorf("half of the function files have %d lines or more, less than %d is the aim (one function does one thing)", median, medianSQLLines)
 	}
 }
 
