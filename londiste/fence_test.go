@@ -126,12 +126,15 @@ func TestClearErrorsOfEitherSide(t *testing.T) {
 	}
 }
 
-// The provider asks of the subscriber's role no more than to read.
+// The provider asks of the subscriber's role no more than to read, whatever
+// was set for it.
 func TestReplayAsReader(t *testing.T) {
 	provider := pgtest.Own(t, pgserver.Options{})
 	admin := pgtest.Admin(t, provider, "postgres")
 	_, err := admin.Exec(t.Context(), `create role pgq_reader; create role pgq_writer;
-		create role pgq_admin in role pgq_reader, pgq_writer; create role replica login in role pgq_reader`)
+		create role pgq_admin in role pgq_reader, pgq_writer; create role replica login in role pgq_reader;
+		alter role replica set default_transaction_read_only = on;
+		alter role replica set default_transaction_isolation = 'serializable'`)
 	if err != nil {
 		t.Fatal(err)
 	}
