@@ -8,6 +8,7 @@ as $$
 -- Which event table to try comes from the session, where the general part
 -- left it; a wrong guess, a second run, a closed queue, a changed table and an
 -- empty transition table write nothing here, and the general part follows.
+-- An empty one leaves no mark either: an upsert fires both kinds of trigger.
 -- The table's shape is asked first, by an expression of its own: a statement
 -- that names a column which is gone cannot even be planned. pg_typeof keeps
 -- the table's regclass in the expression's plan, see capture_shape.
@@ -29,11 +30,11 @@ begin
     %4$s where (select case when q.queue_cur_table OPERATOR(pg_catalog.=) %3$s and not q.queue_disable_insert
         and q.queue_per_tx_limit is null
         and pg_catalog.current_setting('session_replication_role') OPERATOR(pg_catalog.<>) 'local'
-        and %5$s then pg_catalog.set_config(%6$L, %7$s, true) is not null else false end
+        and %5$s and exists (select from %9$s) then pg_catalog.set_config(%6$L, %7$s, true) is not null else false end
         from pgq.queue q where q.queue_id OPERATOR(pg_catalog.=) %2$s and q.queue_name OPERATOR(pg_catalog.=) %8$L);$f$,
             case n when 0 then 'if' else 'elsif' end, q.queue_id, n,
             skytools.capture_statement(i_capture, i_table, i_op, false, q.queue_data_pfx || '_' || n, i_row),
-            fresh, run, message, i_capture.queue_name);
+            fresh, run, message, i_capture.queue_name, i_row);
     end loop;
     return body || E'\nend if;\nif found then\n    return null;\nend if;\n';
 end;

@@ -9,6 +9,10 @@ as $$
 -- TRUNCATE or REFILL (the rows that stand in the table after a TRUNCATE).
 -- i_row is the source of changed rows: a transition table, a trigger's record,
 -- or a parameter that holds one.
+-- Whatever is looked up in the table by the key of a row that this transaction
+-- changed is this transaction's own, or gone. A REPEATABLE READ writer also
+-- sees the row that another has deleted since its snapshot: age() of what the
+-- own transaction, or a part of it, wrote is zero or less.
 declare
     base text := (pg_identify_object('pg_class'::regclass, i_table, 0)).identity;
     op text := case i_op when 'KEY' then 'DELETE' when 'REFILL' then 'INSERT' else i_op end;
@@ -19,7 +23,9 @@ declare
     alias text := case when record then i_row else 'skytools_n' end;
     source text := case when record then '' when i_row like '$%' then format('(select (%s).*) skytools_n', i_row)
                         else i_row || ' skytools_n' end;
-    same text := skytools.capture_match(i_capture, i_table, 'skytools_c', alias);
+    same text := skytools.capture_match(i_capture, i_table, 'skytools_c', alias)
+              || case when coalesce(i_capture.options -> 'unsafe' ? 'own_rows', false) then ''
+                      else ' and pg_catalog.age(skytools_c.xmin) OPERATOR(pg_catalog.<=) 0' end;
     here text := format('only %s skytools_c', base);
     data text;
 begin
