@@ -188,7 +188,7 @@ func TestProviderTables(t *testing.T) {
 	p.fails(p.prov.AddTables(ctx, named("note", "keyless"), londiste.Capture{}), "table public.keyless has no primary key", "--key INDEX")
 	p.fails(p.prov.AddTables(ctx, named("note", "nosuch"), londiste.Capture{}), "table public.nosuch does not exist at the provider", "public")
 	p.fails(p.prov.AddTables(ctx, named("note", "z*"), londiste.Capture{}), "no tables found at the provider that match z*", "glob")
-	p.fails(p.prov.AddTables(ctx, named("pgq.queue"), londiste.Capture{}), "table pgq.queue does not exist", "")
+	p.fails(p.prov.AddTables(ctx, named("pgq.queue"), londiste.Capture{}), "table pgq.queue belongs to the machinery", "")
 	p.fails(p.prov.AddTables(ctx, named("other_key"), londiste.Capture{Key: "nosuch"}), "nosuch is no usable key", "unique index")
 	if pgtest.CatalogFingerprint(t, p.provDSN) != before {
 		t.Error("a refused add changed the catalogue")

@@ -127,6 +127,9 @@ func (p *Provider) AddTables(ctx context.Context, sel Selection, capture Capture
 	if capture.Key != "" && len(names) > 1 {
 		return fmt.Errorf("--key names one table's index, but %d tables are to be added", len(names))
 	}
+	if err := s.needCapturable(ctx, names); err != nil {
+		return err
+	}
 	if err := s.needKeys(ctx, names, capture.Key); err != nil {
 		return err
 	}
@@ -165,6 +168,9 @@ func (s *session) newTables(ctx context.Context, sel Selection, capture Capture)
 	p, err := sel.pick(all)
 	if err != nil {
 		return nil, nil, err
+	}
+	if err := s.needCapturable(ctx, p.absent); err != nil && sqlState(err) != "42P01" {
+		return nil, nil, err // it is there, but no table
 	}
 	if err := p.complete("table", "provider"); err != nil {
 		return nil, nil, err
@@ -239,6 +245,17 @@ func (s *session) registered(ctx context.Context) ([]ident.Name, error) {
 		}
 	}
 	return names, nil
+}
+
+// needCapturable refuses what cannot be captured whatever its key: views,
+// partitioned and unlogged tables, those without the rights for it.
+func (s *session) needCapturable(ctx context.Context, names []ident.Name) error {
+	for _, n := range names {
+		if _, err := s.conn.Exec(ctx, "select skytools.capture_table($1, $2)", n.Schema, n.Name); err != nil {
+			return fmt.Errorf("provider: %w", err)
+		}
+	}
+	return nil
 }
 
 // needKeys refuses tables whose rows cannot be found by a key.

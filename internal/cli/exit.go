@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/spf13/cobra"
 
 	"github.com/skytools-go/skytools/internal/dsn"
@@ -70,7 +71,7 @@ func (a *App) report(stderr io.Writer, cmd *cobra.Command, err error) int {
 	}
 	advised := false
 	for _, one := range parts(err) {
-		for line := range strings.SplitSeq(strings.TrimRight(one.Error(), "\n"), "\n") {
+		for line := range strings.SplitSeq(strings.TrimRight(plain(one), "\n"), "\n") {
 			fmt.Fprintf(stderr, "%s: error: %s\n", a.Name, dsn.Redact(line))
 		}
 		if h := hint.Of(one); h != "" {
@@ -82,6 +83,15 @@ func (a *App) report(stderr io.Writer, cmd *cobra.Command, err error) int {
 		fmt.Fprintf(stderr, "hint: usage is %s\n", cmd.UseLine())
 	}
 	return status
+}
+
+// plain is the text of err. That it is an error stands before it already.
+func plain(err error) string {
+	text := err.Error()
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Severity == "ERROR" {
+		text = strings.Replace(text, pg.Error(), strings.TrimPrefix(pg.Error(), "ERROR: "), 1)
+	}
+	return text
 }
 
 // Interruptible runs the work of a command that is no daemon: SIGINT and
