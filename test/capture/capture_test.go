@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 	"testing"
 
@@ -38,18 +39,29 @@ func TestCases(t *testing.T) {
 	for _, c := range readCases(t) {
 		for _, mode := range []string{"statement", "row"} {
 			t.Run(c.name+"/"+mode, func(t *testing.T) {
+				c.parallel(t)
 				if found := run(t, c, options{"mode": mode}); found != "" {
 					t.Errorf("%s", found)
 				}
 			})
 			for _, mend := range c.breaks[mode] {
 				t.Run(c.name+"/"+mode+"/without "+mend, func(t *testing.T) {
+					c.parallel(t)
 					if found := run(t, c, options{"mode": mode, "unsafe": []string{mend}}); found == "" {
 						t.Errorf("the case passes without the mend %q that it exists for", mend)
 					}
 				})
 			}
 		}
+	}
+}
+
+// parallel lets the case run beside others, unless it makes a role, which is
+// the whole cluster's.
+func (c scenario) parallel(t *testing.T) {
+	t.Helper()
+	if !slices.ContainsFunc(c.messages, func(m message) bool { return m.writer == "admin" }) {
+		t.Parallel()
 	}
 }
 
@@ -178,4 +190,32 @@ func (p *player) verdict(ctx context.Context) string {
 		}
 	}
 	return "the judge cannot read the events: " + err.Error()
+}
+
+// TestMends wants a case for each mend that capture has, in some mode.
+func TestMends(t *testing.T) {
+	ctx := context.Background()
+	conn := pgtest.Connect(t, pgtest.Database(t, pgtest.Server(t), setup))
+	var mends []string
+	if err := conn.QueryRow(ctx, "select skytools.capture_mends()").Scan(&mends); err != nil {
+		t.Fatal(err)
+	}
+	shown := map[string]bool{}
+	for _, c := range readCases(t) {
+		for _, names := range c.breaks {
+			for _, name := range names {
+				shown[name] = true
+			}
+		}
+	}
+	for _, name := range mends {
+		if !shown[name] {
+			t.Errorf("no case breaks without the mend %q", name)
+		}
+	}
+	_, err := conn.Exec(ctx, `create table t (id int primary key);
+		select skytools.capture_install('q', 'public', 't', '{"unsafe": ["key_gonne"]}')`)
+	if err == nil {
+		t.Error("a mend that is not one can be switched off")
+	}
 }

@@ -12,7 +12,7 @@ declare
     plain bool; list text;
     source text := case when i_from = '' then '' else ' from ' || i_from end
                 || coalesce(' where ' || i_where, '');
-    unsafe bool := coalesce(i_capture.options -> 'unsafe' ? 'special', false);
+    unsafe bool := skytools.capture_lacks(i_capture, 'special');
 begin
     if i_capture.format = 'urlenc' then
         select string_agg(format('%L OPERATOR(pg_catalog.||) case when pg_catalog.num_nonnulls(%s.%s) OPERATOR(pg_catalog.=) 0 '

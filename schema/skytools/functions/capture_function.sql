@@ -6,7 +6,6 @@ as $$
 -- Settings are pinned by SET clauses, which cost each statement some
 -- microseconds: only those that a column of this table needs.
 declare
-    unsafe jsonb := coalesce(i_capture.options -> 'unsafe', '[]');
     name text := format('skytools.capture_%s_%s', i_capture.capture_id, i_kind);
     sets text := '';
     setting text;
@@ -14,13 +13,13 @@ begin
     if i_kind <> 'open' then
         for setting in
             select distinct s from skytools.capture_columns(i_table, i_capture.format) c, unnest(c.settings) s
-             where not unsafe ? 'pin' order by s
+             where not skytools.capture_lacks(i_capture, 'pin') order by s
         loop
             sets := sets || format(' set %s = %s', setting,
                 case setting when 'search_path' then skytools.capture_pinned(setting)
                              else quote_literal(skytools.capture_pinned(setting)) end);
         end loop;
-        if (select c.relrowsecurity from pg_class c where c.oid = i_table) then
+        if (select c.relrowsecurity from pg_class c where c.oid = i_table) and not skytools.capture_lacks(i_capture, 'row_security') then
             sets := sets || ' set row_security = off';
         end if;
     end if;

@@ -29,7 +29,7 @@ begin
     c.mode := coalesce(options ->> 'mode', 'statement');
     c.format := coalesce(options ->> 'format', 'json');
     c.options := options;
-    select * into c.key_index, c.key_columns, c.key_numbers, c.key_operators
+    select * into c.key_index, c.key_columns, c.key_numbers, c.key_operators, c.key_deferrable
       from skytools.capture_key(relation, options ->> 'key');
     c.fingerprint := '';
     c := skytools.capture_register(c);

@@ -7,7 +7,7 @@ declare
     named int2[] := i_capture.key_numbers;
     types oid[];
 begin
-    if coalesce(i_capture.options -> 'unsafe' ? 'shape', false) then
+    if skytools.capture_lacks(i_capture, 'shape') then
         return 'true';
     end if;
     if exists (select from skytools.capture_columns(i_table, i_capture.format) c where c.special is not null) then

@@ -1,6 +1,7 @@
 create or replace function skytools.capture_key(
     i_table oid, i_index text,
-    out key_index text, out key_columns text[], out key_numbers int2[], out key_operators text[])
+    out key_index text, out key_columns text[], out key_numbers int2[], out key_operators text[],
+    out key_deferrable bool)
 returns record
 language plpgsql stable
 set search_path = pg_catalog, skytools, pg_temp
@@ -41,6 +42,7 @@ begin
 
     -- The index's own equality, under the index's own collation.
     key_index := idx.relname;
+    key_deferrable := not idx.indimmediate;
     select array_agg(a.attname::text order by k.ord), array_agg(a.attnum order by k.ord),
            array_agg(format('OPERATOR(%I.%s)', n.nspname, o.oprname)
                      || case when c.oid <> a.attcollation

@@ -14,6 +14,9 @@ begin
     if unknown is not null then
         raise exception 'unknown capture option: %', unknown
             using errcode = 'invalid_parameter_value', hint = 'Options are mode, format and key.';
+    elsif jsonb_typeof(options -> 'unsafe') <> 'array' or not options -> 'unsafe' <@ to_jsonb(skytools.capture_mends()) then
+        raise exception 'unknown mend in %', options -> 'unsafe'
+            using errcode = 'invalid_parameter_value', hint = 'For tests alone; names are those of skytools.capture_mends().';
     elsif coalesce(options ->> 'mode', 'statement') not in ('statement', 'row') then
         raise exception 'capture mode must be statement or row, not %', options ->> 'mode'
             using errcode = 'invalid_parameter_value', hint = 'Leave it out for statement.';

@@ -16,13 +16,16 @@ declare
     q pgq.queue;
     run text := format('skytools.run_%s', i_capture.capture_id);
     message text := skytools.capture_message();
-    fresh text := case when coalesce(i_capture.options -> 'unsafe' ? 'first_run', false) then 'true'
+    fresh text := case when skytools.capture_lacks(i_capture, 'first_run') then 'true'
         else format('coalesce(pg_catalog.current_setting(%L, true) OPERATOR(pg_catalog.<>) %s, true)', run, message) end;
     body text := format(E'guess := case when %s and pg_catalog.pg_typeof(%L::pg_catalog.regclass) is not null '
                         'then pg_catalog.current_setting(''skytools.event_table_%s'', true) end;\n',
                         skytools.capture_intact(i_capture, i_table), i_table::int8,
                         (select k.queue_id from pgq.queue k where k.queue_name = i_capture.queue_name));
 begin
+    if i_op = 'DELETE' and i_capture.key_deferrable then
+        return '';  -- a delete has no plain form there
+    end if;
     select * into strict q from pgq.queue where queue_name = i_capture.queue_name;
     for n in 0 .. q.queue_ntables - 1 loop
         body := body || format($f$

@@ -18,14 +18,16 @@ begin
                         where p.proname like 'capture\_' || o.capture_id || '\_%')
      limit 1;
     insert into skytools.capture (capture_id, queue_name, table_oid, table_schema, table_name, mode, format,
-                                  key_columns, key_numbers, key_operators, key_index, options, fingerprint)
+                                  key_columns, key_numbers, key_operators, key_index, key_deferrable, options,
+                                  fingerprint)
          values (coalesce(left_over, nextval('skytools.capture_capture_id_seq')::int), c.queue_name, c.table_oid,
                  c.table_schema, c.table_name, c.mode, c.format, c.key_columns, c.key_numbers, c.key_operators,
-                 c.key_index, c.options, '')
+                 c.key_index, c.key_deferrable, c.options, '')
     on conflict (queue_name, table_schema, table_name) do update
             set table_oid = excluded.table_oid, mode = excluded.mode, format = excluded.format,
                 key_columns = excluded.key_columns, key_numbers = excluded.key_numbers,
                 key_operators = excluded.key_operators, key_index = excluded.key_index,
+                key_deferrable = excluded.key_deferrable,
                 options = excluded.options, installed_at = now()
       returning * into c;
     return c;

@@ -5,17 +5,14 @@ language plpgsql stable
 set search_path = pg_catalog, skytools, pg_temp
 set quote_all_identifiers = off
 as $$
--- i_op is INSERT, UPDATE, DELETE, KEY (delete of an UPDATE's old key),
--- TRUNCATE or REFILL (the rows that stand in the table after a TRUNCATE).
+-- i_op is INSERT, UPDATE, DELETE, KEY (delete of an UPDATE's old key), STAY (the
+-- row that stays where another has left one deferrable key), TRUNCATE or REFILL
+-- (the rows that stand in the table after a TRUNCATE).
 -- i_row is the source of changed rows: a transition table, a trigger's record,
 -- or a parameter that holds one.
--- Whatever is looked up in the table by the key of a row that this transaction
--- changed is this transaction's own, or gone. A REPEATABLE READ writer also
--- sees the row that another has deleted since its snapshot: age() of what the
--- own transaction, or a part of it, wrote is zero or less.
 declare
     base text := (pg_identify_object('pg_class'::regclass, i_table, 0)).identity;
-    op text := case i_op when 'KEY' then 'DELETE' when 'REFILL' then 'INSERT' else i_op end;
+    op text := case i_op when 'KEY' then 'DELETE' when 'STAY' then 'UPDATE' when 'REFILL' then 'INSERT' else i_op end;
     head text := format('insert into %s (ev_time, ev_type, ev_data, ev_extra1) select pg_catalog.now(), %L, ',
                         i_into, skytools.capture_type(i_capture, i_table, op));
     tail text := format(', %L', i_capture.table_schema || '.' || i_capture.table_name);
@@ -24,8 +21,7 @@ declare
     source text := case when record then '' when i_row like '$%' then format('(select (%s).*) skytools_n', i_row)
                         else i_row || ' skytools_n' end;
     same text := skytools.capture_match(i_capture, i_table, 'skytools_c', alias)
-              || case when coalesce(i_capture.options -> 'unsafe' ? 'own_rows', false) then ''
-                      else ' and pg_catalog.age(skytools_c.xmin) OPERATOR(pg_catalog.<=) 0' end;
+              || ' and ' || skytools.capture_stands(i_capture, i_op);
     here text := format('only %s skytools_c', base);
     data text;
 begin
@@ -33,6 +29,8 @@ begin
         return head || format('%L', case i_capture.format when 'urlenc' then '' else '{}' end) || tail;
     elsif i_op = 'REFILL' then
         data := skytools.capture_data(i_capture, i_table, 'skytools_c', here, null);
+    elsif i_op = 'STAY' and same is null then
+        data := skytools.capture_data(i_capture, i_table, alias, source, 'false');
     elsif not i_again or same is null then
         data := skytools.capture_data(i_capture, i_table, alias, source, null);
     elsif op = 'DELETE' then

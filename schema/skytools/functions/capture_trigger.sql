@@ -12,7 +12,7 @@ declare
     have record;
     called text := (select identity from pg_identify_object('pg_class'::regclass, i_table, 0));
 begin
-    select g.oid, g.tgenabled, p.pronamespace = 'skytools'::regnamespace and p.proname like 'capture\_%' as ours,
+    select g.oid, g.tgenabled, p.pronamespace = 'skytools'::regnamespace and p.proname ~ ('^capture_' || i_capture.capture_id || '_') as ours,
            p.pronamespace = 'skytools'::regnamespace and p.proname = func
            and (i_kind <> 'key' or (select array_agg(d.refobjsubid::int2 order by d.refobjsubid) from (
                     select distinct d.refobjsubid from pg_depend d

@@ -13,6 +13,7 @@ create table skytools.capture (
     key_numbers int2[] not null,
     key_operators text[] not null,
     key_index text not null,
+    key_deferrable bool not null,
     options jsonb not null default '{}',
     fingerprint text not null,
     installed_at timestamptz not null default now(),

@@ -1,5 +1,4 @@
 -- Keys shifted and swapped under a deferrable key.
---: breaks row key_gone
 create table t (id int primary key deferrable initially deferred, v text);
 
 --: capture t

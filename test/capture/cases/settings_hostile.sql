@@ -1,4 +1,6 @@
 -- Objects of the same names stand first on the writer's path and in pg_temp: none of them runs.
+--: breaks statement qualified
+--: breaks row qualified
 create table t (id int primary key, v text, tags text[], r int4range, f float8, c varchar(10));
 create table trap (id serial primary key, what text);
 create schema evil;
