@@ -165,8 +165,12 @@ func SetConfig(ctx context.Context, conn *pgx.Conn, queue string, changes []Sett
 	}
 	defer tx.Rollback(context.WithoutCancel(ctx)) //nolint:errcheck // the error that matters is returned
 	for _, c := range changes {
+		if strings.HasPrefix(strings.TrimSpace(c.Value), "-") {
+			return fmt.Errorf("config of queue %s: %s must not be negative: %s", queue, c.Name, c.Value)
+		}
 		if _, err := tx.Exec(ctx, `select pgq.set_queue_config($1, $2, $3)`, queue, c.Name, c.Value); err != nil {
-			return fmt.Errorf("config of queue %s: %s: %w", queue, c.Name, err)
+			return hint.With(fmt.Errorf("config of queue %s: %s: %w", queue, c.Name, err),
+				"counts are whole numbers, periods numbers of seconds or intervals like '2 minutes', switches 0 or 1")
 		}
 	}
 	if err := failpoint.Commit(failpoint.Register, func() error { return tx.Commit(ctx) }); err != nil {

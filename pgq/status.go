@@ -10,6 +10,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/skytools-go/skytools/internal/ident"
 )
 
 // Status is the state of PgQ in one database; the table and JSON are its faces.
@@ -46,17 +48,17 @@ func (s Status) WriteText(w io.Writer) error {
 	}
 	rule := strings.Repeat("-", width+41)
 	p.line("%-*s %12s %19s %7s", width, "Event queue", "Rotation", "Ticker", "TLag")
-	p.line(rule)
+	p.line("%s", rule)
 	for _, q := range s.Queues {
 		p.line("%-*s %12s %19s %7s", width, q.Name,
 			fmt.Sprintf("%d/%s", q.Tables, short(q.RotationPeriod)),
 			fmt.Sprintf("%d/%s/%s", q.MaxCount, short(q.MaxLag), short(q.IdlePeriod)),
 			short(q.TickerLag))
 	}
-	p.line(rule)
+	p.line("%s", rule)
 	p.line("")
 	p.line("%-*s %10s %9s", width+20, "Consumer", "Lag", "LastSeen")
-	p.line(rule)
+	p.line("%s", rule)
 	for _, q := range s.Queues {
 		if len(q.Consumers) == 0 {
 			continue
@@ -70,7 +72,7 @@ func (s Status) WriteText(w io.Writer) error {
 			p.line("    %-*s %10s %9s%s", width+16, c.Name, short(c.Lag), short(c.LastSeen), note)
 		}
 	}
-	p.line(rule)
+	p.line("%s", rule)
 	if t := s.OldestTransaction; t.Long() {
 		p.line("")
 		p.line("! %s", t)
@@ -93,7 +95,7 @@ type printer struct {
 
 func (p *printer) line(format string, args ...any) {
 	if p.err == nil {
-		_, p.err = fmt.Fprintf(p.w, format+"\n", args...)
+		_, p.err = io.WriteString(p.w, ident.Visible(fmt.Sprintf(format, args...))+"\n")
 	}
 }
 

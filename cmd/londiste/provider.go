@@ -82,7 +82,7 @@ func (p *program) listCommand(use, short string, list func(context.Context, *cal
 			return printJSON(c.out, append([]ident.Name{}, names...))
 		}
 		for _, n := range names {
-			fmt.Fprintln(c.out, n)
+			fmt.Fprintln(c.out, ident.Visible(n.String()))
 		}
 		return nil
 	})

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/skytools-go/skytools/internal/cli"
+	"github.com/skytools-go/skytools/internal/ident"
 	"github.com/skytools-go/skytools/londiste"
 )
 
@@ -70,9 +71,13 @@ func printStatus(w io.Writer, st *londiste.Status) error {
 		fmt.Fprintln(w)
 	}
 	for _, p := range st.Problems {
-		fmt.Fprintln(w, "! "+strings.ReplaceAll(p.Text, "\n", "\n  "))
+		mark := "! "
+		for line := range strings.SplitSeq(p.Text, "\n") {
+			fmt.Fprintln(w, mark+ident.Visible(line))
+			mark = "  "
+		}
 		if p.Mend != "" {
-			fmt.Fprintln(w, "  -> "+p.Mend)
+			fmt.Fprintln(w, "  -> "+ident.Visible(p.Mend))
 		}
 	}
 	return nil

@@ -111,10 +111,10 @@ func (p *program) missingCommand() *cobra.Command {
 
 func printMissing(w io.Writer, tables, seqs []ident.Name) {
 	for _, n := range tables {
-		fmt.Fprintln(w, "Table: "+n.String())
+		fmt.Fprintln(w, "Table: "+ident.Visible(n.String()))
 	}
 	for _, n := range seqs {
-		fmt.Fprintln(w, "Sequence: "+n.String())
+		fmt.Fprintln(w, "Sequence: "+ident.Visible(n.String()))
 	}
 }
 
@@ -137,9 +137,9 @@ func (p *program) checkCommand() *cobra.Command {
 			}
 		} else {
 			for _, f := range found {
-				fmt.Fprintln(c.out, f.Text)
+				fmt.Fprintln(c.out, ident.Visible(f.Text))
 				if f.Hint != "" {
-					fmt.Fprintln(c.out, "    hint: "+f.Hint)
+					fmt.Fprintln(c.out, "    hint: "+ident.Visible(f.Hint))
 				}
 			}
 		}

@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -28,6 +30,9 @@ type call struct {
 // connection before, all closed after.
 func (p *program) command(work func(ctx context.Context, c *call) error) func(*cobra.Command, []string) error {
 	return p.connected(func(ctx context.Context, c *call) error {
+		if slices.Contains(c.args, "") {
+			return cli.Usage(errors.New("a name is empty"))
+		}
 		if err := pgq.CheckInstalled(ctx, c.conn); err != nil {
 			return err
 		}

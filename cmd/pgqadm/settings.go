@@ -58,6 +58,9 @@ func (p *program) settings() (settings, error) {
 	}
 	db := s.Need("db")
 	if err := s.Err(); err != nil {
+		if _, pgqd := s.Get("base_connstr"); pgqd && db == "" {
+			err = hint.With(err, "one process ticks one database: db = what base_connstr says, and its dbname")
+		}
 		return settings{}, err
 	}
 	set.database, err = dsn.Parse(db)

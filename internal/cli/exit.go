@@ -14,6 +14,7 @@ import (
 
 	"github.com/skytools-go/skytools/internal/dsn"
 	"github.com/skytools-go/skytools/internal/hint"
+	"github.com/skytools-go/skytools/internal/ident"
 )
 
 // Exit statuses. For check, compare and missing 1 means differences and 2
@@ -72,10 +73,10 @@ func (a *App) report(stderr io.Writer, cmd *cobra.Command, err error) int {
 	advised := false
 	for _, one := range parts(err) {
 		for line := range strings.SplitSeq(strings.TrimRight(plain(one), "\n"), "\n") {
-			fmt.Fprintf(stderr, "%s: error: %s\n", a.Name, dsn.Redact(line))
+			fmt.Fprintf(stderr, "%s: error: %s\n", a.Name, ident.Visible(dsn.Redact(line)))
 		}
 		if h := hint.Of(one); h != "" {
-			fmt.Fprintf(stderr, "hint: %s\n", dsn.Redact(h))
+			fmt.Fprintf(stderr, "hint: %s\n", ident.Visible(dsn.Redact(h)))
 			advised = true
 		}
 	}

@@ -5,13 +5,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
+
+	"github.com/skytools-go/skytools/internal/ident"
 )
 
 // Column is one column of a [Table].
@@ -111,12 +111,7 @@ func text(cell any) string {
 	case Cell:
 		cell = v.Text
 	}
-	s := fmt.Sprint(cell)
-	if !strings.ContainsFunc(s, unicode.IsControl) {
-		return s
-	}
-	q := strconv.Quote(s)
-	return strings.ReplaceAll(q[1:len(q)-1], `\"`, `"`)
+	return ident.Visible(fmt.Sprint(cell))
 }
 
 // WriteJSON writes an array with one object a row, keys in column order.
