@@ -3,6 +3,8 @@ package londiste
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,7 +27,7 @@ type mirror struct {
 	names   []ident.Name
 	sql     string                  // reads all of them at the provider; "" none
 	set     map[ident.Name]seqValue // as last set, or found equal
-	gone    map[ident.Name]bool     // missing at a side, as last logged
+	gone    map[ident.Name]bool     // missing at a side, as last logged; looked for again by sweep
 	readAt  time.Time
 }
 
@@ -99,7 +101,6 @@ func (r *run) prepareMirror(ctx context.Context) error {
 		for _, n := range names {
 			if there[n] {
 				kept = append(kept, n)
-				delete(m.gone, n)
 			} else if !m.gone[n] {
 				m.gone[n] = true
 				r.log().Warn("Sequence does not exist", "sequence", n.String(), "side", side.what)
@@ -107,6 +108,9 @@ func (r *run) prepareMirror(ctx context.Context) error {
 		}
 		names = kept
 	}
+	maps.DeleteFunc(m.gone, func(n ident.Name, _ bool) bool { return slices.Contains(names, n) })
+	// One that left and comes back is compared anew.
+	maps.DeleteFunc(m.set, func(n ident.Name, _ seqValue) bool { return !slices.Contains(names, n) })
 	m.names, m.sql = names, readSQL(names)
 	if m.sql == "" {
 		return nil

@@ -2,6 +2,7 @@ package londiste_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/skytools-go/skytools/internal/pgtest"
 )
@@ -52,6 +53,13 @@ func TestSequencesAreMirrored(t *testing.T) {
 	f.equal("public.book")
 	f.exec(f.subConn, `alter sequence small maxvalue 1000`)
 	f.exec(f.provConn, `select nextval('small')`)
+	same("small")
+
+	// One that left and comes back is set wherever it stands.
+	f.ok(f.sub.RemoveSeqs(t.Context(), named("small")))
+	f.exec(f.subConn, `select setval('small', 7)`)
+	time.Sleep(1500 * time.Millisecond) // the worker notices within a second
+	f.ok(f.sub.AddSeqs(t.Context(), named("small")))
 	same("small")
 
 	// Nor does one that is dropped.

@@ -221,8 +221,9 @@ func prepareProvider(ctx context.Context, conn *pgx.Conn) error {
 }
 
 // pinSQL makes values read and written as text the same at both sides, and
-// undoes what a database or role may have set for people.
+// undoes what a database or role may have set for people. Rows hidden by a
+// policy would be passed over in silence: rather an error.
 const pinSQL = `set datestyle = 'ISO, YMD'; set intervalstyle = 'postgres'; set extra_float_digits = 3;
 	set bytea_output = 'hex'; set lc_monetary = 'C'; set timezone = 'UTC'; set xmloption = 'content';
-	set statement_timeout = 0; set lock_timeout = 0;
+	set statement_timeout = 0; set lock_timeout = 0; set row_security = off;
 	set session characteristics as transaction isolation level read committed, read write`

@@ -196,6 +196,9 @@ func (r *run) sendBack(ctx context.Context, t *Table) error {
 // of tables that are no longer in the set.
 func (r *run) sweep(ctx context.Context) error {
 	r.sweptAt = time.Now()
+	if len(r.mirror.gone) > 0 {
+		r.mirror.version = "" // look for them again
+	}
 	if _, err := r.tables.refresh(ctx, r.sub); err != nil {
 		return err
 	}

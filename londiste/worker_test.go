@@ -260,6 +260,15 @@ func TestBatchThatCannotBeApplied(t *testing.T) {
 		from pgq_node.local_state where consumer_name = 'job'`, event), "true")
 	f.exec(f.subConn, `alter table away rename to shelf`)
 	f.equal("public.shelf")
+
+	// Nor is a row passed over that a policy hides from its owner.
+	f.exec(f.subConn, `alter table shelf enable row level security; alter table shelf force row level security;
+		create policy few on shelf using (id > 1)`)
+	f.exec(f.provConn, `delete from shelf where id = 1`)
+	f.eventually(f.subConn, `select (cur_error like '%public.shelf%row-level security%')::text
+		from pgq_node.local_state where consumer_name = 'job'`, "true")
+	f.exec(f.subConn, `alter table shelf no force row level security`)
+	f.equal("public.shelf")
 	f.ok(w.stop())
 }
 
