@@ -21,11 +21,13 @@ type Pair struct {
 
 // Invariants fails the test for each invariant that does not hold:
 //
-//	ticks       ids grow, and each tick's snapshot covers the one before it
+//	ticks       ids grow with time and events, and each tick's snapshot covers
+//	            the one before it
 //	one batch   every event up to the last tick lies in exactly one batch
 //	position    the subscriber is not beyond the provider's last tick, the
 //	            provider's copy of the position not beyond the subscriber
-//	kept        the tick of every consumer's position is still there
+//	kept        the tick of every consumer's position is still there, and no
+//	            event table was emptied that one needed (see [WatchRotation])
 //	counters    events = applied + coalesced + filtered + skipped, per table
 //	tidy        no consumer of a copy, no pending foreign key or index is left
 func (p Pair) Invariants(ctx context.Context, t testing.TB) {
@@ -35,17 +37,18 @@ func (p Pair) Invariants(ctx context.Context, t testing.TB) {
 	p.position(ctx, t, ticks)
 	p.counters(ctx, t)
 	p.tidy(ctx, t)
+	p.rotation(ctx, t)
 }
 
 func (p Pair) ticks(ctx context.Context, t testing.TB) []pgq.Tick {
 	t.Helper()
-	rows, err := p.Provider.Query(ctx, `select tick_id, tick_snapshot::text, tick_event_seq
+	rows, err := p.Provider.Query(ctx, `select tick_id, tick_snapshot::text, tick_event_seq, tick_time
 		from pgq.tick join pgq.queue on queue_id = tick_queue where queue_name = $1 order by tick_id`, p.Queue)
 	must(t, err)
 	ticks, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (pgq.Tick, error) {
 		var tick pgq.Tick
 		var snapshot string
-		if err := row.Scan(&tick.ID, &snapshot, &tick.EventSeq); err != nil {
+		if err := row.Scan(&tick.ID, &snapshot, &tick.EventSeq, &tick.Time); err != nil {
 			return tick, err
 		}
 		var err error
@@ -54,6 +57,9 @@ func (p Pair) ticks(ctx context.Context, t testing.TB) []pgq.Tick {
 	})
 	must(t, err)
 	for i := 1; i < len(ticks); i++ {
+		if ticks[i].EventSeq < ticks[i-1].EventSeq || ticks[i].Time.Before(ticks[i-1].Time) {
+			t.Errorf("tick %d is older than tick %d", ticks[i].ID, ticks[i-1].ID)
+		}
 		if !ticks[i].Snapshot.Covers(ticks[i-1].Snapshot) {
 			t.Errorf("tick %d (%s) does not cover tick %d (%s)", ticks[i].ID, ticks[i].Snapshot, ticks[i-1].ID, ticks[i-1].Snapshot)
 		}

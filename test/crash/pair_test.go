@@ -247,6 +247,7 @@ func (p *pair) install() {
 	p.command("londiste replica.ini subscriber add " + strings.Join(names, " "))
 	p.command("londiste replica.ini subscriber add-seq line_id_seq")
 	p.exec(p.subscriber, noteStart)
+	check.WatchRotation(p.t.Context(), p.t, pgtest.Connect(p.t, p.provider), queue)
 }
 
 // noteStart writes down at which tick the worker begins.

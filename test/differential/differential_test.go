@@ -65,6 +65,7 @@ func differential(t *testing.T, seed uint64, capture londiste.Capture) {
 
 	o := &oracle{lock: pgtest.Connect(t, providerDSN), look: pgtest.Connect(t, providerDSN), queue: queue, expected: map[int64]string{}}
 	o.alone(t)
+	check.WatchRotation(ctx, t, o.lock, queue)
 	report := write(t, o, providerDSN, seed)
 	waitLast(t, o, subscriber)
 	stop()
