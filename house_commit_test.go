@@ -17,11 +17,16 @@ var commitsAnywhere = []string{"internal/pgtest", "internal/pgserver", "internal
 
 var commitStatement = regexp.MustCompile(`(?i)^\s*(commit|end)\b`)
 
+// writingStatement is one that commits by itself when no transaction is open.
+var writingStatement = regexp.MustCompile(`(?i)^\s*(insert|update|delete|truncate|create|alter|drop|grant|` +
+	`select\s+(pgq|pgq_node|londiste|skytools)\.(\w*register\w*|tick\w*|ack|claim|unclaim|maint\w*|next_batch\w*|finish\w*|create\w*|drop\w*|set_\w*|insert_event\w*))\b`)
+
 // TestCommits wants each commit between two failpoints: a crash test kills the
 // program at every point, so a commit without one is a commit never tested.
 // It sees calls of methods named Commit, pgx's functions that commit by
-// themselves, and COMMIT as a statement. A single statement that commits by
-// itself cannot be seen from here; it needs a point all the same.
+// themselves, COMMIT as a statement, and a literal statement that writes over
+// anything but a tx (which is what a transaction is called). A statement put
+// together elsewhere cannot be seen; it needs a point all the same.
 func TestCommits(t *testing.T) {
 	for _, s := range goSources(t) {
 		if s.isTest() || under(s.dir(), commitsAnywhere...) {
@@ -66,8 +71,12 @@ func TestCommitRuleBites(t *testing.T) {
 		`_ = tx.Commit(ctx)`: 1,
 		`commit := func() error { return tx.Commit(ctx) }; failpoint.Commit(failpoint.Apply, commit)`: 1,
 		`pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error { return nil })`:                              1,
-		"conn.Exec(ctx, ` COMMIT`)":                   1,
-		`conn.Exec(ctx, "comment on table x is 'y'")`: 0,
+		"conn.Exec(ctx, ` COMMIT`)":                                                                1,
+		`conn.Exec(ctx, "comment on table x is 'y'")`:                                              0,
+		`conn.QueryRow(ctx, "select skytools.tick($1)", q).Scan(&id)`:                              1,
+		`tx.Exec(ctx, "update t set x = 1")`:                                                       0,
+		`s.conn.Exec(ctx, "update t set x = 1")`:                                                   1,
+		`failpoint.Commit(failpoint.Ack, func() error { _, err := c.Exec(ctx, "delete from t") })`: 0,
 	} {
 		f, err := parser.ParseFile(fset, "x.go", "package x\nfunc f() {\n"+body+"\n}", 0)
 		if err != nil {
@@ -99,13 +108,15 @@ func commits(call *ast.CallExpr) string {
 		return "a call of Commit"
 	case "BeginFunc", "BeginTxFunc":
 		return "pgx." + sel.Sel.Name + ", which commits by itself,"
-	case "Exec":
+	case "Exec", "Query", "QueryRow":
+		to, _ := sel.X.(*ast.Ident)
 		for _, arg := range call.Args {
 			lit, ok := arg.(*ast.BasicLit)
 			if !ok || lit.Kind != token.STRING {
 				continue
 			}
-			if sql, err := strconv.Unquote(lit.Value); err == nil && commitStatement.MatchString(sql) {
+			sql, err := strconv.Unquote(lit.Value)
+			if err == nil && (commitStatement.MatchString(sql) || writingStatement.MatchString(sql) && (to == nil || to.Name != "tx")) {
 				return "the statement " + lit.Value
 			}
 		}
