@@ -22,7 +22,7 @@ create function judge.shadow(i_table oid, i_copy bool) returns void language plp
 declare shadow text := 'judge.t' || i_table;
 begin
     execute format('drop table if exists %s', shadow);
-    execute format('create table %s as select * from %s %s', shadow, i_table::regclass,
+    execute format('create table %s as select %s from %s %s', shadow, judge.list(i_table), i_table::regclass,
                    case when i_copy then '' else 'where false' end);
     delete from judge.watched where table_oid = i_table;
     insert into judge.watched values (i_table, shadow, judge.shape(i_table));
@@ -33,7 +33,12 @@ returns table (name text, type text, collate_as text) language sql as $$
     select a.attname::text, format_type(a.atttypid, -1),
            case when a.attcollation <> 0 then ' collate ' || (select quote_ident(n.nspname) || '.' || quote_ident(c.collname)
                from pg_collation c join pg_namespace n on n.oid = c.collnamespace where c.oid = a.attcollation) else '' end
-      from pg_attribute a where a.attrelid = i_table and a.attnum > 0 and not a.attisdropped order by a.attnum
+      from pg_attribute a where a.attrelid = i_table and a.attnum > 0 and not a.attisdropped and a.attgenerated <> 'v'
+     order by a.attnum
+$$;
+
+create function judge.list(i_table oid) returns text language sql as $$
+    select string_agg(quote_ident(name), ', ') from judge.columns(i_table)
 $$;
 
 create function judge.decode(i_text text) returns text language plpgsql as $$
@@ -114,10 +119,12 @@ begin
     end loop;
     for w in select table_oid, shadow from judge.watched where exists (select from pg_class where oid = table_oid) loop
         execute format('select string_agg(line, E''\n'') from (
-            (select ''only in table:  '' || t::text as line from %1$s t except all select ''only in table:  '' || t::text from %2$s t)
+            (select ''only in table:  '' || t::text as line from (select %3$s from %1$s) t
+             except all select ''only in table:  '' || t::text from %2$s t)
             union all
-            (select ''only in events: '' || t::text from %2$s t except all select ''only in events: '' || t::text from %1$s t)) d',
-            w.table_oid::regclass, w.shadow) into differs;
+            (select ''only in events: '' || t::text from %2$s t
+             except all select ''only in events: '' || t::text from (select %3$s from %1$s) t)) d',
+            w.table_oid::regclass, w.shadow, judge.list(w.table_oid)) into differs;
         if differs is not null then
             return next w.table_oid::regclass || E'\n' || differs;
         end if;

@@ -80,7 +80,7 @@ func (c *scenario) direct(m *message, directive string) error {
 		table, opt, found := strings.Cut(rest, " {")
 		// Each captured table is a message of its own.
 		if m.capture != "" {
-			c.messages = append(c.messages, message{line: m.line, capture: m.capture, options: m.options})
+			c.messages = append(c.messages, message{line: m.line, capture: m.capture, options: m.options, needs: m.needs})
 			m.options = nil
 		}
 		m.capture = table

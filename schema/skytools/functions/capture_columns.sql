@@ -9,6 +9,7 @@ as $$
 -- special = 'text' for a type of the server, whose cast to text nobody but a
 -- superuser can replace; 'output' for other types, written by their output
 -- function alone, so that no cast or function of a table's owner runs here.
+-- A virtual generated column has no value in a trigger; it is left out.
 -- Every name is quoted: BY and LOOP are plain names in SQL, not in PL/pgSQL.
 select a.attnum, n.col, a.atttypid,
        case when i_format = 'urlenc' then 'output'
@@ -35,7 +36,7 @@ select a.attnum, n.col, a.atttypid,
     or b.typtype in ('c', 'r', 'm') or b.typcategory = 'A'
     or (b.oid >= 16384 and exists (select from pg_cast c where c.castsource = b.oid and c.casttarget = 'json'::regtype))
  ) s (special)
- where a.attrelid = i_table and a.attnum > 0 and not a.attisdropped and n.col is not null
+ where a.attrelid = i_table and a.attnum > 0 and not a.attisdropped and a.attgenerated <> 'v' and n.col is not null
  order by a.attnum;
 $$;
 comment on function skytools.capture_columns(oid, text) is

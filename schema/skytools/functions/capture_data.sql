@@ -9,7 +9,7 @@ as $$
 -- one with special columns is named column by column, which spares writing
 -- those twice and keeps casts of their owner from running.
 declare
-    plain bool; list text;
+    list text;
     source text := case when i_from = '' then '' else ' from ' || i_from end
                 || coalesce(' where ' || i_where, '');
     unsafe bool := skytools.capture_lacks(i_capture, 'special');
@@ -26,14 +26,13 @@ begin
         return format('select %s as data%s', coalesce(list, ''''''), source);
     end if;
 
-    select bool_and(c.special is null),
-           string_agg(format(case c.special when 'text' then '%1$s.%2$s::pg_catalog.text as %2$s'
+    select string_agg(format(case c.special when 'text' then '%1$s.%2$s::pg_catalog.text as %2$s'
                                   when 'output' then 'case when pg_catalog.num_nonnulls(%1$s.%2$s) OPERATOR(pg_catalog.=) 1 '
                                                      'then pg_catalog.concat(%1$s.%2$s) end as %2$s'
                                   else '%1$s.%2$s as %2$s' end, i_row, c.col), ', ' order by c.num)
-      into plain, list
+      into list
       from skytools.capture_columns(i_table, i_capture.format) c;
-    if plain or unsafe or list is null then
+    if unsafe or list is null or skytools.capture_whole(i_table, i_capture.format) then
         return format('select pg_catalog.row_to_json(%s)::pg_catalog.text as data%s',
                       case when i_from = '' then i_row else i_row || '.*' end, source);
     end if;

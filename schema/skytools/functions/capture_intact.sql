@@ -10,7 +10,7 @@ begin
     if skytools.capture_lacks(i_capture, 'shape') then
         return 'true';
     end if;
-    if exists (select from skytools.capture_columns(i_table, i_capture.format) c where c.special is not null) then
+    if not skytools.capture_whole(i_table, i_capture.format) then
         -- every column is named in the text: a new one matters too
         select array_agg(c.num) into named from skytools.capture_columns(i_table, i_capture.format) c;
         types := '{}';

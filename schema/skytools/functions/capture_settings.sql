@@ -7,6 +7,7 @@ as $$
 -- row_to_json itself writes the value: dates are ISO there whatever the writer
 -- has set; inside an array, range or composite, and in url-encoded data, they
 -- are what the type's output function makes of DateStyle and TimeZone.
+-- PostgreSQL 13 has no multiranges, and no column to ask for them.
 with recursive part (type_oid, raw) as (
     select i_type, i_format = 'json'
     union
@@ -18,7 +19,8 @@ with recursive part (type_oid, raw) as (
         union all
         select t.typelem where t.typelem <> 0
         union all
-        select r.rngsubtype from pg_range r where t.oid in (r.rngtypid, r.rngmultitypid)
+        select r.rngsubtype from pg_range r
+         where t.oid in (r.rngtypid, (to_jsonb(r) ->> 'rngmultitypid')::oid)
         union all
         select a.atttypid from pg_attribute a
          where t.typtype = 'c' and a.attrelid = t.typrelid and a.attnum > 0 and not a.attisdropped

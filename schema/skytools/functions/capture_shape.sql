@@ -14,7 +14,7 @@ select pg_identify_object.identity || ':' || coalesce((
                           case when a.attnum = any (i_columns)
                                then format('%s %s %s', a.attnum, a.atttypid,
                                            (pg_identify_object('pg_class'::regclass, i_table, a.attnum)).identity)
-                               when i_columns = '{}' or a.atttypid <> all (i_types) then '+' || a.attnum end as part
+                               when i_columns = '{}' or a.atttypid <> all (i_types) or a.attgenerated = 'v' then '+' || a.attnum end as part
                      from pg_attribute a
                     where a.attrelid = i_table and a.attnum > 0 and not a.attisdropped) c), '')
   from pg_identify_object('pg_class'::regclass, i_table, 0);

@@ -33,8 +33,8 @@ alter table t add constraint c check (id <> 11 or w(1) = 1);
 
 insert into t values (11, 'chk', 0); update t set v = 'chk' where id = 11; update t set id = id + 40 where id = 11;
 
-alter table t drop constraint c; create function ix_(i int) returns int language plpgsql as $$ begin if i = 61 then update t set v = 'by index' where id = 1; end if; return i; end $$;
+alter table t drop constraint c; create function ix_(i int) returns int language plpgsql as $$ begin if i = 61 then update public.t set v = 'by index' where id = 1; end if; return i; end $$;
 
-create function ix(i int) returns int language plpgsql immutable as $$ begin return ix_(i); end $$;
+create function ix(i int) returns int language plpgsql immutable as $$ begin return public.ix_(i); end $$;
 
 create index t_ix on t (ix(id)); insert into t values (60, 'x', 0), (61, 'y', 0), (62, 'z', 0);

@@ -26,7 +26,7 @@ merge into t using (values (1), (4), (20)) s (id) on t.id = s.id
 --: needs 17
 merge into t using (values (4, 'r'), (9, 'n'), (31, 'q')) s (id, v) on t.id = s.id
   when matched then update set v = s.v, n = 1 when not matched then insert values (s.id, 1, s.v)
-  when not matched by source and t.id % 2 = 0 then update set id = t.id + 7, n = 0 when not matched by source then delete returning merge_action(), poke(t.id);
+  when not matched by source and t.id % 2 = 0 then update set id = -90000 - t.id, n = 0 when not matched by source then delete returning merge_action(), poke(5000);
 
 --: needs 17
 with m as (merge into t using (values (9), (10)) s (id) on t.id = s.id when matched then delete when not matched then insert values (s.id, 1, 'cte') returning t.id, t.v) insert into t select id, 3, v from m where id = 9;
