@@ -72,7 +72,7 @@ func (b *bench) drain(ctx context.Context) error {
 func (b *bench) oneTransaction() []string {
 	return []string{
 		"begin",
-		fmt.Sprintf("insert into ev select %s from (select max(id) + n as g from ev, generate_series(1, %d) n group by n) x", rowOf, b.changes*6/10),
+		fmt.Sprintf("insert into ev select %s from (select (select max(id) from ev) + n as g from generate_series(1, %d) n) x", rowOf, b.changes*6/10),
 		fmt.Sprintf("update ev set amount = amount + 1, ts = ts + interval '1 min' where id in (select id from ev where id > %d order by id limit %d)",
 			b.base/2, b.changes*3/10),
 		fmt.Sprintf("delete from ev where id in (select id from ev where id > 0 order by id limit %d)", b.changes/10),

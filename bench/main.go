@@ -76,7 +76,7 @@ func main() {
 	flag.BoolVar(&b.perf, "perf", false, "have perf(1) write profiles of drain and copy to the folder of raw results")
 	flag.IntVar(&b.quiet, "quiet", 15, "seconds to wait, at most, for a quiet machine before each measurement")
 	flag.IntVar(&b.captureRows, "capture-rows", 100_000, "rows of a bulk statement")
-	flag.IntVar(&b.captureSingles, "capture-singles", 20_000, "transactions of a single row")
+	flag.IntVar(&b.captureSingles, "capture-singles", 10_000, "transactions of a single row")
 	flag.IntVar(&b.changes, "changes", 200_000, "changes of a backlog")
 	flag.IntVar(&b.base, "base", 100_000, "rows in the table before a backlog")
 	flag.Float64Var(&b.rate, "rate", 50, "transactions a second for the latency")
