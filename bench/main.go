@@ -119,10 +119,11 @@ func (b *bench) run(ctx context.Context) (missed int, err error) {
 	}
 	for _, s := range chosen {
 		b.results = results{section: s.name}
-		if err := s.measure(b, ctx); err != nil {
-			return missed, fmt.Errorf("%s: %w", s.name, err)
+		err := s.measure(b, ctx)
+		if err != nil {
+			err = fmt.Errorf("%s: %w", s.name, err)
 		}
-		if err := b.save(filepath.Join(b.raw, "results.tsv")); err != nil {
+		if err := errors.Join(err, b.save(filepath.Join(b.raw, "results.tsv"))); err != nil {
 			return missed, err
 		}
 		missed += b.table(b.out, s)
