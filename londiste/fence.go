@@ -139,10 +139,13 @@ type identity struct {
 	Database string
 }
 
+// identify reads the timeline where a primary writes: the control file has the
+// one before until the first checkpoint after a failover.
 func identify(ctx context.Context, conn *pgx.Conn) (identity, error) {
 	var id identity
 	err := conn.QueryRow(ctx, `
-		select s.system_identifier::text, c.timeline_id, d.oid::bigint, d.datname
+		select s.system_identifier::text, case when pg_is_in_recovery() then c.timeline_id
+			else ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int end, d.oid::bigint, d.datname
 		from pg_control_system() s, pg_control_checkpoint() c, pg_database d
 		where d.datname = current_database()`).Scan(&id.System, &id.Timeline, &id.OID, &id.Database)
 	if err != nil {

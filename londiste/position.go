@@ -220,8 +220,7 @@ func (r *run) settle(ctx context.Context, seqs []change) error {
 			return err
 		}
 		b := &pgx.Batch{}
-		b.Queue(`select set_config('synchronous_commit', 'local', true)
-			where current_setting('synchronous_commit') = 'off'`)
+		b.Queue(durableSQL)
 		b.Queue(`update pgq_node.local_state set last_tick_id = $3, cur_error = case when $4 then cur_error end
 			where queue_name = $1 and consumer_name = $2`, r.Queue, r.ConsumerName(), int64(r.position.ID), r.stuck)
 		b.Queue(moveWorkerSQL, r.Queue, r.ConsumerName(), r.position.Time)
@@ -232,6 +231,26 @@ func (r *run) settle(ctx context.Context, seqs []change) error {
 	}
 	r.failing = r.stuck
 	r.settled, r.settledAt = r.position.ID, time.Now()
+	return nil
+}
+
+// durableSQL makes the transaction's commit wait for the disk.
+const durableSQL = `select set_config('synchronous_commit', 'local', true)
+	where current_setting('synchronous_commit') = 'off'`
+
+// flushed makes the position that was just read durable: whoever moved it may
+// have ended a moment ago and not have waited for the disk. Told to the
+// provider and then lost in a crash here, it would be a position lost for good.
+func (r *run) flushed(ctx context.Context) error {
+	err := r.fence.write(ctx, r.sub, failpoint.Settle, func(tx pgx.Tx) error {
+		b := &pgx.Batch{}
+		b.Queue(durableSQL)
+		b.Queue(moveWorkerSQL, r.Queue, r.ConsumerName(), r.position.Time)
+		return tx.SendBatch(ctx, b).Close()
+	})
+	if err != nil {
+		return fmt.Errorf("position: %w", err)
+	}
 	return nil
 }
 

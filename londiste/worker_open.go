@@ -174,6 +174,9 @@ func (r *run) openQueue(ctx context.Context) error {
 	if r.position, err = r.findPosition(ctx, provider); err != nil {
 		return err
 	}
+	if err := r.flushed(ctx); err != nil {
+		return err
+	}
 	r.settled, r.settledAt = r.position.ID, time.Now()
 	r.acked, r.ackedAt = 0, time.Time{}
 	r.mirror = newMirror()
@@ -226,4 +229,5 @@ func prepareProvider(ctx context.Context, conn *pgx.Conn) error {
 const pinSQL = `set datestyle = 'ISO, YMD'; set intervalstyle = 'postgres'; set extra_float_digits = 3;
 	set bytea_output = 'hex'; set lc_monetary = 'C'; set timezone = 'UTC'; set xmloption = 'content';
 	set statement_timeout = 0; set lock_timeout = 0; set row_security = off;
+	select set_config(name, '0', false) from pg_settings where name in ('transaction_timeout', 'idle_session_timeout');
 	set session characteristics as transaction isolation level read committed, read write`

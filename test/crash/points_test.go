@@ -37,7 +37,7 @@ var whoPasses = map[failpoint.Point]string{
 // again a later one, amid work.
 func passes(p failpoint.Point) []int {
 	switch p {
-	case failpoint.Tick, failpoint.Apply, failpoint.Ack, failpoint.CopyState:
+	case failpoint.Tick, failpoint.Apply, failpoint.Settle, failpoint.Ack, failpoint.CopyState:
 		return []int{1, 4}
 	}
 	return []int{1}
