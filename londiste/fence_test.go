@@ -5,6 +5,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
+	"github.com/skytools-go/skytools/internal/ident"
 	"github.com/skytools-go/skytools/internal/pgserver"
 	"github.com/skytools-go/skytools/internal/pgtest"
 	"github.com/skytools-go/skytools/londiste"
@@ -124,6 +127,32 @@ func TestClearErrorsOfEitherSide(t *testing.T) {
 			t.Errorf("error has several lines: %q", err)
 		}
 	}
+}
+
+// What a role has set for people ends no daemon, and lets no set-up command
+// see a state from before its lock.
+func TestSettingsMadeForPeople(t *testing.T) {
+	f := newFlow(t)
+	f.both(`create table book (id int primary key)`)
+	for _, conn := range []*pgx.Conn{f.provConn, f.subConn} {
+		name := ident.Quote(conn.Config().Database)
+		f.exec(conn, `alter database `+name+` set default_transaction_isolation = 'serializable';
+			alter database `+name+` set default_transaction_read_only = on`)
+		if v, _, _ := strings.Cut(conn.PgConn().ParameterStatus("server_version"), "."); v >= "14" {
+			f.exec(conn, `alter database `+name+` set idle_session_timeout = '300ms'`)
+		}
+	}
+	f.add("book")
+	w := start(t, f.worker.Run)
+	f.allOK()
+	pids := `select string_agg(pid::text, ' ' order by pid) from pg_stat_activity
+		where application_name = 'londiste' and datname = current_database()`
+	before := value[string](f.pair, f.provConn, pids)
+	time.Sleep(900 * time.Millisecond) // three times what an idle session may last
+	if after := value[string](f.pair, f.provConn, pids); after != before {
+		t.Errorf("sessions %s are %s now", before, after)
+	}
+	f.ok(w.stop())
 }
 
 // The provider asks of the subscriber's role no more than to read, whatever

@@ -78,6 +78,9 @@ func (l *listener) run(ctx context.Context) error {
 		return err
 	}
 	defer closeConn(&conn)
+	if err := prepareProvider(ctx, conn); err != nil {
+		return err
+	}
 	if _, err := conn.Exec(ctx, "listen "+tickChannel); err != nil {
 		return err
 	}

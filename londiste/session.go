@@ -31,6 +31,11 @@ type session struct {
 	log   *slog.Logger
 }
 
+// sessionSQL undoes what the database or the role may have set for people. A
+// snapshot from before the set-up lock would not see what the command that
+// held it has done.
+const sessionSQL = `set session characteristics as transaction isolation level read committed, read write`
+
 // session opens a connection for a set-up command. Messages of the server
 // are logged.
 func (p *Pair) session(ctx context.Context, side string, fake bool) (*session, error) {
@@ -43,6 +48,10 @@ func (p *Pair) session(ctx context.Context, side string, fake bool) (*session, e
 	conn, err := connectSide(ctx, side, cfg)
 	if err != nil {
 		return nil, err
+	}
+	if _, err := conn.Exec(ctx, sessionSQL); err != nil {
+		closeConn(&conn)
+		return nil, fmt.Errorf("%s: %w", side, err)
 	}
 	return &session{conn: conn, queue: p.Queue, side: side, fake: fake, wait: p.lockTimeout(), log: p.log()}, nil
 }
