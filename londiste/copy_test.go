@@ -210,3 +210,29 @@ func TestCopiesOfTablesThatReferToEachOther(t *testing.T) {
 		t.Error("a copier failed on the way")
 	}
 }
+
+// A foreign key that the provider's rows violate is said, kept on the list,
+// and not checked over and over while some other table is on its way.
+func TestForeignKeyThatRowsViolate(t *testing.T) {
+	f := newFlow(t)
+	f.both(`create table parent (id int primary key); create table child (id int primary key, parent int);
+		create table stuck (id int primary key)`)
+	f.exec(f.provConn, `insert into child values (1, 1)`)
+	f.exec(f.subConn, `alter table child add constraint fk foreign key (parent) references parent`)
+	f.add("parent", "child", "stuck")
+	f.ok(f.prov.RemoveTables(t.Context(), named("stuck")))
+	w := start(t, f.worker.Run)
+	f.says("Foreign key cannot be restored")
+	time.Sleep(3 * time.Second)
+	if n := strings.Count(f.log.String(), "Foreign key cannot be restored"); n > 2 {
+		t.Errorf("tried %d times in 3 s", n)
+	}
+	f.exec(f.provConn, `insert into parent values (1)`)
+	f.ok(w.stop())
+	w = start(t, f.newWorker().Run)
+	f.equal("public.parent", "public.child")
+	f.ok(w.stop())
+	w = start(t, f.newWorker().Run)
+	f.eventually(f.subConn, `select bool_and(convalidated)::text from pg_constraint where conname = 'fk'`, "true")
+	f.ok(w.stop())
+}

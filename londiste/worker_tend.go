@@ -40,6 +40,9 @@ func (r *run) tend(ctx context.Context) error {
 		return err
 	}
 	r.startCopies(ctx)
+	if !changed && !ended { // a key that cannot be restored waits for sweep
+		return nil
+	}
 	return restoreFkeys(ctx, r.sub, &r.Pair, r.writer(ctx))
 }
 
