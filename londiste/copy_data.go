@@ -208,8 +208,9 @@ var errReader = errors.New("the other side has ended")
 
 // copyPlan says which columns are copied and how.
 type copyPlan struct {
-	columns []string
-	binary  bool
+	columns  []string
+	binary   bool
+	computed bool // a column is generated at the provider, plain at the subscriber
 }
 
 // attribute is a column at one side.
@@ -217,11 +218,13 @@ type attribute struct {
 	name      string
 	typ       uint32
 	generated bool
+	stored    bool // generated, and in the row: events tell it
 	portable  bool // the same bytes mean the same at any server of one major version
 }
 
-// planCopy compares the columns of both sides. Generated ones are left to
-// compute themselves.
+// planCopy compares the columns of both sides. Those generated at the
+// subscriber are left to compute themselves; a plain one there gets what the
+// provider has computed and stored, from the copy as from the events.
 func planCopy(ctx context.Context, prov pgx.Tx, src ident.Name, sub pgx.Tx, dest ident.Name) (copyPlan, error) {
 	theirs, theirVersion, err := attributes(ctx, prov, src)
 	if err != nil {
@@ -233,7 +236,7 @@ func planCopy(ctx context.Context, prov pgx.Tx, src ident.Name, sub pgx.Tx, dest
 	}
 	plan := copyPlan{binary: theirVersion == ourVersion}
 	for _, col := range theirs {
-		if col.generated {
+		if col.generated && !col.stored {
 			continue
 		}
 		i := slices.IndexFunc(ours, func(a attribute) bool { return a.name == col.name })
@@ -244,6 +247,7 @@ func planCopy(ctx context.Context, prov pgx.Tx, src ident.Name, sub pgx.Tx, dest
 		if ours[i].generated {
 			continue
 		}
+		plan.computed = plan.computed || col.generated
 		plan.columns = append(plan.columns, ident.Quote(col.name))
 		plan.binary = plan.binary && col.portable && col.typ == ours[i].typ
 	}
@@ -262,7 +266,7 @@ func attributes(ctx context.Context, tx pgx.Tx, table ident.Name) ([]attribute, 
 		return nil, 0, err
 	}
 	rows, err := tx.Query(ctx, `
-		select a.attname::text, a.atttypid, a.attgenerated <> '',
+		select a.attname::text, a.atttypid, a.attgenerated <> '', a.attgenerated = 's',
 			t.oid < 10000 and t.typtype in ('b', 'r', 'm') and t.typsend <> 0 and t.typreceive <> 0
 				and t.typname !~ '^_?(reg|money$)'
 		from pg_attribute a join pg_type t on t.oid = a.atttypid
@@ -273,7 +277,7 @@ func attributes(ctx context.Context, tx pgx.Tx, table ident.Name) ([]attribute, 
 	}
 	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (attribute, error) {
 		var a attribute
-		err := row.Scan(&a.name, &a.typ, &a.generated, &a.portable)
+		err := row.Scan(&a.name, &a.typ, &a.generated, &a.stored, &a.portable)
 		return a, err
 	})
 	if err == nil && len(list) == 0 {
@@ -285,7 +289,7 @@ func attributes(ctx context.Context, tx pgx.Tx, table ident.Name) ([]attribute, 
 // statements are the COPY of either side. A table truncated in the same
 // transaction takes frozen rows, which no vacuum has to look at again.
 func (p copyPlan) statements(src ident.Name, t *Table) (out, in string) {
-	list := " (" + strings.Join(p.columns, ", ") + ")"
+	columns := strings.Join(p.columns, ", ")
 	var options []string
 	if p.binary {
 		options = append(options, "format binary")
@@ -296,9 +300,13 @@ func (p copyPlan) statements(src ident.Name, t *Table) (out, in string) {
 		}
 		return " with (" + strings.Join(options, ", ") + ")"
 	}
-	out = "copy " + src.SQL() + list + " to stdout" + with(options)
+	from := src.SQL() + " (" + columns + ")"
+	if p.computed { // which only a query gives out
+		from = "(select " + columns + " from only " + src.SQL() + ")"
+	}
+	out = "copy " + from + " to stdout" + with(options)
 	if !t.SkipTruncate() {
 		options = append(options, "freeze")
 	}
-	return out, "copy " + t.Dest.SQL() + list + " from stdin" + with(options)
+	return out, "copy " + t.Dest.SQL() + " (" + columns + ") from stdin" + with(options)
 }

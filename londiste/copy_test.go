@@ -211,6 +211,21 @@ func TestCopiesOfTablesThatReferToEachOther(t *testing.T) {
 	}
 }
 
+// A column that the provider computes and the subscriber only keeps has the
+// provider's value, whether the row came by the copy or by an event.
+func TestCopyOfAComputedColumn(t *testing.T) {
+	f := newFlow(t)
+	f.exec(f.provConn, `create table price (id int primary key, net int, gross int generated always as (net * 2) stored);
+		insert into price values (1, 10)`)
+	f.exec(f.subConn, `create table price (id int primary key, net int, gross int not null)`)
+	f.add("price")
+	w := start(t, f.worker.Run)
+	f.allOK()
+	f.exec(f.provConn, `insert into price values (2, 20)`)
+	f.equal("public.price")
+	f.ok(w.stop())
+}
+
 // A foreign key that the provider's rows violate is said, kept on the list,
 // and not checked over and over while some other table is on its way.
 func TestForeignKeyThatRowsViolate(t *testing.T) {
