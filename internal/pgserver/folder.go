@@ -149,24 +149,19 @@ func sweep(base string) {
 		if err != nil {
 			continue // its process lives
 		}
-		stopStrays(dir)
+		StopStrays(dir)
 		_ = os.RemoveAll(dir)
 		lock.Close()
 	}
 }
 
-// stopStrays ends servers that still run below a folder without an owner.
-// The kernel should have done so; a pid is believed only if its working
-// folder is the cluster's.
-func stopStrays(dir string) {
+// StopStrays ends servers that still run below a folder without an owner, as
+// those do that were to be kept.
+func StopStrays(dir string) {
 	pidFiles, _ := filepath.Glob(filepath.Join(dir, "*", "data", "postmaster.pid"))
 	for _, file := range pidFiles {
 		pid, _, err := readPostmasterPid(file)
-		if err != nil {
-			continue
-		}
-		cwd, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", pid))
-		if err != nil || cwd != filepath.Dir(file) {
+		if err != nil || !RunsIn(pid, filepath.Dir(file)) {
 			continue
 		}
 		_ = syscall.Kill(pid, syscall.SIGQUIT)
@@ -177,6 +172,18 @@ func stopStrays(dir string) {
 			time.Sleep(20 * time.Millisecond)
 		}
 	}
+}
+
+// RunsIn tells whether dir is the working folder of process pid. A pid out of
+// a file that was left behind, by a machine that went down say, can be
+// anybody's by now: believe it only then.
+func RunsIn(pid int, dir string) bool {
+	there, err := os.Stat(fmt.Sprintf("/proc/%d/cwd", pid))
+	if err != nil {
+		return false
+	}
+	want, err := os.Stat(dir)
+	return err == nil && os.SameFile(there, want)
 }
 
 // readPostmasterPid returns the process and the state ("starting", "ready",

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/skytools-go/skytools/internal/pgserver"
 )
 
 // The two ini files of the tutorial, with this run's ports.
@@ -107,7 +109,7 @@ func (d *demo) clear(ctx context.Context) error {
 		}
 	}
 	if d.provider == nil {
-		errs = append(errs, stopKept(ctx, d.dir))
+		pgserver.StopStrays(d.dir)
 	}
 	return errors.Join(append(errs, removeAll(d.dir))...)
 }
@@ -123,25 +125,10 @@ func (d *demo) stop(ctx context.Context) error {
 // stopDaemon ends the daemon of a pidfile, if it runs, and waits for its end.
 func stopDaemon(ctx context.Context, pidfile string) error {
 	pid, ok := readPID(pidfile)
-	if !ok || syscall.Kill(pid, syscall.SIGTERM) != nil {
+	if !ok || !pgserver.RunsIn(pid, filepath.Dir(pidfile)) || syscall.Kill(pid, syscall.SIGTERM) != nil {
 		return nil
 	}
 	return until(ctx, "the end of process "+fmt.Sprint(pid), func() (bool, error) { return syscall.Kill(pid, 0) != nil, nil })
-}
-
-// stopKept ends the servers of a run with KEEP=1, known by their pid files.
-func stopKept(ctx context.Context, dir string) error {
-	for _, name := range []string{"provider", "subscriber"} {
-		pidfile := filepath.Join(dir, name, "data", "postmaster.pid")
-		pid, ok := readPID(pidfile)
-		if !ok || syscall.Kill(pid, syscall.SIGQUIT) != nil { // SIGQUIT: stop at once
-			continue
-		}
-		if err := until(ctx, "the end of the "+name+"'s server", func() (bool, error) { return syscall.Kill(pid, 0) != nil, nil }); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func readPID(file string) (int, bool) {

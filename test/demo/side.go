@@ -36,7 +36,6 @@ func (s *side) start(ctx context.Context, keep bool) error {
 
 func (s *side) dsn() string { return s.server.DSN(database, owner) }
 
-// connect waits a little: a server that was stopped hard recovers first.
 func (s *side) connect(ctx context.Context) (*pgx.Conn, error) {
 	conn, err := pgx.Connect(ctx, s.dsn())
 	if err != nil {
