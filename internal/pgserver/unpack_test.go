@@ -59,3 +59,16 @@ func TestCutOffUnpacking(t *testing.T) {
 		t.Errorf("found %+v in an empty folder", b)
 	}
 }
+
+// Tests on a machine without PostgreSQL unpack one where the Makefile says.
+func TestUnpackIsNamedByTheEnvironment(t *testing.T) {
+	cache := filepath.Join(t.TempDir(), "cache")
+	t.Setenv(EnvUnpack, cache)
+	t.Setenv("PATH", t.TempDir()) // nothing to download with
+	if _, err := Find(t.Context(), FindOptions{SkipInstalled: true}); err == nil {
+		t.Fatal("found a server without any tool to get one")
+	}
+	if _, err := os.Stat(cache); err != nil {
+		t.Errorf("the cache was not used: %v", err)
+	}
+}

@@ -278,7 +278,7 @@ func RequireTool(t testing.TB, what, install string) string {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	if bin, err := pgserver.Find(ctx, pgserver.FindOptions{}); err == nil {
-		if path, err := bin.Program(what); err == nil {
+		if path, err := bin.Program(what); err == nil && bin.LibDir == "" { // it runs by itself
 			return path
 		}
 	}
