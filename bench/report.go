@@ -133,13 +133,14 @@ func (r *results) table(w io.Writer, s section) (missed int) {
 	return missed
 }
 
-// verdict says whether a bound is kept.
+// verdict says whether a bound is kept; one that nobody was there to be held
+// against is not.
 func verdict(b *bound, median, ratio float64, no string) (text string, bad bool) {
 	switch {
 	case b == nil:
 		return "", false
 	case b.ratio && math.IsNaN(ratio):
-		return "no peer", false
+		return "no peer", true
 	case b.kept(median, ratio):
 		return "pass", false
 	}

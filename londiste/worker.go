@@ -26,6 +26,7 @@ type Worker struct {
 	MergeEvents    int64           // events of one batch while behind; 0 means 100,000
 	FetchAhead     int             // bytes read before they are applied; 0 means 4 MiB
 	Idle           time.Duration   // pause between looks where no notification comes; 0 means 1 s
+	StopOnConflict bool            // stop at a row that was changed here; false: set it right and count it
 	Stop           <-chan struct{} // closed: leave after the batch under way; may be nil
 	Stats          func(Stats)     // called after each batch that held events; may be nil
 }

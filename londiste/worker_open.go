@@ -162,7 +162,7 @@ func (r *run) keepLease(ctx context.Context) error {
 func (r *run) openQueue(ctx context.Context) error {
 	if r.tables == nil {
 		r.tables = newRegistry(r.Queue, OK)
-		r.applier = apply.New(r.tables, apply.Options{})
+		r.applier = apply.New(r.tables, apply.Options{StopOnConflict: r.StopOnConflict})
 	}
 	if err := r.tables.load(ctx, r.sub); err != nil {
 		return fmt.Errorf("subscriber: %w", err)

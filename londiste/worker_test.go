@@ -231,6 +231,29 @@ func TestWorkerWaitsForInstall(t *testing.T) {
 	}
 }
 
+// A row that somebody put at the subscriber stops the worker where that is
+// asked for; without, it is set right and counted.
+func TestConflictStops(t *testing.T) {
+	f := newFlow(t)
+	f.both(`create table book (id int primary key, title text)`)
+	f.add("book")
+	strict := f.newWorker()
+	strict.StopOnConflict = true
+	w := start(t, strict.Run)
+	f.allOK()
+	f.exec(f.subConn, `insert into book values (7, 'of here')`)
+	f.exec(f.provConn, `insert into book values (7, 'theirs')`)
+	f.eventually(f.subConn, `select (cur_error like '%public.book%(id)=(7)%')::text
+		from pgq_node.local_state where consumer_name = 'job'`, "true")
+	f.ok(w.stop())
+	w = start(t, f.newWorker().Run)
+	f.equal("public.book")
+	f.ok(w.stop())
+	if n := value[int](f.pair, f.subConn, `select diverged::int from skytools.table_counter where consumer_name = 'job'`); n != 1 {
+		t.Errorf("%d rows counted as changed here, want 1", n)
+	}
+}
+
 // A batch that cannot be applied stops the node, tells why, and goes on when
 // the reason is gone.
 func TestBatchThatCannotBeApplied(t *testing.T) {

@@ -27,6 +27,7 @@ var keys = slices.Concat(cli.CommonKeys, []conf.Key{
 	{Name: "parallel_copies", Default: "4", Doc: "How many tables are copied at the same time."},
 	{Name: "loop_delay", Default: "1.0", Unit: "seconds", Doc: "Pause between looks at the queue where no notification comes."},
 	{Name: "lock_timeout", Default: "10.0", Unit: "seconds", Doc: "How long set-up commands and copies try to get the lock of a table."},
+	{Name: "conflict", Default: "count", Doc: "What a row changed at the subscriber does: count sets it right and counts it, error stops replay."},
 	{Name: "fake", Default: "0", Doc: "1: set-up commands do their work and roll it back."},
 
 	{Name: "connection_lifetime", ReplacedBy: "connections are kept, and made anew when they fail"},
@@ -43,6 +44,7 @@ type settings struct {
 	pair           londiste.Pair
 	parallelCopies int
 	loopDelay      time.Duration
+	stopOnConflict bool
 	fake           bool
 }
 
@@ -55,7 +57,9 @@ func (s *settings) subscriber() *londiste.Subscriber {
 }
 
 func (s *settings) worker() *londiste.Worker {
-	return &londiste.Worker{Pair: s.pair, ParallelCopies: s.parallelCopies, Idle: s.loopDelay}
+	return &londiste.Worker{
+		Pair: s.pair, ParallelCopies: s.parallelCopies, Idle: s.loopDelay, StopOnConflict: s.stopOnConflict,
+	}
 }
 
 // settings reads the ini file.
@@ -76,6 +80,7 @@ func take(s *conf.Section) (*settings, error) {
 	c.pair.LockTimeout = s.Duration("lock_timeout", 10*time.Second)
 	c.parallelCopies = s.Int("parallel_copies", 4)
 	c.loopDelay = s.Duration("loop_delay", time.Second)
+	c.stopOnConflict = s.Choice("conflict", "count", "count", "error") == "error"
 	c.fake = s.Bool("fake", false)
 	provider, subscriber := s.Need("provider_db"), s.Need("subscriber_db")
 	if err := s.Err(); err != nil {

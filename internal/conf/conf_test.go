@@ -77,6 +77,7 @@ d = -1
 inf = inf
 home = ~no_such_user_here/x
 p = 50% off
+c = maybe
 empty =
 `)
 	s.Int("n", 0)
@@ -87,6 +88,7 @@ empty =
 	s.Float("inf", 0)
 	s.File("home", "")
 	s.String("p", "")
+	s.Choice("c", "no", "no", "yes")
 	s.Need("p")
 	s.Need("empty")
 	s.Need("absent")
@@ -97,6 +99,7 @@ x.ini:5: d = "-1" is not a number of seconds
 x.ini:6: inf = "inf" is not a number
 x.ini:7: home: user: unknown user no_such_user_here
 x.ini:8: p: a % must be followed by another % or by (name)s
+x.ini:9: c = "maybe" is not one of no, yes
 x.ini: key empty is missing in section [a]
 x.ini: key absent is missing in section [a]`
 	if diff := cmp.Diff(want, s.Err().Error()); diff != "" {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -150,6 +151,13 @@ func number[T any](s *Section, key string, def T, want string, parse func(string
 		return def
 	}
 	return v
+}
+
+// Choice returns a key's value, which must be one of the words.
+func (s *Section) Choice(key, def string, words ...string) string {
+	return number(s, key, def, "one of "+strings.Join(words, ", "), func(t string) (string, bool) {
+		return t, slices.Contains(words, t)
+	})
 }
 
 // Int returns a key's whole number.
