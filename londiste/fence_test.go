@@ -1,6 +1,7 @@
 package londiste_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -149,8 +150,11 @@ func TestSettingsMadeForPeople(t *testing.T) {
 		where application_name = 'londiste' and datname = current_database()`
 	before := value[string](f.pair, f.provConn, pids)
 	time.Sleep(900 * time.Millisecond) // three times what an idle session may last
-	if after := value[string](f.pair, f.provConn, pids); after != before {
-		t.Errorf("sessions %s are %s now", before, after)
+	after := value[string](f.pair, f.provConn, pids)
+	for pid := range strings.FieldsSeq(after) { // those of the copy may be gone
+		if !slices.Contains(strings.Fields(before), pid) {
+			t.Errorf("sessions %s are %s now", before, after)
+		}
 	}
 	f.ok(w.stop())
 }
