@@ -62,15 +62,21 @@ func TestPositionWhoseTickIsGone(t *testing.T) {
 	f.refuses("the provider has no tick", "replay --reset")
 }
 
+// rewound makes sure that replication goes on after replay --rewind.
+func (f *flow) rewound() {
+	f.t.Helper()
+	f.ok(f.newWorker().Rewind(f.t.Context()))
+	w := start(f.t, f.newWorker().Run)
+	f.exec(f.provConn, `insert into book values (3)`)
+	f.equal("public.book")
+	f.ok(w.stop())
+}
+
 func TestAnotherProvider(t *testing.T) {
 	f := established(t)
 	f.exec(f.subConn, `update skytools.worker_state set provider_timeline = provider_timeline + 1`)
 	f.refuses("the provider is server", "replay --rewind")
-	f.ok(f.newWorker().Rewind(t.Context()))
-	w := start(t, f.newWorker().Run)
-	f.exec(f.provConn, `insert into book values (3)`)
-	f.equal("public.book")
-	f.ok(w.stop())
+	f.rewound()
 }
 
 // A server set back to an older state of its disk is the same server with
@@ -80,11 +86,7 @@ func TestProviderRestoredFromBackup(t *testing.T) {
 	here := value[int](f.pair, f.subConn, `select last_tick_id from pgq_node.local_state where consumer_name = 'job'`)
 	f.exec(f.provConn, fmt.Sprintf(`update pgq.tick set tick_time = tick_time + interval '1 second' where tick_id = %d`, here))
 	f.refuses("was restored from a backup", "replay --rewind")
-	f.ok(f.newWorker().Rewind(t.Context()))
-	w := start(t, f.newWorker().Run)
-	f.exec(f.provConn, `insert into book values (3)`)
-	f.equal("public.book")
-	f.ok(w.stop())
+	f.rewound()
 }
 
 // A position that no table needs is kept all the same: no event is counted
