@@ -219,3 +219,39 @@ func TestMends(t *testing.T) {
 		t.Error("a mend that is not one can be switched off")
 	}
 }
+
+// TestRole switches a session's triggers off and on again. Generated functions
+// have the role as a constant in their plans.
+func TestRole(t *testing.T) {
+	ctx := context.Background()
+	s := pgtest.Server(t)
+	dsn := pgtest.Database(t, s, setup)
+	conn := pgtest.Admin(t, s, databaseOf(t, dsn))
+	for _, sql := range []string{
+		"create table t (id int primary key)",
+		"select skytools.capture_install('q', 'public', 't')",
+		"insert into t values (1)",
+		"insert into t values (2)", // the short way
+		"set session_replication_role = local",
+		"insert into t values (-3)",
+		"begin",
+		"set local session_replication_role = origin",
+		"insert into t values (4)",
+		"commit",
+		"insert into t values (-5)",
+		"reset session_replication_role",
+		"insert into t values (6)",
+	} {
+		if _, err := conn.Exec(ctx, sql); err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
+	}
+	var got string
+	err := conn.QueryRow(ctx, "select string_agg(ev_data::json ->> 'id', ' ' order by ev_id) from pgq.event_1").Scan(&got)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "1 2 4 6"; got != want {
+		t.Errorf("events of the rows %s, want %s", got, want)
+	}
+}
