@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -14,6 +15,7 @@ import (
 type Options struct {
 	MaxRows  int // events of a flush; 0 is 10,000
 	MaxBytes int // bytes of a flush, passed by one event at most; 0 is 8 MiB
+	CopyRows int // new rows of a table from which on they go by COPY; 0 is as many as it pays for
 
 	// CatchUp is for a table whose copy is newer than the events that
 	// follow: rows are not expected to be there or not, and nothing is
@@ -37,16 +39,18 @@ type Applier struct {
 	enc    []byte // parameters of the statement being sent
 	wire   []byte // lent to the driver, see reserve
 
-	tx       pgx.Tx
-	conn     *pgconn.PgConn
-	number   int64    // of the transaction
-	touched  []*table // that had events in it
-	flushes  int64
-	net      []groups // of the set, while it is flushed
-	grace    int      // the set may be that many times its limits
-	role     string   // session_replication_role; "" while not asked
-	deferred bool     // a constraint is violated until later events of the transaction
-	stmts    []*stmt
+	tx        pgx.Tx
+	conn      *pgconn.PgConn
+	number    int64    // of the transaction
+	touched   []*table // that had events in it
+	flushes   int64
+	net       []groups       // of the set, while it is flushed
+	grace     int            // the set may be that many times its limits
+	role      string         // session_replication_role; "" while not asked
+	timed     *pgconn.PgConn // whose roundTrip is known
+	roundTrip time.Duration
+	deferred  bool // a constraint is violated until later events of the transaction
+	stmts     []*stmt
 }
 
 // table is what the applier knows of a table.
@@ -60,6 +64,7 @@ type table struct {
 	shapes  []*shape
 	deletes map[*Key]*stmt
 	upserts int // flushes to go in which inserts are upserts, after a duplicate
+	noCopy  int // flushes to go in which inserts are no COPY, after it was refused
 	in      inSet
 }
 
@@ -103,6 +108,9 @@ func (a *Applier) Begin(ctx context.Context, tx pgx.Tx) error {
 	a.tx, a.conn = tx, tx.Conn().PgConn()
 	a.number++
 	a.flushes, a.deferred, a.grace, a.role = 0, false, 1, ""
+	if err := a.timeRoundTrip(ctx, a.conn); err != nil {
+		return err
+	}
 	return a.forgetStatements(ctx)
 }
 

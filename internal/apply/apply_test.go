@@ -31,6 +31,9 @@ func (r registry) Lookup(name ident.Name) (*Target, Action) {
 	return target, Apply
 }
 
+// copyRows is every rig's; see TestByCopy.
+var copyRows int
+
 // rig is a subscriber database with an applier.
 type rig struct {
 	testing.TB
@@ -98,6 +101,7 @@ func (r *rig) exec(sql string) {
 func (r *rig) apply(events ...Event) (Result, error) {
 	r.Helper()
 	if r.a == nil {
+		r.opt.CopyRows = copyRows
 		r.a = New(r.tables, r.opt)
 	}
 	var res Result

@@ -14,6 +14,7 @@ import (
 type attempt struct {
 	open     string // statement that comes first: sets the savepoint or goes back to it
 	upsert   bool   // no plain inserts: one met a row that is there
+	noCopy   bool   // inserts go by INSERT
 	deletes  bool   // before the writes; else after them
 	reversed bool   // the other order was tried
 	uncheck  bool   // leave violated deferred constraints to later flushes
@@ -194,6 +195,9 @@ func (a *Applier) next(ctx context.Context, try attempt, fail *failure, why when
 			return try, false
 		}
 		try.uncheck = true
+	case fail.step.copies && code[:2] != "23":
+		try.noCopy = true
+		fail.step.table.noCopy = notByCopy
 	case fail.step.role == rolePlain && code == "23505" && !try.upsert && ofKey(fail):
 		try.upsert = true
 		fail.step.table.upserts = 100

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 
 	"github.com/jackc/pgx/v5/pgconn"
 )
@@ -18,9 +17,32 @@ const pipelined = 1 << 20
 // that has used many more tables.
 const keepStatements = 512
 
-// exec sends the steps in one pipeline and reads their answers. The first
-// that fails ends it; the server skips the rest.
+// exec runs the steps, in as few pipelines as their COPYs allow. The first
+// that fails ends it.
 func (a *Applier) exec(ctx context.Context, steps []*step) *failure {
+	for len(steps) > 0 {
+		n := slices.IndexFunc(steps, func(s *step) bool { return s.copies })
+		var fail *failure
+		switch n {
+		case 0:
+			n, fail = 1, a.copyIn(ctx, steps[0])
+		case -1:
+			n = len(steps)
+			fallthrough
+		default:
+			fail = a.pipeline(ctx, steps[:n])
+		}
+		if fail != nil {
+			return fail
+		}
+		steps = steps[n:]
+	}
+	return nil
+}
+
+// pipeline sends the steps together and reads their answers. After the first
+// that fails the server skips the rest.
+func (a *Applier) pipeline(ctx context.Context, steps []*step) *failure {
 	p := a.conn.StartPipeline(ctx)
 	var prepared []bool // of each step: a Parse goes before it and is not answered yet
 	pending := 0
@@ -152,15 +174,20 @@ func (a *Applier) answer(p *pgconn.Pipeline, s *step, preparing *bool) error {
 	if !ok {
 		return fmt.Errorf("pipeline answered %T", res)
 	}
-	r := rr.Read()
-	if r.Err != nil {
-		return r.Err
-	}
-	s.found = r.CommandTag.RowsAffected()
-	if len(r.Rows) == 1 { // a counting statement
-		if s.found, err = strconv.ParseInt(string(r.Rows[0][0]), 10, 64); err != nil {
-			return fmt.Errorf("count of rows: %w", err)
+	fresh, counted := int64(0), false
+	for rr.NextRow() { // of a counted upsert
+		counted = true
+		if v := rr.Values()[0]; len(v) == 1 && v[0] == 't' {
+			fresh++
 		}
+	}
+	tag, err := rr.Close()
+	if err != nil {
+		return err
+	}
+	s.found = tag.RowsAffected()
+	if counted {
+		s.found = fresh
 	}
 	return nil
 }

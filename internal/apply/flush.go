@@ -12,14 +12,15 @@ import (
 
 // step is one statement of a flush.
 type step struct {
-	stmt  *stmt
-	sql   string // instead of stmt: a statement without parameters
-	table *table // nil for the flush's own statements
-	rows  []int32
-	slots []int // of the rows: the parameters
-	role  role
-	want  int64 // rows to be found, or returned as fresh; -1: not looked at
-	found int64 // its answer
+	stmt   *stmt
+	sql    string // instead of stmt: a statement without parameters
+	table  *table // nil for the flush's own statements
+	rows   []int32
+	slots  []int // of the rows: the parameters
+	copies bool  // sql is a COPY of them
+	role   role
+	want   int64 // rows to be found, or returned as fresh; -1: not looked at
+	found  int64 // its answer
 
 	misses bool  // it is rows missing here that make found another than want
 	off    int64 // rows found otherwise, without those that moves explain
@@ -126,9 +127,17 @@ func (a *Applier) writes(g *groups, try attempt) []*step {
 	}
 	var steps []*step
 	if len(g.fresh) > 0 {
-		steps = append(steps, &step{stmt: s.insertStmt(), table: t, rows: g.fresh, slots: s.all(), role: rolePlain, want: -1})
+		steps = append(steps, a.insert(t, s, g.fresh, try))
 	}
 	return append(steps, a.upsert(t, s, g.known, 0)...)
+}
+
+// insert writes rows that should not be there.
+func (a *Applier) insert(t *table, s *shape, rows []int32, try attempt) *step {
+	if !try.noCopy && a.copyPays(t, len(rows)) {
+		return &step{sql: s.copySQL(), copies: true, table: t, rows: rows, slots: s.insert, role: rolePlain, want: -1}
+	}
+	return &step{stmt: s.insertStmt(), table: t, rows: rows, slots: s.all(), role: rolePlain, want: -1}
 }
 
 // upsert writes rows whether they are there or not; want is how many should
@@ -189,6 +198,9 @@ func (a *Applier) count(steps []*step, try attempt) {
 		}
 		if t.upserts > 0 {
 			t.upserts--
+		}
+		if t.noCopy > 0 {
+			t.noCopy--
 		}
 	}
 }

@@ -265,7 +265,17 @@ func (s *set) net() []groups {
 			g.fresh = append(g.fresh, n)
 		}
 	}
+	for i := range net {
+		slices.SortFunc(net[i].known, s.compareKeys)
+	}
 	return net
+}
+
+// compareKeys orders rows by key, near enough to an index's order for the
+// server to find the next row where the last one was.
+func (s *set) compareKeys(a, b int32) int {
+	x, y := &s.entries[s.rows[a].entry], &s.entries[s.rows[b].entry]
+	return bytes.Compare(s.keys[x.from:x.to], s.keys[y.from:y.to])
 }
 
 // changes is the number of rows that the groups bring to the server.

@@ -73,12 +73,13 @@ func (s *shape) upsertStmt() *stmt {
 	return s.stmts.upsert
 }
 
-// countedStmt returns one number: rows that were not there. A row made by an
+// countedStmt returns for each row whether it was not there. A row made by an
 // insert has no xmax; one that the upsert updated was locked by it first.
+// Counting at the server would keep every row of RETURNING in a tuplestore,
+// at a quarter of the whole statement's time.
 func (s *shape) countedStmt() *stmt {
 	if s.stmts.counted == nil {
-		s.stmts.counted = newStmt("with w as ("+s.upsertSQL()+
-			" returning (t.xmax = 0) as fresh) select pg_catalog.count(*) filter (where w.fresh) from w", len(s.cols))
+		s.stmts.counted = newStmt(s.upsertSQL()+" returning (t.xmax operator(pg_catalog.=) 0)", len(s.cols))
 	}
 	return s.stmts.counted
 }
@@ -118,6 +119,16 @@ func (s *shape) insertSQL() string {
 	}
 	return "insert into " + s.target.Name.SQL() + " as t (" + strings.Join(cols, ", ") + ")" + overriding +
 		" select " + strings.Join(values, ", ") + " from " + unnest(len(s.cols))
+}
+
+// copySQL is insertSQL for rows that come by COPY, which writes identity
+// columns as told.
+func (s *shape) copySQL() string {
+	var cols []string
+	for _, slot := range s.insert {
+		cols = append(cols, s.column(slot))
+	}
+	return "copy " + s.target.Name.SQL() + " (" + strings.Join(cols, ", ") + ") from stdin"
 }
 
 func (s *shape) upsertSQL() string {

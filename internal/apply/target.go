@@ -46,6 +46,7 @@ type Target struct {
 	Keys        []Key        // unique keys without predicate or expression, the primary one first
 	References  []ident.Name // tables its foreign keys point at, itself left out
 	Partitioned bool
+	Rules       bool // an INSERT is rewritten by rules
 
 	byName map[string]int
 }
@@ -57,7 +58,7 @@ type Querier interface {
 
 const (
 	relationSQL = `
-select c.oid, c.relkind::text
+select c.oid, c.relkind::text, c.relhasrules
   from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
  where n.nspname = $1 and c.relname = $2`
 
@@ -114,7 +115,7 @@ func LoadTarget(ctx context.Context, q Querier, name ident.Name) (*Target, error
 	var oid uint32
 	var relkind string
 	found := false
-	err := each(ctx, q, relationSQL, []any{name.Schema, name.Name}, []any{&oid, &relkind}, func() {
+	err := each(ctx, q, relationSQL, []any{name.Schema, name.Name}, []any{&oid, &relkind, &t.Rules}, func() {
 		found = true
 		t.Partitioned = relkind == "p"
 	})
