@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -170,7 +171,7 @@ func TestBatchSQLRange(t *testing.T) {
 			t.Fatal(err)
 		}
 		var got []string
-		for part := range strings.SplitSeq(strings.TrimSuffix(batchSQL([]string{"e"}, prev, cur), " order by 1"), " union all ") {
+		for part := range strings.SplitSeq(strings.TrimSuffix(batchSQL([]string{"e"}, prev, cur, ""), " order by 1"), " union all ") {
 			_, cond, _ := strings.Cut(part, "ev_owner is null and ")
 			got = append(got, cond)
 		}
@@ -201,4 +202,21 @@ func FuzzDecoder(f *testing.F) {
 			t.Fatalf("whole:\n%s\ncut at %d:\n%s", whole, i, cut)
 		}
 	})
+}
+
+func TestIDRanges(t *testing.T) {
+	for _, c := range []struct {
+		prev, cur EventID
+		want      []string
+	}{
+		{0, 0, []string{""}},
+		{100, 90, []string{""}},
+		{100, 115, []string{""}},
+		{100, 116, []string{" and ev_id < 110", " and ev_id >= 110"}},
+		{100, 180, []string{" and ev_id < 110", " and ev_id >= 110 and ev_id < 150", " and ev_id >= 150"}},
+	} {
+		if got := idRanges(c.prev, c.cur, 10); !slices.Equal(got, c.want) {
+			t.Errorf("%d to %d: %q, want %q", c.prev, c.cur, got, c.want)
+		}
+	}
 }

@@ -29,11 +29,12 @@ type Reader struct {
 	tables []string // the queue's event tables, ready for a statement
 	prefix string   // queue_data_pfx that tables was made of
 	decode decoder
+	chunk  EventID // ids that the first part of a batch spans
 }
 
 // NewReader returns a reader of queue over conn, which stays the caller's.
 func NewReader(conn *pgx.Conn, queue string) *Reader {
-	return &Reader{conn: conn, queue: queue}
+	return &Reader{conn: conn, queue: queue, chunk: firstChunk}
 }
 
 // Each statement reads the queue's row along with the tick, so that a queue

@@ -164,7 +164,8 @@ func compareBatches(t *testing.T, dsn, tick string) {
 		writers = append(writers, pgtest.Connect(t, dsn))
 	}
 	r := NewReader(conn, queue)
-	batches, lists := 0, 0
+	r.chunk = 2
+	batches, lists, cut := 0, 0, 0
 	for step := range 400 {
 		w := writers[rnd.Intn(len(writers))]
 		open := w.PgConn().TxStatus() != 'I'
@@ -185,17 +186,18 @@ func compareBatches(t *testing.T, dsn, tick string) {
 			exec(t, conn, `select `+tick+` from pgq.queue where queue_name = $1`, queue)
 		}
 		if step%5 == 0 {
-			done, listed := compareBatch(t, conn, r)
+			done, listed, parts := compareBatch(t, conn, r)
 			batches += done
+			cut += parts - done
 			lists += listed
 		}
 	}
-	if batches < 20 || lists < 3 {
-		t.Fatalf("only %d batches, %d of them with a list: the test shows nothing", batches, lists)
+	if batches < 20 || lists < 3 || cut < 10 {
+		t.Fatalf("only %d batches, %d of them with a list, %d cuts: the test shows nothing", batches, lists, cut)
 	}
 }
 
-func compareBatch(t *testing.T, conn *pgx.Conn, r *Reader) (done, listed int) {
+func compareBatch(t *testing.T, conn *pgx.Conn, r *Reader) (done, listed, parts int) {
 	t.Helper()
 	var id, prevID, curID *int64
 	err := conn.QueryRow(t.Context(), `select batch_id, prev_tick_id, cur_tick_id from pgq.next_batch_info($1, 'c')`, queue).
@@ -204,7 +206,7 @@ func compareBatch(t *testing.T, conn *pgx.Conn, r *Reader) (done, listed int) {
 		t.Fatal(err)
 	}
 	if id == nil {
-		return 0, 0
+		return 0, 0, 0
 	}
 	prev, err1 := r.Tick(t.Context(), TickID(*prevID))
 	cur, err2 := r.Tick(t.Context(), TickID(*curID))
@@ -238,7 +240,7 @@ func compareBatch(t *testing.T, conn *pgx.Conn, r *Reader) (done, listed int) {
 	if _, list := split(prev.Snapshot, cur.Snapshot); len(list) > 0 {
 		listed = 1
 	}
-	return 1, listed
+	return 1, listed, len(idRanges(prev.EventSeq, cur.EventSeq, r.chunk))
 }
 
 // plan runs a batch's statement and returns the pages it touched and the
@@ -288,7 +290,7 @@ func TestBatchCostsByItsOwnSize(t *testing.T) {
 		if len(ids) != 20 {
 			t.Fatalf("%d events", len(ids))
 		}
-		return plan(t, conn, batchSQL(r.tables, prev.Snapshot, cur.Snapshot))
+		return plan(t, conn, batchSQL(r.tables, prev.Snapshot, cur.Snapshot, ""))
 	}
 	_, _ = batch()
 	holder := pgtest.Connect(t, dsn)
@@ -313,7 +315,7 @@ func TestBatchCostsByItsOwnSize(t *testing.T) {
 	if ids, _ := read(t, r, prev, cur); len(ids) != 1 {
 		t.Errorf("late events: %v", ids)
 	}
-	if late, scans := plan(t, conn, batchSQL(r.tables, prev.Snapshot, cur.Snapshot)); late > 60 {
+	if late, scans := plan(t, conn, batchSQL(r.tables, prev.Snapshot, cur.Snapshot, "")); late > 60 {
 		t.Errorf("one late event: %d pages, %v", late, scans)
 	}
 }

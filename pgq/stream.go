@@ -20,7 +20,8 @@ import (
 //	list   the transactions open in prev's snapshot and done in cur's
 //
 // so it costs by its own size even while some transaction stays open for
-// hours. No table is left out by the time of its use: a REPEATABLE READ
+// hours. A large batch is read in parts by event id, so that its first events
+// come before the server has sorted all. No table is left out by the time of its use: a REPEATABLE READ
 // writer may still fill the table that its old snapshot calls the current one.
 func (r *Reader) Stream(ctx context.Context, prev, cur Tick, fn func(*RawEvent) error) error {
 	if r.tables == nil { // a reader that has not read a tick itself
@@ -28,18 +29,43 @@ func (r *Reader) Stream(ctx context.Context, prev, cur Tick, fn func(*RawEvent) 
 			return err
 		}
 	}
-	r.decode.reset(fn)
-	tag, err := r.conn.PgConn().CopyTo(ctx, &r.decode, r.streamSQL(prev.Snapshot, cur.Snapshot))
-	if r.decode.fnErr != nil {
-		return r.decode.fnErr
-	}
-	if err == nil {
-		err = r.decode.end(tag.RowsAffected())
-	}
-	if err != nil {
-		return fmt.Errorf("queue %s, batch %d to %d: %w", r.queue, prev.ID, cur.ID, err)
+	for _, ids := range idRanges(prev.EventSeq, cur.EventSeq, r.chunk) {
+		r.decode.reset(fn)
+		tag, err := r.conn.PgConn().CopyTo(ctx, &r.decode, r.streamSQL(prev.Snapshot, cur.Snapshot, ids))
+		if r.decode.fnErr != nil {
+			return r.decode.fnErr
+		}
+		if err == nil {
+			err = r.decode.end(tag.RowsAffected())
+		}
+		if err != nil {
+			return fmt.Errorf("queue %s, batch %d to %d: %w", r.queue, prev.ID, cur.ID, err)
+		}
 	}
 	return nil
+}
+
+// firstChunk is how many ids the first part of a batch spans; each part spans
+// chunkGrowth times as many as the one before. Every part has the server look
+// at all rows of the batch, at 0.1 us each, so they are to be few; but sorting
+// a part must take no longer than applying the one before.
+const (
+	firstChunk  = 25_000
+	chunkGrowth = 4
+)
+
+// idRanges cuts a batch into conditions on ev_id, which together let every id
+// pass once. The ticks' event sequence tells about where its events lie; those
+// of long transactions may lie far below.
+func idRanges(prev, cur, chunk EventID) []string {
+	var ranges []string
+	from := ""
+	for at := prev + chunk; cur-at > chunk/2; at += chunk {
+		ranges = append(ranges, from+fmt.Sprintf(" and ev_id < %d", at))
+		from = fmt.Sprintf(" and ev_id >= %d", at)
+		chunk *= chunkGrowth
+	}
+	return append(ranges, from)
 }
 
 // The settings hold for the statement's own transaction, so a pooler between
@@ -50,14 +76,18 @@ func (r *Reader) Stream(ctx context.Context, prev, cur Tick, fn func(*RawEvent) 
 // (200,000 events, us each: 1.0 at 4 MB, 1.3 at 16 MB, 2.3 at 32 MB).
 const streamSettings = "set local enable_seqscan = off; set local jit = off; "
 
-func (r *Reader) streamSQL(prev, cur Snapshot) string {
-	return streamSettings + "copy (" + batchSQL(r.tables, prev, cur) + ") to stdout (format binary)"
+func (r *Reader) streamSQL(prev, cur Snapshot, ids string) string {
+	return streamSettings + "copy (" + batchSQL(r.tables, prev, cur, ids) + ") to stdout (format binary)"
 }
 
-// batchSQL is the select of one batch, columns as [RawEvent] has them.
-func batchSQL(tables []string, prev, cur Snapshot) string {
+// batchSQL is the select of a batch's events with these ids, columns as [RawEvent] has them.
+func batchSQL(tables []string, prev, cur Snapshot, ids string) string {
 	const columns = "ev_id, ev_txid, ev_type, ev_data, ev_extra1, ev_extra2"
-	return unionSQL(columns, tables, batchConditions(prev, cur)) + " order by 1"
+	conds := batchConditions(prev, cur)
+	for i := range conds {
+		conds[i] += ids
+	}
+	return unionSQL(columns, tables, conds) + " order by 1"
 }
 
 // batchConditions are the conditions of a batch, each one for the index of
