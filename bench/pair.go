@@ -32,6 +32,8 @@ type server struct {
 var settings = map[string]string{
 	"shared_buffers": "512MB", "max_wal_size": "4GB", "checkpoint_timeout": "15min", "maintenance_work_mem": "256MB",
 	"wal_level": "logical", "track_commit_timestamp": "on",
+	// Else the start of native's worker waits up to 5 s, by chance.
+	"wal_retrieve_retry_interval": "100ms",
 }
 
 func startServer(ctx context.Context) (*server, error) {

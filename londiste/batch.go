@@ -63,15 +63,10 @@ func (r *run) applyParts(ctx context.Context, p part, seqs []change) (apply.Resu
 		if err := r.beginBatch(ctx, tx); err != nil {
 			return err
 		}
-		if err := r.applier.Begin(ctx, tx); err != nil {
-			return err
-		}
-		if err := r.applyEvents(ctx, p); err != nil {
-			return err
-		}
 		var err error
-		if res, err = r.applier.Finish(ctx); err != nil {
-			return err
+		res, err = r.applier.Transaction(ctx, tx, func() error { return r.applyEvents(ctx, p) })
+		if err != nil {
+			return r.tables.explain(err)
 		}
 		if err := r.setSequences(ctx, tx, seqs); err != nil {
 			return err
@@ -145,7 +140,7 @@ func (r *run) applyEvents(ctx context.Context, p part) error {
 func (r *run) applyEvent(ctx context.Context, a *apply.Applier, ev apply.Event) error {
 	err := a.Event(ctx, ev)
 	if !errors.Is(err, apply.ErrUnhandled) {
-		return r.tables.explain(err)
+		return err
 	}
 	kind := string(ev.Type)
 	if len(r.strange) < 100 && !r.strange[kind] {

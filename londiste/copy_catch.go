@@ -188,15 +188,9 @@ func (c *copier) apply(ctx context.Context, t *Table, prev, cur pgq.Tick) error 
 	defer stop()
 	a := apply.New(g, apply.Options{CatchUp: true})
 	err := c.fence.write(ctx, c.sub, failpoint.CopyCatch, func(tx pgx.Tx) error {
-		if err := a.Begin(ctx, tx); err != nil {
-			return err
-		}
-		if err := feed(ctx, a, f); err != nil {
-			return g.explain(err)
-		}
-		res, err := a.Finish(ctx)
+		res, err := a.Transaction(ctx, tx, func() error { return feed(ctx, a, f) })
 		if err != nil {
-			return err
+			return g.explain(err)
 		}
 		b := &pgx.Batch{}
 		b.Queue(moveStateSQL, c.Queue, c.consumer, int64(cur.ID))

@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/skytools-go/skytools/internal/ident"
 )
 
@@ -35,37 +33,34 @@ type Applier struct {
 
 	kinds  map[string]*stream
 	byName map[ident.Name]*table
-	set    *set
-	enc    []byte // parameters of the statement being sent
-	wire   []byte // lent to the driver, see reserve
+	enc    []byte // scratch
 
-	tx        pgx.Tx
-	conn      *pgconn.PgConn
-	number    int64    // of the transaction
-	touched   []*table // that had events in it
-	flushes   int64
-	net       []groups       // of the set, while it is flushed
-	grace     int            // the set may be that many times its limits
-	role      string         // session_replication_role; "" while not asked
-	timed     *pgconn.PgConn // whose roundTrip is known
-	roundTrip time.Duration
-	deferred  bool // a constraint is violated until later events of the transaction
-	stmts     []*stmt
+	number  int64    // of the transaction
+	touched []*table // that had events in it
+	set     *set     // being filled
+	spare   *set     // nil while it is flushed
+	flight  *flight  // the flush under way
+	grace   int      // the set may be that many times its limits
+	flusher flusher
 }
 
 // table is what the applier knows of a table.
 type table struct {
-	name    ident.Name
-	action  Action
-	target  *Target
-	asked   int64 // transaction in which Tables was asked
-	counts  Counts
-	moves   moves
-	shapes  []*shape
+	name   ident.Name
+	action Action
+	target *Target
+	asked  int64 // transaction in which Tables was asked
+	counts Counts
+	moves  moves
+	shapes []*shape
+	in     [2]inSet // in the applier's two sets
+
+	// The flusher's alone:
+	slack   int64 // rows that may be missing, see moves
+	left    int64 // of slack, in the attempt under way
 	deletes map[*Key]*stmt
 	upserts int // flushes to go in which inserts are upserts, after a duplicate
 	noCopy  int // flushes to go in which inserts are no COPY, after it was refused
-	in      inSet
 }
 
 // stream is all events of one type: one table, operation and key.
@@ -92,30 +87,48 @@ func New(tables Tables, opt Options) *Applier {
 	return &Applier{
 		tables: tables, opt: opt,
 		kinds: map[string]*stream{}, byName: map[ident.Name]*table{},
-		set: newSet(opt.MaxRows), grace: 1,
+		set: newSet(opt.MaxRows, 0), spare: newSet(opt.MaxRows, 1), grace: 1,
+		flusher: flusher{opt: opt},
 	}
 }
 
-// Begin starts a subscriber transaction, which the caller has begun and will
-// commit or roll back. What an earlier transaction left undone is forgotten.
-// Between Begin and Finish the transaction's connection is the applier's.
-func (a *Applier) Begin(ctx context.Context, tx pgx.Tx) error {
+// Transaction applies the events that feed gives to [Applier.Event], within a
+// subscriber transaction that the caller has begun and will commit or roll
+// back. It checks all deferred constraints and tells what was done; the caller
+// then writes its position. While feed runs the transaction's connection is
+// the applier's.
+func (a *Applier) Transaction(ctx context.Context, tx pgx.Tx, feed func() error) (Result, error) {
+	if err := a.begin(ctx, tx); err != nil {
+		return Result{}, err
+	}
+	err := feed()
+	landed := a.land(ctx) // in any case: the caller's rollback needs the connection
+	if err == nil {
+		err = landed
+	}
+	if err == nil {
+		_, err = a.flusher.flush(ctx, a.set, atEnd)
+	}
+	if err != nil {
+		return Result{}, err
+	}
+	return a.result(), nil
+}
+
+// begin forgets what an earlier transaction left undone.
+func (a *Applier) begin(ctx context.Context, tx pgx.Tx) error {
 	a.set.reset(2 * a.opt.MaxBytes)
 	for _, t := range a.touched {
 		t.counts = Counts{}
 	}
 	a.touched = a.touched[:0]
-	a.tx, a.conn = tx, tx.Conn().PgConn()
 	a.number++
-	a.flushes, a.deferred, a.grace, a.role = 0, false, 1, ""
-	if err := a.timeRoundTrip(ctx, a.conn); err != nil {
-		return err
-	}
-	return a.forgetStatements(ctx)
+	a.grace = 1
+	return a.flusher.begin(ctx, tx, a.number)
 }
 
 // Event takes the next event, in the order of the queue, and flushes when
-// enough have come. It returns [ErrUnhandled] for an event that is no row
+// enough have come, while those that follow are taken. It returns [ErrUnhandled] for an event that is no row
 // change, else an [*Error]; after that the transaction can only be rolled
 // back.
 func (a *Applier) Event(ctx context.Context, ev Event) error {
@@ -144,8 +157,8 @@ func (a *Applier) Event(ctx context.Context, ev Event) error {
 		a.set.truncate(t)
 		return nil
 	}
-	if len(a.set.rows) >= a.grace*a.opt.MaxRows || a.set.bytes() >= a.grace*a.opt.MaxBytes {
-		if err := a.flush(ctx, whenFull); err != nil {
+	if a.full() {
+		if err := a.turn(ctx); err != nil {
 			return err
 		}
 	}
@@ -225,7 +238,7 @@ func (a *Applier) tableOf(extra1 string) (*table, error) {
 func (a *Applier) table(name ident.Name) *table {
 	t := a.byName[name]
 	if t == nil {
-		t = &table{name: name, in: inSet{index: -1}}
+		t = &table{name: name, in: [2]inSet{{index: -1}, {index: -1}}}
 		a.byName[name] = t
 	}
 	return t
@@ -236,7 +249,7 @@ func (a *Applier) ask(t *table) Action {
 	if t.asked == a.number {
 		return t.action
 	}
-	t.asked, t.moves = a.number, moves{}
+	t.asked, t.moves, t.slack = a.number, moves{}, 0
 	a.touched = append(a.touched, t)
 	target, action := a.tables.Lookup(t.name)
 	t.action = action
@@ -248,9 +261,9 @@ func (a *Applier) ask(t *table) Action {
 
 // row decodes a row change into the set.
 func (a *Applier) row(ctx context.Context, st *stream, ev Event) error {
-	s := a.set
 	fits := func() bool {
-		in := &st.table.in
+		s := a.set
+		in := s.in(st.table)
 		return in.index < 0 || in.key == nil ||
 			in.key == st.key && (st.plan.shape == nil || in.shape == nil || in.shape == st.plan.shape)
 	}
@@ -263,7 +276,7 @@ func (a *Applier) row(ctx context.Context, st *stream, ev Event) error {
 			return err
 		}
 		if !fits() { // one flush has rows of one shape only
-			if err := a.flush(ctx, whenAsked); err != nil {
+			if err := a.flush(ctx); err != nil {
 				return err
 			}
 		}
@@ -275,16 +288,19 @@ func (a *Applier) row(ctx context.Context, st *stream, ev Event) error {
 	if err != nil {
 		return err
 	}
-	p := st.plan
+	s, p := a.set, st.plan
 	for i, slot := range p.key {
 		if s.spans[len(s.spans)-p.slots+slot].n < 0 {
 			return fmt.Errorf("key column %q is NULL", st.target.Columns[st.key.Columns[i]].Name)
 		}
 	}
 	told := s.add(st.table, st.kind.op, ev.ID, p.slots, st.key, p.key)
-	st.table.moves.note(st.kind.op, told, ev.Tx)
+	in := s.in(st.table)
+	if st.table.moves.note(st.kind.op, told, ev.Tx) {
+		in.moved++
+	}
 	if p.shape != nil {
-		st.table.in.shape = p.shape
+		in.shape = p.shape
 	}
 	return nil
 }
@@ -328,23 +344,33 @@ func (a *Applier) replan(st *stream, data []byte) (*plan, error) {
 	return st.table.newPlan(st.kind.op, st.key, names, tokens)
 }
 
-// Flush brings what has been taken so far to the server, for a caller that
-// wants to do something of its own in between.
-func (a *Applier) Flush(ctx context.Context) error { return a.flush(ctx, whenAsked) }
-
-// Finish flushes the rest, checks all deferred constraints and tells what the
-// transaction did. The caller then writes its position and commits.
-func (a *Applier) Finish(ctx context.Context) (Result, error) {
-	if err := a.flush(ctx, atEnd); err != nil {
-		return Result{}, err
+// keyOf shows the key of an event that cannot be taken into the set, "" where
+// not even that can be read.
+func (a *Applier) keyOf(st *stream, data []byte) string {
+	of := *st
+	of.kind.op = opDelete // of which the key is all that counts
+	var err error
+	if of.plan, err = a.replan(&of, data); err != nil {
+		return ""
 	}
-	r := Result{Tables: make(map[ident.Name]Counts, len(a.touched)), Flushes: a.flushes}
+	s := a.set
+	from, first := len(s.buf), len(s.spans)
+	if a.decode(&of, data) != nil {
+		return ""
+	}
+	text := s.keyText(st.target, st.key, s.spans[first:])
+	s.buf, s.spans = s.buf[:from], s.spans[:first]
+	return text
+}
+
+// result tells what the transaction did.
+func (a *Applier) result() Result {
+	r := Result{Tables: make(map[ident.Name]Counts, len(a.touched)), Flushes: a.flusher.flushes}
 	for _, t := range a.touched {
 		if t.counts.Events > 0 {
 			r.Tables[t.name] = t.counts
 			r.Total.Add(t.counts)
 		}
 	}
-	a.tx, a.conn = nil, nil
-	return r, nil
+	return r
 }

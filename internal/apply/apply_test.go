@@ -106,16 +106,15 @@ func (r *rig) apply(events ...Event) (Result, error) {
 	}
 	var res Result
 	err := pgx.BeginFunc(r.Context(), r.conn, func(tx pgx.Tx) error {
-		if err := r.a.Begin(r.Context(), tx); err != nil {
-			return err
-		}
-		for _, ev := range events {
-			if err := r.a.Event(r.Context(), ev); err != nil {
-				return err
-			}
-		}
 		var err error
-		res, err = r.a.Finish(r.Context())
+		res, err = r.a.Transaction(r.Context(), tx, func() error {
+			for _, ev := range events {
+				if err := r.a.Event(r.Context(), ev); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
 		return err
 	})
 	if sum := res.Total; sum.Events != sum.Applied+sum.Coalesced+sum.Filtered+sum.Skipped {

@@ -36,45 +36,40 @@ const (
 	atEnd                 // all constraints must hold after it
 )
 
-// mostGrace is how many times its limits a set may pass, when a foreign key
-// wants a row whose event is still to come.
-const mostGrace = 8
-
-// flush brings the set to the server.
-func (a *Applier) flush(ctx context.Context, why when) error {
-	if a.set.empty() && (why != atEnd || !a.deferred) {
-		return nil
+// flush brings a set to the server and empties it; with putOff the server
+// would not have it yet, and it is as it was.
+func (f *flusher) flush(ctx context.Context, s *set, why when) (putOff bool, err error) {
+	if s.empty() && (why != atEnd || !f.deferred) {
+		return false, nil
 	}
-	a.net = a.set.net()
-	try, err := a.first(ctx, why)
+	f.set, f.net = s, s.net()
+	try, err := f.first(ctx, why)
 	if err != nil {
-		return err
+		return false, err
 	}
 	for {
-		steps, fail := a.try(ctx, try)
-		if fail == nil && a.opt.StopOnConflict {
+		steps, fail := f.try(ctx, try)
+		if fail == nil && f.opt.StopOnConflict {
 			if !try.single && slices.ContainsFunc(steps, func(s *step) bool { return s.off > 0 }) {
 				// Going one by one stops at the row.
 				fail = &failure{steps[0], ErrConflict}
 			} else {
-				fail = a.exec(ctx, []*step{control(endFlush)})
+				fail = f.exec(ctx, []*step{control(endFlush)})
 			}
 		}
 		if fail == nil {
-			a.count(steps, try)
-			a.deferred = try.uncheck
-			a.set.reset(2 * a.opt.MaxBytes)
-			a.flushes++
-			a.grace = 1
-			return nil
+			f.count(steps, try)
+			f.deferred = try.uncheck
+			s.reset(2 * f.opt.MaxBytes)
+			f.flushes++
+			return false, nil
 		}
-		next, again := a.next(ctx, try, fail, why)
+		next, again := f.next(ctx, try, fail, why)
 		if !again {
-			return a.explain(fail)
+			return false, f.explain(fail)
 		}
-		if next.single && why == whenFull && a.grace < mostGrace && sqlState(fail.err) == "23503" {
-			a.grace *= 2
-			return a.putOff(ctx)
+		if next.single && why == whenFull && sqlState(fail.err) == "23503" {
+			return true, f.takeBack(ctx)
 		}
 		if next.single && !try.single && fail.step.table != nil {
 			fail.step.table.counts.Fallbacks++
@@ -84,12 +79,12 @@ func (a *Applier) flush(ctx context.Context, why when) error {
 	}
 }
 
-// putOff takes the flush back and keeps its events: the provider's statement
-// goes on in those that follow (children moved by ON UPDATE CASCADE come
+// takeBack undoes the flush. Its events wait for those that follow, in which
+// the provider's statement goes on (children moved by ON UPDATE CASCADE come
 // before their parent).
-func (a *Applier) putOff(ctx context.Context) error {
-	if fail := a.exec(ctx, []*step{control(undoFlush), control(endFlush)}); fail != nil {
-		return a.explain(fail)
+func (f *flusher) takeBack(ctx context.Context) error {
+	if fail := f.exec(ctx, []*step{control(undoFlush), control(endFlush)}); fail != nil {
+		return f.explain(fail)
 	}
 	return nil
 }
@@ -102,49 +97,49 @@ func (a *Applier) putOff(ctx context.Context) error {
 // UPDATE CASCADE, then deleting the old parent here before the children have
 // moved would take them, and their own children, along. So there writes go
 // first.
-func (a *Applier) first(ctx context.Context, why when) (attempt, error) {
-	try := attempt{open: beginFlush, deletes: true, uncheck: a.deferred && why != atEnd}
+func (f *flusher) first(ctx context.Context, why when) (attempt, error) {
+	try := attempt{open: beginFlush, deletes: true, uncheck: f.deferred && why != atEnd}
 	gone, written := false, false
-	for i := range a.net {
-		g := &a.net[i]
+	for i := range f.net {
+		g := &f.net[i]
 		gone = gone || len(g.gone)+len(g.never)+len(g.ordered) > 0
 		written = written || len(g.fresh)+len(g.known)+len(g.ordered) > 0
 	}
 	if !gone || !written {
 		return try, nil
 	}
-	live, err := a.liveKeys(ctx)
+	live, err := f.liveKeys(ctx)
 	if err != nil {
 		return try, err
 	}
 	try.deletes = !live
-	try.single = live && a.mixed()
+	try.single = live && f.mixed()
 	return try, nil
 }
 
 // mixed tells whether a table that goes in event order is referenced by one
 // that does not: its deletes cannot be put after the other's writes.
-func (a *Applier) mixed() bool {
+func (f *flusher) mixed() bool {
 	var names []ident.Name
-	for i := range a.net {
-		if g := &a.net[i]; len(g.ordered) > 0 {
+	for i := range f.net {
+		if g := &f.net[i]; len(g.ordered) > 0 {
 			names = append(names, g.table.target.Name)
 		}
 	}
-	return slices.ContainsFunc(a.set.tables, func(t *table) bool {
+	return slices.ContainsFunc(f.set.tables, func(t *table) bool {
 		return slices.ContainsFunc(t.target.References, func(n ident.Name) bool { return slices.Contains(names, n) })
 	})
 }
 
 // liveKeys tells whether foreign keys act in this transaction.
-func (a *Applier) liveKeys(ctx context.Context) (bool, error) {
-	if a.role == "" {
-		rows, err := a.tx.Query(ctx, "select pg_catalog.current_setting('session_replication_role')")
+func (f *flusher) liveKeys(ctx context.Context) (bool, error) {
+	if f.role == "" {
+		rows, err := f.tx.Query(ctx, "select pg_catalog.current_setting('session_replication_role')")
 		if err != nil {
 			return false, err
 		}
 		for rows.Next() {
-			if err := rows.Scan(&a.role); err != nil {
+			if err := rows.Scan(&f.role); err != nil {
 				rows.Close()
 				return false, err
 			}
@@ -153,19 +148,19 @@ func (a *Applier) liveKeys(ctx context.Context) (bool, error) {
 			return false, err
 		}
 	}
-	return a.role != "replica", nil
+	return f.role != "replica", nil
 }
 
 // cascades tells whether a delete from one of the tables that the flush
 // deletes from can change other rows.
-func (a *Applier) cascades(ctx context.Context) bool {
-	for i := range a.net {
-		g := &a.net[i]
+func (f *flusher) cascades(ctx context.Context) bool {
+	for i := range f.net {
+		g := &f.net[i]
 		if len(g.gone)+len(g.never) == 0 {
 			continue
 		}
 		var yes bool
-		err := a.tx.QueryRow(ctx, `
+		err := f.tx.QueryRow(ctx, `
 select exists (select from pg_catalog.pg_constraint f
                  join pg_catalog.pg_class c on c.oid = f.confrelid
                  join pg_catalog.pg_namespace n on n.oid = c.relnamespace
@@ -179,7 +174,7 @@ select exists (select from pg_catalog.pg_constraint f
 }
 
 // next chooses the attempt after one that failed.
-func (a *Applier) next(ctx context.Context, try attempt, fail *failure, why when) (_ attempt, again bool) {
+func (f *flusher) next(ctx context.Context, try attempt, fail *failure, why when) (_ attempt, again bool) {
 	if fail.err == ErrConflict {
 		again = !try.single
 		try.single = true
@@ -198,11 +193,11 @@ func (a *Applier) next(ctx context.Context, try attempt, fail *failure, why when
 	case fail.step.copies && code[:2] != "23":
 		try.noCopy = true
 		fail.step.table.noCopy = notByCopy
-	case fail.step.role == rolePlain && code == "23505" && !try.upsert && ofKey(fail):
+	case fail.step.role == rolePlain && code == "23505" && !try.upsert && f.ofKey(fail):
 		try.upsert = true
 		fail.step.table.upserts = 100
 	case code == "23503" && try.deletes && !try.reversed,
-		code == "23505" && !try.deletes && !try.reversed && a.undone(ctx) && !a.cascades(ctx):
+		code == "23505" && !try.deletes && !try.reversed && f.undone(ctx) && !f.cascades(ctx):
 		try.deletes, try.reversed = !try.deletes, true
 	default:
 		try.single = true
@@ -211,15 +206,15 @@ func (a *Applier) next(ctx context.Context, try attempt, fail *failure, why when
 }
 
 // undone goes back to the savepoint, so that the transaction can be asked.
-func (a *Applier) undone(ctx context.Context) bool {
-	return a.exec(ctx, []*step{control(undoFlush)}) == nil
+func (f *flusher) undone(ctx context.Context) bool {
+	return f.exec(ctx, []*step{control(undoFlush)}) == nil
 }
 
 // ofKey tells whether it is the key that a plain insert met, and no other
 // unique index.
-func ofKey(fail *failure) bool {
+func (f *flusher) ofKey(fail *failure) bool {
 	pg, ok := errors.AsType[*pgconn.PgError](fail.err)
-	return ok && pg.ConstraintName == fail.step.table.in.key.Index
+	return ok && pg.ConstraintName == f.set.in(fail.step.table).key.Index
 }
 
 // sqlState is the server's code of an error; "" when it is none of the
@@ -241,15 +236,15 @@ func redoable(code string) bool {
 }
 
 // try runs the set once.
-func (a *Applier) try(ctx context.Context, try attempt) ([]*step, *failure) {
-	for _, t := range a.set.tables {
-		t.moves.left = t.moves.slack
+func (f *flusher) try(ctx context.Context, try attempt) ([]*step, *failure) {
+	for _, t := range f.set.tables {
+		t.left = t.slack + f.set.in(t).moved
 	}
 	if try.single {
-		return a.trySingly(ctx, try)
+		return f.trySingly(ctx, try)
 	}
-	steps := a.plan(try)
-	fail := a.exec(ctx, steps)
+	steps := f.plan(try)
+	fail := f.exec(ctx, steps)
 	if fail == nil {
 		judge(steps)
 	}

@@ -130,13 +130,9 @@ func BenchmarkOne(b *testing.B) {
 	for b.Loop() {
 		n++
 		err := pgx.BeginFunc(b.Context(), r.conn, func(tx pgx.Tx) error {
-			if err := a.Begin(b.Context(), tx); err != nil {
-				return err
-			}
-			if err := a.Event(b.Context(), benchEvent("INSERT", int64(n), n)); err != nil {
-				return err
-			}
-			_, err := a.Finish(b.Context())
+			_, err := a.Transaction(b.Context(), tx, func() error {
+				return a.Event(b.Context(), benchEvent("INSERT", int64(n), n))
+			})
 			return err
 		})
 		if err != nil {

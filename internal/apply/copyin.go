@@ -24,19 +24,19 @@ const (
 )
 
 // copyPays tells whether rows of the table should go by COPY.
-func (a *Applier) copyPays(t *table, rows int) bool {
+func (f *flusher) copyPays(t *table, rows int) bool {
 	switch {
 	case t.noCopy > 0 || t.target.Rules:
 		return false
-	case a.opt.CopyRows > 0:
-		return rows >= a.opt.CopyRows
+	case f.opt.CopyRows > 0:
+		return rows >= f.opt.CopyRows
 	}
-	return rows >= copyMin && time.Duration(rows)*copySaves > copyRounds*a.roundTrip
+	return rows >= copyMin && time.Duration(rows)*copySaves > copyRounds*f.roundTrip
 }
 
 // timeRoundTrip measures the way to the server and back, once a connection.
-func (a *Applier) timeRoundTrip(ctx context.Context, conn *pgconn.PgConn) error {
-	if conn == a.timed {
+func (f *flusher) timeRoundTrip(ctx context.Context, conn *pgconn.PgConn) error {
+	if conn == f.timed {
 		return nil
 	}
 	best := time.Hour
@@ -47,13 +47,13 @@ func (a *Applier) timeRoundTrip(ctx context.Context, conn *pgconn.PgConn) error 
 		}
 		best = min(best, time.Since(begin))
 	}
-	a.timed, a.roundTrip = conn, best
+	f.timed, f.roundTrip = conn, best
 	return nil
 }
 
 // copyIn runs a step that is a COPY.
-func (a *Applier) copyIn(ctx context.Context, s *step) *failure {
-	tag, err := a.conn.CopyFrom(ctx, &copyReader{set: a.set, rows: s.rows, slots: s.slots}, s.sql)
+func (f *flusher) copyIn(ctx context.Context, s *step) *failure {
+	tag, err := f.conn.CopyFrom(ctx, &copyReader{set: f.set, rows: s.rows, slots: s.slots}, s.sql)
 	if err != nil {
 		return &failure{s, err}
 	}

@@ -56,7 +56,7 @@ create rule elsewhere as on insert to ruled do instead insert into other values 
 
 // TestCopyReader reads rows through buffers of every size.
 func TestCopyReader(t *testing.T) {
-	s := newSet(4)
+	s := newSet(4, 0)
 	var want strings.Builder
 	add := func(id, v, escaped string) {
 		first := len(s.spans)

@@ -27,7 +27,7 @@ func fakeTarget(cols ...string) *Target {
 // a missing text is NULL.
 func decodeRow(f format, like, data []byte, target *Target) (map[string]*string, error) {
 	a := New(nil, Options{MaxRows: 1})
-	tab := &table{target: target, in: inSet{index: -1}}
+	tab := &table{target: target, in: [2]inSet{{index: -1}, {index: -1}}}
 	st := &stream{kind: kind{op: opInsert, format: f}, table: tab, target: target, key: &target.Keys[0]}
 	var err error
 	if st.plan, err = a.replan(st, like); err != nil {

@@ -21,12 +21,10 @@ type moves struct {
 		tx int64
 		n  int32
 	}
-	slack int64 // rows that may be missing
-	left  int64 // of slack, in the attempt under way
 }
 
-// note takes an event of the table.
-func (m *moves) note(o op, how told, tx int64) {
+// note takes an event of the table and tells whether it lets a row be missing.
+func (m *moves) note(o op, how told, tx int64) bool {
 	d := &m.deletes[uint64(tx)%uint64(len(m.deletes))]
 	switch {
 	case o == opDelete:
@@ -36,10 +34,11 @@ func (m *moves) note(o op, how told, tx int64) {
 		d.n++
 	case o == opUpdate && how == toldFirst && d.tx == tx && d.n > 0:
 		d.n--
-		m.slack++
+		return true
 	case how == toldLate:
-		m.slack++
+		return true
 	}
+	return false
 }
 
 // judge finds how many rows each step that is done found otherwise than told,
@@ -51,8 +50,8 @@ func judge(steps []*step) (first *step) {
 		}
 		s.off = max(s.want-s.found, s.found-s.want)
 		if s.misses {
-			forgiven := min(s.off, s.table.moves.left)
-			s.table.moves.left -= forgiven
+			forgiven := min(s.off, s.table.left)
+			s.table.left -= forgiven
 			s.off -= forgiven
 		}
 		if first == nil && s.off > 0 {

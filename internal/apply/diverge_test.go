@@ -91,7 +91,7 @@ func TestMovedRows(t *testing.T) {
 			if res.Total.Diverged != 0 {
 				t.Errorf("%+v", res.Total)
 			}
-			r.a.opt.StopOnConflict = false
+			r.a.flusher.opt.StopOnConflict = false
 			res = r.must(append(tx(r, `DELETE t id {"id":2,"v":"a"}`, `UPDATE t id {"id":7,"v":"a"}`), r.evs(`UPDATE t id {"id":8,"v":"a"}`)...)...)
 			if res.Total.Diverged != 1 {
 				t.Errorf("%+v", res.Total)

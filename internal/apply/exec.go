@@ -19,18 +19,18 @@ const keepStatements = 512
 
 // exec runs the steps, in as few pipelines as their COPYs allow. The first
 // that fails ends it.
-func (a *Applier) exec(ctx context.Context, steps []*step) *failure {
+func (f *flusher) exec(ctx context.Context, steps []*step) *failure {
 	for len(steps) > 0 {
 		n := slices.IndexFunc(steps, func(s *step) bool { return s.copies })
 		var fail *failure
 		switch n {
 		case 0:
-			n, fail = 1, a.copyIn(ctx, steps[0])
+			n, fail = 1, f.copyIn(ctx, steps[0])
 		case -1:
 			n = len(steps)
 			fallthrough
 		default:
-			fail = a.pipeline(ctx, steps[:n])
+			fail = f.pipeline(ctx, steps[:n])
 		}
 		if fail != nil {
 			return fail
@@ -42,33 +42,33 @@ func (a *Applier) exec(ctx context.Context, steps []*step) *failure {
 
 // pipeline sends the steps together and reads their answers. After the first
 // that fails the server skips the rest.
-func (a *Applier) pipeline(ctx context.Context, steps []*step) *failure {
-	p := a.conn.StartPipeline(ctx)
+func (f *flusher) pipeline(ctx context.Context, steps []*step) *failure {
+	p := f.conn.StartPipeline(ctx)
 	var prepared []bool // of each step: a Parse goes before it and is not answered yet
 	pending := 0
 	for _, s := range steps {
-		fresh := s.stmt != nil && s.stmt.on != a.conn
+		fresh := s.stmt != nil && s.stmt.on != f.conn
 		prepared = append(prepared, fresh)
 		if fresh {
 			oids := slices.Repeat([]uint32{oidTextArray}, s.stmt.params)
 			p.SendPrepare(s.stmt.name, s.stmt.sql, oids)
-			s.stmt.on = a.conn // undone below if it fails
+			s.stmt.on = f.conn // undone below if it fails
 		}
-		size := a.set.size(s)
+		size := f.set.size(s)
 		if pending += size; pending > pipelined && size < pending {
 			if err := p.Flush(); err != nil {
-				return a.closed(p, steps, prepared, 0, err)
+				return f.closed(p, steps, prepared, 0, err)
 			}
 			pending = size
 		}
-		a.send(p, s, size)
+		f.send(p, s, size)
 	}
 	if err := p.Sync(); err != nil {
-		return a.closed(p, steps, prepared, 0, err)
+		return f.closed(p, steps, prepared, 0, err)
 	}
 	for i, s := range steps {
-		if err := a.answer(p, s, &prepared[i]); err != nil {
-			return a.closed(p, steps, prepared, i, err)
+		if err := f.answer(p, s, &prepared[i]); err != nil {
+			return f.closed(p, steps, prepared, i, err)
 		}
 	}
 	if err := p.Close(); err != nil {
@@ -78,7 +78,7 @@ func (a *Applier) pipeline(ctx context.Context, steps []*step) *failure {
 }
 
 // closed ends a pipeline that failed at step i.
-func (a *Applier) closed(p *pgconn.Pipeline, steps []*step, prepared []bool, i int, err error) *failure {
+func (f *flusher) closed(p *pgconn.Pipeline, steps []*step, prepared []bool, i int, err error) *failure {
 	_ = p.Close() // reports the same error again
 	for j, s := range steps {
 		if j < len(prepared) && prepared[j] {
@@ -102,7 +102,7 @@ func (s *set) size(st *step) int {
 // write, and growing a new one costs more than all the decoding. Once written
 // out, the bytes are the applier's again.
 type reserve struct {
-	a *Applier
+	f *flusher
 	n int
 }
 
@@ -118,38 +118,38 @@ func (r reserve) Encode(dst []byte) ([]byte, error) {
 	if cap(dst) >= need || r.n < 1<<16 {
 		return dst, nil
 	}
-	if cap(r.a.wire) < need {
-		r.a.wire = make([]byte, 0, max(need, pipelined+1<<16))
+	if cap(r.f.wire) < need {
+		r.f.wire = make([]byte, 0, max(need, pipelined+1<<16))
 	}
-	return append(r.a.wire[:0], dst...), nil
+	return append(r.f.wire[:0], dst...), nil
 }
 
 // send gives a step, whose parameters are of that size, to the pipeline.
-func (a *Applier) send(p *pgconn.Pipeline, s *step, size int) {
+func (f *flusher) send(p *pgconn.Pipeline, s *step, size int) {
 	if s.stmt == nil {
 		p.SendQueryParams(s.sql, nil, nil, nil, nil)
 		return
 	}
-	s.stmt.used = a.number
+	s.stmt.used = f.number
 	if !s.stmt.listed {
 		s.stmt.listed = true
-		a.stmts = append(a.stmts, s.stmt)
+		f.stmts = append(f.stmts, s.stmt)
 	}
-	if cap(a.enc) < size {
-		a.enc = make([]byte, 0, size)
+	if cap(f.enc) < size {
+		f.enc = make([]byte, 0, size)
 	}
-	a.enc = a.enc[:0]
+	f.enc = f.enc[:0]
 	params := make([][]byte, len(s.slots))
 	for i, slot := range s.slots {
-		from := len(a.enc)
-		a.enc = a.set.appendTextArray(a.enc, s.rows, slot)
-		params[i] = a.enc[from:]
+		from := len(f.enc)
+		f.enc = f.set.appendTextArray(f.enc, s.rows, slot)
+		params[i] = f.enc[from:]
 	}
 	const frame = 256 // heads of Bind, Describe and Execute; the parameters' lengths
-	a.conn.Frontend().Send(reserve{a, size + frame + 4*len(params)})
+	f.conn.Frontend().Send(reserve{f, size + frame + 4*len(params)})
 	p.SendQueryPrepared(s.stmt.name, params, binaryFormat, textFormat)
-	if cap(a.enc) > 2*a.opt.MaxBytes {
-		a.enc, a.wire = nil, nil
+	if cap(f.enc) > 2*f.opt.MaxBytes {
+		f.enc, f.wire = nil, nil
 	}
 }
 
@@ -159,7 +159,7 @@ var (
 )
 
 // answer reads what the server says to a step.
-func (a *Applier) answer(p *pgconn.Pipeline, s *step, preparing *bool) error {
+func (f *flusher) answer(p *pgconn.Pipeline, s *step, preparing *bool) error {
 	if *preparing {
 		if _, err := p.GetResults(); err != nil {
 			return err
@@ -194,23 +194,23 @@ func (a *Applier) answer(p *pgconn.Pipeline, s *step, preparing *bool) error {
 
 // forgetStatements drops statements from the connection when there are very
 // many: each costs the server tens of kilobytes.
-func (a *Applier) forgetStatements(ctx context.Context) error {
-	a.stmts = slices.DeleteFunc(a.stmts, func(st *stmt) bool {
-		st.listed = st.on == a.conn
+func (f *flusher) forgetStatements(ctx context.Context) error {
+	f.stmts = slices.DeleteFunc(f.stmts, func(st *stmt) bool {
+		st.listed = st.on == f.conn
 		return !st.listed
 	})
-	if len(a.stmts) <= keepStatements {
+	if len(f.stmts) <= keepStatements {
 		return nil
 	}
-	slices.SortFunc(a.stmts, func(x, y *stmt) int { return int(y.used - x.used) })
-	old := a.stmts[keepStatements/2:]
-	p := a.conn.StartPipeline(ctx)
+	slices.SortFunc(f.stmts, func(x, y *stmt) int { return int(y.used - x.used) })
+	old := f.stmts[keepStatements/2:]
+	p := f.conn.StartPipeline(ctx)
 	for _, st := range old {
 		p.SendDeallocate(st.name)
 		st.on, st.listed = nil, false
 	}
 	err := errors.Join(p.Sync(), p.Close())
-	a.stmts = a.stmts[:keepStatements/2]
+	f.stmts = f.stmts[:keepStatements/2]
 	if err != nil {
 		return fmt.Errorf("deallocate statements: %w", err)
 	}

@@ -1,14 +1,46 @@
 package apply
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/skytools-go/skytools/internal/hint"
 	"github.com/skytools-go/skytools/internal/ident"
 )
+
+// flusher brings sets to the server, in the transaction that begin gives it.
+type flusher struct {
+	opt  Options
+	enc  []byte // parameters of the statement being sent
+	wire []byte // lent to the driver, see reserve
+
+	tx        pgx.Tx
+	conn      *pgconn.PgConn
+	number    int64    // of the transaction
+	set       *set     // being flushed
+	net       []groups // of it
+	flushes   int64
+	role      string // session_replication_role; "" while not asked
+	deferred  bool   // a constraint is violated until later events of the transaction
+	stmts     []*stmt
+	timed     *pgconn.PgConn // whose roundTrip is known
+	roundTrip time.Duration
+}
+
+// begin starts a transaction.
+func (f *flusher) begin(ctx context.Context, tx pgx.Tx, number int64) error {
+	f.tx, f.conn, f.number = tx, tx.Conn().PgConn(), number
+	f.flushes, f.deferred, f.role = 0, false, ""
+	if err := f.timeRoundTrip(ctx, f.conn); err != nil {
+		return err
+	}
+	return f.forgetStatements(ctx)
+}
 
 // step is one statement of a flush.
 type step struct {
@@ -47,94 +79,90 @@ const (
 )
 
 // plan lays out a flush by sets.
-func (a *Applier) plan(try attempt) []*step {
+func (f *flusher) plan(try attempt) []*step {
 	steps := []*step{control(try.open), control(deferAll)}
-	if gone := a.set.truncated(); len(gone) > 0 {
+	if gone := f.set.truncated(); len(gone) > 0 {
 		steps = append(steps, &step{sql: truncateSQL(gone), role: roleTruncate, table: gone[0], want: -1})
 	}
 	var deletes, writes []*step
-	for _, t := range sortByReferences(a.set.tables) {
-		g := &a.net[t.in.index]
-		deletes = append(a.deletes(g), deletes...)
+	for _, t := range sortByReferences(f.set.tables) {
+		g := &f.net[f.set.in(t).index]
+		deletes = append(f.deletes(g), deletes...)
 		for _, n := range g.ordered {
-			writes = append(writes, a.one(n)...)
+			writes = append(writes, f.one(n)...)
 		}
-		writes = append(writes, a.writes(g, try)...)
+		writes = append(writes, f.writes(g, try)...)
 	}
 	if !try.deletes {
 		deletes, writes = writes, deletes
 	}
 	steps = append(append(steps, deletes...), writes...)
-	return append(steps, a.closing(try)...)
+	return append(steps, f.closing(try)...)
 }
 
 func control(sql string) *step { return &step{sql: sql, role: roleControl, want: -1} }
 
 // closing checks the deferred constraints and releases the savepoint, unless
 // the answers must be looked at before.
-func (a *Applier) closing(try attempt) []*step {
+func (f *flusher) closing(try attempt) []*step {
 	var steps []*step
 	if !try.uncheck {
 		steps = append(steps, &step{sql: checkAll, role: roleCheck, want: -1})
 	}
-	if !a.opt.StopOnConflict {
+	if !f.opt.StopOnConflict {
 		steps = append(steps, control(endFlush))
 	}
 	return steps
 }
 
-func (a *Applier) deletes(g *groups) []*step {
+func (f *flusher) deletes(g *groups) []*step {
 	var steps []*step
 	if len(g.gone) > 0 {
-		steps = append(steps, a.remove(g.table, g.gone, int64(len(g.gone))))
+		steps = append(steps, f.remove(g.table, g.gone, int64(len(g.gone))))
 	}
 	if len(g.never) > 0 {
-		steps = append(steps, a.remove(g.table, g.never, 0))
+		steps = append(steps, f.remove(g.table, g.never, 0))
 	}
 	return steps
 }
 
 // remove deletes the rows of these delete events.
-func (a *Applier) remove(t *table, rows []int32, want int64) *step {
-	st := t.deleteStmt(t.in.key)
-	slots := make([]int, st.params)
-	for i := range slots {
-		slots[i] = i
-	}
-	return &step{stmt: st, table: t, rows: rows, slots: slots, want: a.expect(want), misses: want > 0}
+func (f *flusher) remove(t *table, rows []int32, want int64) *step {
+	key := f.set.in(t).key
+	return &step{stmt: t.deleteStmt(key), table: t, rows: rows, slots: key.slots(), want: f.expect(want), misses: want > 0}
 }
 
-func (a *Applier) expect(want int64) int64 {
-	if a.opt.CatchUp {
+func (f *flusher) expect(want int64) int64 {
+	if f.opt.CatchUp {
 		return -1
 	}
 	return want
 }
 
-func (a *Applier) writes(g *groups, try attempt) []*step {
+func (f *flusher) writes(g *groups, try attempt) []*step {
 	t := g.table
 	if len(g.fresh)+len(g.known) == 0 {
 		return nil
 	}
-	s := t.in.shape
-	if a.opt.CatchUp || len(g.fresh) > 0 && (try.upsert || t.upserts > 0) {
-		if a.opt.CatchUp { // as it is not looked at, one statement does
+	s := f.set.in(t).shape
+	if f.opt.CatchUp || len(g.fresh) > 0 && (try.upsert || t.upserts > 0) {
+		if f.opt.CatchUp { // as it is not looked at, one statement does
 			g.known = append(g.known, g.fresh...)
 			slices.Sort(g.known)
 			g.fresh = nil
 		}
-		return append(a.upsert(t, s, g.fresh, int64(len(g.fresh))), a.upsert(t, s, g.known, 0)...)
+		return append(f.upsert(t, s, g.fresh, int64(len(g.fresh))), f.upsert(t, s, g.known, 0)...)
 	}
 	var steps []*step
 	if len(g.fresh) > 0 {
-		steps = append(steps, a.insert(t, s, g.fresh, try))
+		steps = append(steps, f.insert(t, s, g.fresh, try))
 	}
-	return append(steps, a.upsert(t, s, g.known, 0)...)
+	return append(steps, f.upsert(t, s, g.known, 0)...)
 }
 
 // insert writes rows that should not be there.
-func (a *Applier) insert(t *table, s *shape, rows []int32, try attempt) *step {
-	if !try.noCopy && a.copyPays(t, len(rows)) {
+func (f *flusher) insert(t *table, s *shape, rows []int32, try attempt) *step {
+	if !try.noCopy && f.copyPays(t, len(rows)) {
 		return &step{sql: s.copySQL(), copies: true, table: t, rows: rows, slots: s.insert, role: rolePlain, want: -1}
 	}
 	return &step{stmt: s.insertStmt(), table: t, rows: rows, slots: s.all(), role: rolePlain, want: -1}
@@ -142,14 +170,14 @@ func (a *Applier) insert(t *table, s *shape, rows []int32, try attempt) *step {
 
 // upsert writes rows whether they are there or not; want is how many should
 // not be.
-func (a *Applier) upsert(t *table, s *shape, rows []int32, want int64) []*step {
+func (f *flusher) upsert(t *table, s *shape, rows []int32, want int64) []*step {
 	if len(rows) == 0 {
 		return nil
 	}
 	mk := func(st *stmt, want int64) *step {
 		return &step{stmt: st, table: t, rows: rows, slots: s.all(), want: want, misses: want == 0}
 	}
-	want = a.expect(want)
+	want = f.expect(want)
 	if !s.merges() {
 		if want < 0 {
 			return []*step{mk(s.upsertStmt(), -1)}
@@ -177,22 +205,22 @@ func (s *shape) all() []int {
 }
 
 // count adds a flush that is done to the tables' counters.
-func (a *Applier) count(steps []*step, try attempt) {
+func (f *flusher) count(steps []*step, try attempt) {
 	for _, s := range steps {
 		if s.table != nil {
 			s.table.counts.Diverged += s.off
 		}
 	}
-	for i, t := range a.set.tables {
-		t.moves.slack = t.moves.left
-		g := &a.net[i]
+	for i, t := range f.set.tables {
+		t.slack = t.left
+		g, in := &f.net[i], f.set.in(t)
 		applied := g.changes()
 		if try.single {
-			applied = a.set.standing(t)
+			applied = f.set.standing(t)
 		}
-		applied += t.in.truncates
+		applied += in.truncates
 		t.counts.Applied += applied
-		t.counts.Coalesced += t.in.events - applied
+		t.counts.Coalesced += in.events - applied
 		if !try.single {
 			t.counts.BySets += applied - int64(len(g.ordered))
 		}
@@ -206,7 +234,7 @@ func (a *Applier) count(steps []*step, try attempt) {
 }
 
 // explain makes the error that the caller sees.
-func (a *Applier) explain(fail *failure) error {
+func (f *flusher) explain(fail *failure) error {
 	e := &Error{Err: fail.err}
 	s := fail.step
 	e.Statement = s.sql
@@ -217,8 +245,8 @@ func (a *Applier) explain(fail *failure) error {
 		e.Table = s.table.name
 	}
 	if len(s.rows) == 1 {
-		r := &a.set.rows[s.rows[0]]
-		e.Event, e.Key = r.event, a.keyText(r)
+		r := &f.set.rows[s.rows[0]]
+		e.Event, e.Key = r.event, f.keyText(r)
 	}
 	pg, ok := errors.AsType[*pgconn.PgError](fail.err)
 	if ok && e.Table == (ident.Name{}) && pg.TableName != "" {

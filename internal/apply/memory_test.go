@@ -19,19 +19,18 @@ func TestMemoryOfManyRows(t *testing.T) {
 	runtime.ReadMemStats(&before)
 	most := uint64(0)
 	err := pgx.BeginFunc(t.Context(), r.conn, func(tx pgx.Tx) error {
-		if err := a.Begin(t.Context(), tx); err != nil {
-			return err
-		}
-		for i := range 100_000 {
-			if err := a.Event(t.Context(), benchEvent("INSERT", int64(i), i)); err != nil {
-				return err
+		_, err := a.Transaction(t.Context(), tx, func() error {
+			for i := range 100_000 {
+				if err := a.Event(t.Context(), benchEvent("INSERT", int64(i), i)); err != nil {
+					return err
+				}
+				if i%5000 == 0 {
+					runtime.ReadMemStats(&now)
+					most = max(most, now.HeapInuse)
+				}
 			}
-			if i%5000 == 0 {
-				runtime.ReadMemStats(&now)
-				most = max(most, now.HeapInuse)
-			}
-		}
-		_, err := a.Finish(t.Context())
+			return nil
+		})
 		return err
 	})
 	if err != nil {
@@ -59,7 +58,7 @@ func TestMemoryOfOneRow(t *testing.T) {
 		t.Errorf("a row of %d MiB cost %d MiB", size>>20, spent>>20)
 	}
 	r.want("select length(v) from t", "(33554432)")
-	if kept := cap(r.a.set.buf) + cap(r.a.enc) + cap(r.a.wire); kept > 4*r.a.opt.MaxBytes {
+	if kept := cap(r.a.set.buf) + cap(r.a.spare.buf) + cap(r.a.flusher.enc) + cap(r.a.flusher.wire); kept > 4*r.a.opt.MaxBytes {
 		t.Errorf("%d MiB are kept", kept>>20)
 	}
 }

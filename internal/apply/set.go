@@ -2,6 +2,7 @@ package apply
 
 import (
 	"bytes"
+	"cmp"
 	"hash/maphash"
 	"slices"
 )
@@ -22,6 +23,7 @@ type set struct {
 	scratch []byte
 
 	tables []*table // that have events in the set
+	side   int      // which of a table's two inSets is this set's
 }
 
 // row is one event. Of a delete only the key's columns are kept.
@@ -53,15 +55,19 @@ type inSet struct {
 	truncates int64
 	ordered   bool // rows go one by one, in event order
 	events    int64
+	moved     int64 // rows that may be missing, see moves
 }
 
-func newSet(maxRows int) *set {
+func newSet(maxRows, side int) *set {
 	size := 64
 	for size < 2*maxRows {
 		size *= 2
 	}
-	return &set{seed: maphash.MakeSeed(), slots: make([]int32, size)}
+	return &set{seed: maphash.MakeSeed(), slots: make([]int32, size), side: side}
 }
+
+// in is what the table has in the set.
+func (s *set) in(t *table) *inSet { return &t.in[s.side] }
 
 func (s *set) empty() bool { return len(s.tables) == 0 }
 
@@ -71,20 +77,22 @@ func (s *set) bytes() int {
 }
 
 // enter makes the table one of the set's.
-func (s *set) enter(t *table) {
-	if t.in.index < 0 {
-		t.in = inSet{index: int32(len(s.tables))}
+func (s *set) enter(t *table) *inSet {
+	in := s.in(t)
+	if in.index < 0 {
+		*in = inSet{index: int32(len(s.tables))}
 		s.tables = append(s.tables, t)
 	}
-	t.in.events++
+	in.events++
+	return in
 }
 
 // truncate drops what the table has in the set.
 func (s *set) truncate(t *table) {
-	s.enter(t)
-	t.in.floor = int32(len(s.rows))
-	t.in.truncates++
-	t.in.key, t.in.shape, t.in.ordered = nil, nil, false
+	in := s.enter(t)
+	in.floor = int32(len(s.rows))
+	in.truncates++
+	in.key, in.shape, in.ordered = nil, nil, false
 }
 
 // room makes place for n more bytes of data without holding much more than
@@ -101,20 +109,25 @@ func (s *set) room(n int) {
 // add notes a row of the table whose n values are the last n spans. key are
 // the positions of the key's columns among them.
 func (s *set) add(t *table, o op, event int64, n int, key *Key, keySlots []int) told {
-	s.enter(t)
-	t.in.key = key
-	r := row{event: event, first: uint32(len(s.spans) - n), entry: -1, table: t.in.index, op: o}
+	return s.addAt(t, row{event: event, first: uint32(len(s.spans) - n), op: o}, key, keySlots)
+}
+
+// addAt is add for a row whose values are the spans from r.first on.
+func (s *set) addAt(t *table, r row, key *Key, keySlots []int) told {
+	in := s.enter(t)
+	in.key = key
+	r.table, r.entry, r.late = in.index, -1, false
 	how := toldFirst
-	if !t.in.ordered {
+	if !in.ordered {
 		s.scratch = s.scratch[:0]
 		ok := key.collapsible()
 		for i := 0; ok && i < len(keySlots); i++ {
 			v := s.spans[int(r.first)+keySlots[i]]
 			s.scratch, ok = appendCanonical(s.scratch, key.classes[i], s.text(v))
 		}
-		t.in.ordered = !ok
+		in.ordered = !ok
 		if ok {
-			r.entry, how = s.note(t, o)
+			r.entry, how = s.note(in, r.op)
 			r.late = how == toldLate
 		}
 	}
@@ -122,21 +135,78 @@ func (s *set) add(t *table, o op, event int64, n int, key *Key, keySlots []int) 
 	return how
 }
 
+// takes tells whether the events of o can follow in the same set: rows of a
+// table must have one key and shape.
+func (s *set) takes(o *set) bool {
+	for _, t := range o.tables {
+		in, more := s.in(t), o.in(t)
+		if in.key == nil || more.key == nil || more.truncates > 0 {
+			continue
+		}
+		if in.key != more.key || in.shape != nil && more.shape != nil && in.shape != more.shape {
+			return false
+		}
+	}
+	return true
+}
+
+// absorb adds the events of o, which came after those of s, and empties o.
+func (s *set) absorb(o *set, keep int) {
+	base := uint32(len(s.buf))
+	s.buf = append(s.buf, o.buf...)
+	first := uint32(len(s.spans))
+	for _, v := range o.spans {
+		v.off += base
+		s.spans = append(s.spans, v)
+	}
+	begun := make([]bool, len(o.tables))
+	begin := func(i int32) { // with the TRUNCATEs, which came before the rows that still count
+		if t := o.tables[i]; !begun[i] {
+			begun[i] = true
+			for range o.in(t).truncates {
+				s.truncate(t)
+			}
+		}
+	}
+	for i := range o.rows {
+		r := o.rows[i]
+		t := o.tables[r.table]
+		in := o.in(t)
+		if int32(i) < in.floor { // counted, and gone by a TRUNCATE that follows
+			s.enter(t)
+			continue
+		}
+		begin(r.table)
+		keySlots := in.key.slots()
+		if r.op != opDelete {
+			keySlots = in.shape.keys
+		}
+		r.first += first
+		s.addAt(t, r, in.key, keySlots)
+		s.in(t).shape = cmp.Or(in.shape, s.in(t).shape)
+	}
+	for i := range o.tables {
+		begin(int32(i))
+		s.in(o.tables[i]).moved += o.in(o.tables[i]).moved
+	}
+	o.reset(keep)
+}
+
 // note finds or makes the entry of the key in s.scratch for the row that is
 // about to be appended.
-func (s *set) note(t *table, o op) (int32, told) {
-	h := maphash.Bytes(s.seed, s.scratch) ^ uint64(t.in.index)*0x9E3779B97F4A7C15
+func (s *set) note(in *inSet, o op) (int32, told) {
+	h := maphash.Bytes(s.seed, s.scratch) ^ uint64(in.index)*0x9E3779B97F4A7C15
 	mask := uint64(len(s.slots) - 1)
 	at := h & mask
 	for ; s.slots[at] != 0; at = (at + 1) & mask {
 		n := s.slots[at] - 1
 		e := &s.entries[n]
-		if e.hash != h || e.table != t.in.index || !bytes.Equal(s.keys[e.from:e.to], s.scratch) {
+		if e.hash != h || e.table != in.index || !bytes.Equal(s.keys[e.from:e.to], s.scratch) {
 			continue
 		}
 		how := toldAgain
 		switch {
-		case e.last < t.in.floor: // known from before a TRUNCATE: a new life
+		case e.last < in.floor: // known from before a TRUNCATE: a new life
 			e.first, how = o, toldFirst
 		case o == opInsert && s.rows[e.last].op != opDelete:
 			how = toldLate
@@ -154,7 +224,7 @@ func (s *set) note(t *table, o op) (int32, told) {
 	s.keys = append(s.keys, s.scratch...)
 	s.entries = append(s.entries, entry{
 		hash: h, from: uint32(from), to: uint32(len(s.keys)),
-		last: int32(len(s.rows)), table: t.in.index, first: o,
+		last: int32(len(s.rows)), table: in.index, first: o,
 	})
 	s.slots[at] = int32(len(s.entries))
 	return int32(len(s.entries) - 1), toldFirst
@@ -190,7 +260,7 @@ func (s *set) value(r *row, slot int) (_ []byte, null bool) {
 // reset empties the set and keeps its memory, but not that of a huge row.
 func (s *set) reset(keep int) {
 	for _, t := range s.tables {
-		t.in = inSet{index: -1}
+		*s.in(t) = inSet{index: -1}
 	}
 	if cap(s.buf) > keep {
 		s.buf = nil
@@ -242,10 +312,11 @@ func (s *set) net() []groups {
 		r := &s.rows[i]
 		g := &net[r.table]
 		n := int32(i)
-		if n < g.table.in.floor {
+		in := s.in(g.table)
+		if n < in.floor {
 			continue
 		}
-		if g.table.in.ordered {
+		if in.ordered {
 			g.ordered = append(g.ordered, n)
 			continue
 		}
@@ -285,5 +356,5 @@ func (g *groups) changes() int64 {
 
 // truncated lists the tables that the set empties first.
 func (s *set) truncated() []*table {
-	return slices.DeleteFunc(slices.Clone(s.tables), func(t *table) bool { return t.in.truncates == 0 })
+	return slices.DeleteFunc(slices.Clone(s.tables), func(t *table) bool { return s.in(t).truncates == 0 })
 }

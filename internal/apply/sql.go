@@ -187,11 +187,7 @@ func (t *table) deleteStmt(key *Key) *stmt {
 	if c := t.target.Columns[key.Columns[0]]; len(key.Columns) == 1 && key.collapsible() {
 		sql += fmt.Sprintf(" where t.%s %s any ($1::pg_catalog.text[]::%s[])", ident.Quote(c.Name), key.equals[0], c.cast)
 	} else {
-		slots := make([]int, len(key.Columns))
-		for i := range slots {
-			slots[i] = i
-		}
-		sql += " using " + unnest(len(key.Columns)) + " where " + t.target.joinKey(key, slots)
+		sql += " using " + unnest(len(key.Columns)) + " where " + t.target.joinKey(key, key.slots())
 	}
 	st := newStmt(sql, len(key.Columns))
 	t.deletes[key] = st

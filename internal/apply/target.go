@@ -38,6 +38,15 @@ type Key struct {
 // texts are.
 func (k *Key) collapsible() bool { return !slices.Contains(k.classes, keyOpaque) }
 
+// slots are those of the key's columns in a delete's row, which has no others.
+func (k *Key) slots() []int {
+	slots := make([]int, len(k.Columns))
+	for i := range slots {
+		slots[i] = i
+	}
+	return slots
+}
+
 // Target is a table at the subscriber, as the applier needs to know it. It is
 // not changed after loading; load it again when the table has changed.
 type Target struct {
