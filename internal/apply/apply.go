@@ -88,7 +88,7 @@ func New(tables Tables, opt Options) *Applier {
 		tables: tables, opt: opt,
 		kinds: map[string]*stream{}, byName: map[ident.Name]*table{},
 		set: newSet(opt.MaxRows, 0), spare: newSet(opt.MaxRows, 1), grace: 1,
-		flusher: flusher{opt: opt},
+		flusher: flusher{opt: opt, pin: newStmt(pinPlans, 0)},
 	}
 }
 

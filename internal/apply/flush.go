@@ -26,6 +26,8 @@ type flusher struct {
 	net       []groups // of it
 	flushes   int64
 	role      string // session_replication_role; "" while not asked
+	pin       *stmt  // pinPlans
+	pinned    bool   // it was sent
 	deferred  bool   // a constraint is violated until later events of the transaction
 	stmts     []*stmt
 	timed     *pgconn.PgConn // whose roundTrip is known
@@ -35,7 +37,7 @@ type flusher struct {
 // begin starts a transaction.
 func (f *flusher) begin(ctx context.Context, tx pgx.Tx, number int64) error {
 	f.tx, f.conn, f.number = tx, tx.Conn().PgConn(), number
-	f.flushes, f.deferred, f.role = 0, false, ""
+	f.flushes, f.deferred, f.pinned, f.role = 0, false, false, ""
 	if err := f.timeRoundTrip(ctx, f.conn); err != nil {
 		return err
 	}
@@ -80,7 +82,7 @@ const (
 
 // plan lays out a flush by sets.
 func (f *flusher) plan(try attempt) []*step {
-	steps := []*step{control(try.open), control(deferAll)}
+	steps := f.opening(try)
 	if gone := f.set.truncated(); len(gone) > 0 {
 		steps = append(steps, &step{sql: truncateSQL(gone), role: roleTruncate, table: gone[0], want: -1})
 	}
@@ -98,6 +100,23 @@ func (f *flusher) plan(try attempt) []*step {
 	}
 	steps = append(append(steps, deletes...), writes...)
 	return append(steps, f.closing(try)...)
+}
+
+// pinPlans, local to the transaction, keeps every flush to the index of the
+// key. The planner knows neither how many rows a flush has nor that the table
+// grows by it: a flush of many deletes would read the whole table, and a plan
+// made while the table was small would stay.
+const pinPlans = `select pg_catalog.set_config(name, 'off', true)
+	from (values ('enable_seqscan'), ('enable_hashjoin'), ('enable_mergejoin')) as v (name)
+	union all select pg_catalog.set_config('plan_cache_mode', 'force_generic_plan', true)`
+
+func (f *flusher) opening(try attempt) []*step {
+	steps := []*step{control(try.open), control(deferAll)}
+	if !f.pinned {
+		f.pinned = true
+		return append([]*step{{stmt: f.pin, role: roleControl, want: -1}}, steps...)
+	}
+	return steps
 }
 
 func control(sql string) *step { return &step{sql: sql, role: roleControl, want: -1} }

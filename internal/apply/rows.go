@@ -24,7 +24,7 @@ func (s *set) standing(t *table) int64 {
 // TRUNCATEs. The first that fails names the row.
 func (f *flusher) trySingly(ctx context.Context, try attempt) ([]*step, *failure) {
 	s := f.set
-	all := []*step{control(try.open), control(deferAll)}
+	all := f.opening(try)
 	for _, t := range s.truncated() {
 		// DELETE does where foreign keys refuse TRUNCATE.
 		all = append(all, &step{sql: "delete from " + t.target.only(), role: roleTruncate, table: t, want: -1})

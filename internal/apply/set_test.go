@@ -115,8 +115,15 @@ func applySet(t *rapid.T, w world, s *set) {
 	}
 }
 
-// TestCoalesce: a batch collapsed to sets, cut into flushes anywhere, does
-// what its events do one by one.
+// putOff makes the set one that the server would not have yet.
+func (a *Applier) putOff() {
+	f := &flight{set: a.set, landed: make(chan struct{}), putOff: true}
+	close(f.landed)
+	a.flight, a.set, a.spare = f, a.spare, nil
+}
+
+// TestCoalesce: a batch collapsed to sets, cut into flushes anywhere and some
+// of these put off, does what its events do one by one.
 func TestCoalesce(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		class := rapid.SampledFrom([]keyClass{keyInteger, keyExact, keyNumeric, keyOpaque}).Draw(t, "class")
@@ -128,18 +135,40 @@ func TestCoalesce(t *testing.T) {
 		a.number = 1
 		provider := world{"a": {"1": "x", "2": "y"}, "b": {"3": "z"}}
 		subscriber := provider.clone()
+		taken := int64(0)
+		land := func() {
+			if err := a.land(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		flush := func() {
+			land()
+			for _, tab := range a.set.tables {
+				taken -= a.set.in(tab).events
+			}
+			if taken != 0 {
+				t.Fatalf("%d events more than were counted", taken)
+			}
+			applySet(t, subscriber, a.set)
+			a.set.reset(0)
+		}
 		for id := range int64(rapid.IntRange(0, 60).Draw(t, "events")) {
 			c := provider.drawTrue(t)
 			provider.step(c)
 			if err := a.Event(t.Context(), c.event(id)); err != nil {
 				t.Fatal(err)
 			}
-			if rapid.IntRange(0, 15).Draw(t, "cut") == 0 {
-				applySet(t, subscriber, a.set)
-				a.set.reset(0)
+			taken++
+			switch cut := rapid.IntRange(0, 20).Draw(t, "cut"); {
+			case cut == 0:
+				flush()
+			case cut < 3 && a.flight == nil:
+				a.putOff()
+			case cut == 3:
+				land()
 			}
 		}
-		applySet(t, subscriber, a.set)
+		flush()
 		if fmt.Sprint(provider) != fmt.Sprint(subscriber) {
 			t.Fatalf("provider %v\nsubscriber %v", provider, subscriber)
 		}

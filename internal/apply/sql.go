@@ -177,8 +177,7 @@ func (s *shape) value(slot int) string {
 }
 
 // deleteStmt deletes by key; its parameters are the key's columns. An array
-// of one column finds its rows by index scan whatever the planner thinks of
-// the number of rows.
+// of one column is looked up in the index's own order.
 func (t *table) deleteStmt(key *Key) *stmt {
 	if st := t.deletes[key]; st != nil {
 		return st
