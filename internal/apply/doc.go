@@ -8,11 +8,12 @@
 //	I 1 a  ─┐
 //	U 1 b   ├─ decode ─▶ last state of each key ─ flush ─▶   truncate
 //	D 2     │            key 1: b   (first told: absent)     delete … = any($1)
-//	U 3 c  ─┘            key 2: gone                         insert … unnest($1, …)
+//	U 3 c  ─┘            key 2: gone                         copy …
+//	                     (the next set is taken meanwhile)   insert … unnest($1, …) on conflict …
 //
 // Decoding takes the row apart without handing it to the server: each column
-// is a run of bytes in one buffer. A flush sends every column as one text[]
-// parameter and casts it there, so PostgreSQL's own input functions decide
+// is a run of bytes in one buffer. A flush sends many new rows by COPY, of all
+// others every column as one text[] parameter that it casts there, so PostgreSQL's own input functions decide
 // what a text means. Casts carry no type modifier, because an explicit cast
 // cuts a long value silently where the assignment that follows refuses it;
 // for the same reason a domain's column is cast to the base type.
