@@ -12,7 +12,7 @@ import (
 // Options of an applier; the zero value is the default.
 type Options struct {
 	MaxRows  int // events of a flush; 0 is 10,000
-	MaxBytes int // bytes of a flush, passed by one event at most; 0 is 8 MiB
+	MaxBytes int // bytes of a flush, of which two are held, passed by one event at most; 0 is 4 MiB
 	CopyRows int // new rows of a table from which on they go by COPY; 0 is as many as it pays for
 
 	// CatchUp is for a table whose copy is newer than the events that
@@ -82,13 +82,13 @@ func New(tables Tables, opt Options) *Applier {
 		opt.MaxRows = 10_000
 	}
 	if opt.MaxBytes <= 0 {
-		opt.MaxBytes = 8 << 20
+		opt.MaxBytes = 4 << 20
 	}
 	return &Applier{
 		tables: tables, opt: opt,
 		kinds: map[string]*stream{}, byName: map[ident.Name]*table{},
 		set: newSet(opt.MaxRows, 0), spare: newSet(opt.MaxRows, 1), grace: 1,
-		flusher: flusher{opt: opt, pin: newStmt(pinPlans, 0)},
+		flusher: flusher{opt: opt, pin: settingsStmt([]string{"off", "off", "off", "force_generic_plan"})},
 	}
 }
 

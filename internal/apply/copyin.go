@@ -3,6 +3,7 @@ package apply
 import (
 	"context"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -16,11 +17,11 @@ import (
 // copyMin is the number of rows from which on COPY is used; copySaves is what
 // a row saves of the server's time, to be held against the round trips.
 const (
-	copyMin     = 500
-	copySaves   = 1500 * time.Nanosecond
-	copyRounds  = 3
-	notByCopy   = 100 // flushes without, after the server refused it
-	pingsToTime = 3
+	copyMin    = 500
+	copySaves  = 1500 * time.Nanosecond
+	copyRounds = 3
+	notByCopy  = 100 // flushes without, after the server refused it
+	timesAsked = 3
 )
 
 // copyPays tells whether rows of the table should go by COPY.
@@ -34,20 +35,27 @@ func (f *flusher) copyPays(t *table, rows int) bool {
 	return rows >= copyMin && time.Duration(rows)*copySaves > copyRounds*f.roundTrip
 }
 
-// timeRoundTrip measures the way to the server and back, once a connection.
-func (f *flusher) timeRoundTrip(ctx context.Context, conn *pgconn.PgConn) error {
-	if conn == f.timed {
+// meet asks a connection once for its settings, and how far away it is.
+func (f *flusher) meet(ctx context.Context, conn *pgconn.PgConn) error {
+	if conn == f.met {
 		return nil
 	}
 	best := time.Hour
-	for range pingsToTime {
+	for range timesAsked {
 		begin := time.Now()
-		if err := conn.Ping(ctx); err != nil {
+		had, err := conn.Exec(ctx, "select pg_catalog.current_setting(n) from pg_catalog.unnest('{"+
+			strings.Join(planSettings, ",")+"}'::pg_catalog.text[]) as u (n)").ReadAll()
+		if err != nil {
 			return err
 		}
 		best = min(best, time.Since(begin))
+		var values []string
+		for _, row := range had[0].Rows {
+			values = append(values, string(row[0]))
+		}
+		f.unpin = settingsStmt(values)
 	}
-	f.timed, f.roundTrip = conn, best
+	f.met, f.roundTrip = conn, best
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -26,19 +27,19 @@ type flusher struct {
 	net       []groups // of it
 	flushes   int64
 	role      string // session_replication_role; "" while not asked
-	pin       *stmt  // pinPlans
-	pinned    bool   // it was sent
+	pin       *stmt  // sets planSettings
+	unpin     *stmt  // sets them back to what the connection had
 	deferred  bool   // a constraint is violated until later events of the transaction
 	stmts     []*stmt
-	timed     *pgconn.PgConn // whose roundTrip is known
+	met       *pgconn.PgConn // whose unpin and roundTrip are known
 	roundTrip time.Duration
 }
 
 // begin starts a transaction.
 func (f *flusher) begin(ctx context.Context, tx pgx.Tx, number int64) error {
 	f.tx, f.conn, f.number = tx, tx.Conn().PgConn(), number
-	f.flushes, f.deferred, f.pinned, f.role = 0, false, false, ""
-	if err := f.timeRoundTrip(ctx, f.conn); err != nil {
+	f.flushes, f.deferred, f.role = 0, false, ""
+	if err := f.meet(ctx, f.conn); err != nil {
 		return err
 	}
 	return f.forgetStatements(ctx)
@@ -82,7 +83,7 @@ const (
 
 // plan lays out a flush by sets.
 func (f *flusher) plan(try attempt) []*step {
-	steps := f.opening(try)
+	steps := []*step{control(try.open), control(deferAll)}
 	if gone := f.set.truncated(); len(gone) > 0 {
 		steps = append(steps, &step{sql: truncateSQL(gone), role: roleTruncate, table: gone[0], want: -1})
 	}
@@ -90,11 +91,18 @@ func (f *flusher) plan(try attempt) []*step {
 	for _, t := range sortByReferences(f.set.tables) {
 		g := &f.net[f.set.in(t).index]
 		deletes = append(f.deletes(g), deletes...)
+		var ordered []*step
 		for _, n := range g.ordered {
-			writes = append(writes, f.one(n)...)
+			ordered = append(ordered, f.one(n)...)
 		}
-		writes = append(writes, f.writes(g, try)...)
+		writes = append(writes, f.byIndex(ordered)...)
+		rows := f.writes(g, try)
+		if s := f.set.in(t).shape; s != nil && s.merges() {
+			rows = f.byIndex(rows)
+		}
+		writes = append(writes, rows...)
 	}
+	deletes = f.byIndex(deletes)
 	if !try.deletes {
 		deletes, writes = writes, deletes
 	}
@@ -102,22 +110,31 @@ func (f *flusher) plan(try attempt) []*step {
 	return append(steps, f.closing(try)...)
 }
 
-// pinPlans, local to the transaction, keeps every flush to the index of the
-// key. The planner knows neither how many rows a flush has nor that the table
-// grows by it: a flush of many deletes would read the whole table, and a plan
-// made while the table was small would stay.
-const pinPlans = `select pg_catalog.set_config(name, 'off', true)
-	from (values ('enable_seqscan'), ('enable_hashjoin'), ('enable_mergejoin')) as v (name)
-	union all select pg_catalog.set_config('plan_cache_mode', 'force_generic_plan', true)`
+// The planner knows neither how many rows a flush has nor that the table grows
+// by it: for a flush of many deletes it would read the whole table, and a plan
+// made while the table was small would stay. So statements that look for rows
+// run under settings that leave the key's index only, and triggers that other
+// statements fire do not.
+var planSettings = []string{"enable_seqscan", "enable_hashjoin", "enable_mergejoin", "plan_cache_mode"}
 
-func (f *flusher) opening(try attempt) []*step {
-	steps := []*step{control(try.open), control(deferAll)}
-	if !f.pinned {
-		f.pinned = true
-		return append([]*step{{stmt: f.pin, role: roleControl, want: -1}}, steps...)
+// settingsStmt makes a statement that sets planSettings for the transaction.
+func settingsStmt(values []string) *stmt {
+	var calls []string
+	for i, name := range planSettings {
+		calls = append(calls, "pg_catalog.set_config('"+name+"', '"+values[i]+"', true)")
 	}
-	return steps
+	return newStmt("select "+strings.Join(calls, ", "), 0)
 }
+
+// byIndex puts steps that look for rows under those settings.
+func (f *flusher) byIndex(steps []*step) []*step {
+	if len(steps) == 0 {
+		return nil
+	}
+	return slices.Concat([]*step{setting(f.pin)}, steps, []*step{setting(f.unpin)})
+}
+
+func setting(st *stmt) *step { return &step{stmt: st, role: roleControl, want: -1} }
 
 func control(sql string) *step { return &step{sql: sql, role: roleControl, want: -1} }
 

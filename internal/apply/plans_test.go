@@ -19,6 +19,7 @@ insert into pair select i, i, 'old' from generate_series(1, 3000) i;
 insert into deferred select i, 'old' from generate_series(1, 3000) i;
 analyze`, "t", "pair", "deferred")
 	a := New(r.tables, Options{})
+	r.exec("set enable_hashjoin = off")
 	scans := func() []string {
 		return r.texts("select relname || ' ' || seq_scan from pg_stat_xact_user_tables order by relname")
 	}
@@ -42,6 +43,7 @@ analyze`, "t", "pair", "deferred")
 			}
 			return nil
 		})
+		r.want("select current_setting('enable_seqscan'), current_setting('enable_hashjoin'), current_setting('plan_cache_mode')", "(on,off,auto)")
 		if now := scans(); !slices.Equal(before, now) {
 			t.Errorf("sequential scans: %v, before %v", now, before)
 		}

@@ -24,7 +24,7 @@ func (s *set) standing(t *table) int64 {
 // TRUNCATEs. The first that fails names the row.
 func (f *flusher) trySingly(ctx context.Context, try attempt) ([]*step, *failure) {
 	s := f.set
-	all := f.opening(try)
+	all := []*step{control(try.open), control(deferAll), setting(f.pin)}
 	for _, t := range s.truncated() {
 		// DELETE does where foreign keys refuse TRUNCATE.
 		all = append(all, &step{sql: "delete from " + t.target.only(), role: roleTruncate, table: t, want: -1})
@@ -44,7 +44,7 @@ func (f *flusher) trySingly(ctx context.Context, try attempt) ([]*step, *failure
 		}
 		sent = len(all)
 	}
-	all = append(all, f.closing(try)...)
+	all = append(append(all, setting(f.unpin)), f.closing(try)...)
 	return all, f.execSingle(ctx, all[sent:])
 }
 

@@ -36,8 +36,9 @@ func Create(ctx context.Context, conn *pgx.Conn, provider bool) error {
 }
 
 // HashSQL is an expression: the content of all tables as one text, row by
-// row in key order under settings that do not depend on the session.
-const HashSQL = `(select string_agg(x, ' ') from (
+// row in key order under settings that do not depend on the session. Nothing in
+// it follows from the plan, which the applier's own settings can change.
+const HashSQL = `(select string_agg(x, ' ' order by x) from (
 	select 'account=' || count(*) || ':' || coalesce(md5(string_agg(t::text, chr(10) order by id)), '') from account t union all
 	select 'entry=' || count(*) || ':' || coalesce(md5(string_agg(t::text, chr(10) order by id)), '') from entry t union all
 	select 'seat=' || count(*) || ':' || coalesce(md5(string_agg(t::text, chr(10) order by id)), '') from seat t union all
