@@ -220,3 +220,22 @@ func TestIDRanges(t *testing.T) {
 		}
 	}
 }
+
+// TestLowest: a transaction that stays open over two ticks has ids from before
+// the tick that closes the last batch without it.
+func TestLowest(t *testing.T) {
+	tick := func(seq EventID, snapshot string) Tick {
+		s, err := ParseSnapshot(snapshot)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return Tick{EventSeq: seq, Snapshot: s}
+	}
+	ticks := []Tick{tick(1000, "10:20:10"), tick(2000, "10:30:10,25"), tick(3000, "10:40:10,25,35"), tick(4000, "10:50:10,35"), tick(5000, "60:60:")}
+	var r Reader
+	for i, want := range []EventID{1000, 2000, 1000, 2000} {
+		if got := r.lowest(ticks[i], ticks[i+1]); got != want {
+			t.Errorf("batch %d: %d, want %d", i, got, want)
+		}
+	}
+}

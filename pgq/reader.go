@@ -29,7 +29,8 @@ type Reader struct {
 	tables []string // the queue's event tables, ready for a statement
 	prefix string   // queue_data_pfx that tables was made of
 	decode decoder
-	chunk  EventID // ids that the first part of a batch spans
+	chunk  EventID          // ids that the first part of a batch spans
+	begun  map[TxID]EventID // of transactions open in the last batch's tick: their events have larger ids
 }
 
 // NewReader returns a reader of queue over conn, which stays the caller's.

@@ -29,7 +29,8 @@ func (r *Reader) Stream(ctx context.Context, prev, cur Tick, fn func(*RawEvent) 
 			return err
 		}
 	}
-	for _, ids := range idRanges(prev.EventSeq, cur.EventSeq, r.chunk) {
+	parts := idRanges(r.lowest(prev, cur), cur.EventSeq, r.chunk)
+	for _, ids := range parts {
 		r.decode.reset(fn)
 		tag, err := r.conn.PgConn().CopyTo(ctx, &r.decode, r.streamSQL(prev.Snapshot, cur.Snapshot, ids))
 		if r.decode.fnErr != nil {
@@ -42,30 +43,57 @@ func (r *Reader) Stream(ctx context.Context, prev, cur Tick, fn func(*RawEvent) 
 			return fmt.Errorf("queue %s, batch %d to %d: %w", r.queue, prev.ID, cur.ID, err)
 		}
 	}
-	return nil
+	if len(parts) == 1 {
+		return nil
+	}
+	// Between parts no lock keeps rotation off the tables; while the tick is
+	// there nothing after it is gone.
+	_, err := r.Tick(ctx, prev.ID)
+	return err
 }
 
 // firstChunk is how many ids the first part of a batch spans; each part spans
 // chunkGrowth times as many as the one before. Every part has the server look
-// at all rows of the batch, at 0.1 us each, so they are to be few; but sorting
+// at all rows of the batch, at 0.25 us each, so they are to be few; but sorting
 // a part must take no longer than applying the one before.
 const (
 	firstChunk  = 25_000
 	chunkGrowth = 4
 )
 
+// lowest estimates below which id the batch has few events, or none: ticks
+// pass while a long transaction takes its ids, and see its events last of all.
+// Told all batches one after another it knows; else it may guess too high.
+func (r *Reader) lowest(prev, cur Tick) EventID {
+	low := prev.EventSeq
+	for _, id := range prev.Snapshot.Active {
+		if at, known := r.begun[id]; known && cur.Snapshot.Sees(id) {
+			low = min(low, at)
+		}
+	}
+	begun := make(map[TxID]EventID, len(cur.Snapshot.Active))
+	for _, id := range cur.Snapshot.Active {
+		if at, known := r.begun[id]; known {
+			begun[id] = at
+		} else if id >= prev.Snapshot.Xmax {
+			begun[id] = prev.EventSeq
+		}
+	}
+	r.begun = begun
+	return low
+}
+
 // idRanges cuts a batch into conditions on ev_id, which together let every id
-// pass once. The ticks' event sequence tells about where its events lie; those
-// of long transactions may lie far below.
-func idRanges(prev, cur, chunk EventID) []string {
+// pass once. from and to tell about where its events lie; some may lie outside.
+func idRanges(from, to, chunk EventID) []string {
 	var ranges []string
-	from := ""
-	for at := prev + chunk; cur-at > chunk/2; at += chunk {
-		ranges = append(ranges, from+fmt.Sprintf(" and ev_id < %d", at))
-		from = fmt.Sprintf(" and ev_id >= %d", at)
+	lower := ""
+	for at := from + chunk; to-at > chunk/2; at += chunk {
+		ranges = append(ranges, lower+fmt.Sprintf(" and ev_id < %d", at))
+		lower = fmt.Sprintf(" and ev_id >= %d", at)
 		chunk *= chunkGrowth
 	}
-	return append(ranges, from)
+	return append(ranges, lower)
 }
 
 // The settings hold for the statement's own transaction, so a pooler between

@@ -118,6 +118,7 @@ func (a *Applier) Transaction(ctx context.Context, tx pgx.Tx, feed func() error)
 // begin forgets what an earlier transaction left undone.
 func (a *Applier) begin(ctx context.Context, tx pgx.Tx) error {
 	a.set.reset(2 * a.opt.MaxBytes)
+	a.spare.reset(2 * a.opt.MaxBytes)
 	for _, t := range a.touched {
 		t.counts = Counts{}
 	}

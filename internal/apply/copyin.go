@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -61,7 +62,9 @@ func (f *flusher) meet(ctx context.Context, conn *pgconn.PgConn) error {
 
 // copyIn runs a step that is a COPY.
 func (f *flusher) copyIn(ctx context.Context, s *step) *failure {
-	tag, err := f.conn.CopyFrom(ctx, &copyReader{set: f.set, rows: s.rows, slots: s.slots}, s.sql)
+	r := &copyReader{set: f.set, rows: s.rows, slots: s.slots}
+	tag, err := f.conn.CopyFrom(ctx, r, s.sql)
+	r.stop()
 	if err != nil {
 		return &failure{s, err}
 	}
@@ -69,8 +72,10 @@ func (f *flusher) copyIn(ctx context.Context, s *step) *failure {
 	return nil
 }
 
-// copyReader gives rows in COPY's text format.
+// copyReader gives rows in COPY's text format. The driver may go on reading
+// after an error has come back from it, when the set is another's already.
 type copyReader struct {
+	mu    sync.Mutex // held while the set is read
 	set   *set
 	rows  []int32
 	slots []int
@@ -80,6 +85,19 @@ type copyReader struct {
 
 // Read implements [io.Reader].
 func (c *copyReader) Read(p []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.read(p)
+}
+
+// stop makes sure that the set is not read any more.
+func (c *copyReader) stop() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.rows = nil
+}
+
+func (c *copyReader) read(p []byte) (int, error) {
 	if len(c.row) > 0 {
 		n := copy(p, c.row)
 		c.row = c.row[n:]
@@ -102,7 +120,7 @@ func (c *copyReader) Read(p []byte) (int, error) {
 	}
 	c.buf = c.append(c.buf[:0], &c.set.rows[c.rows[0]])
 	c.row, c.rows = c.buf, c.rows[1:]
-	return c.Read(p)
+	return c.read(p)
 }
 
 // most is the length that a row can have with all its bytes escaped.

@@ -61,3 +61,35 @@ func wantError(t *testing.T, err error, text string) {
 		t.Errorf("got %v, want %s", err, text)
 	}
 }
+
+// TestBeginForgets: neither set brings what a failed transaction left in it.
+func TestBeginForgets(t *testing.T) {
+	r := newRig(t, entryDDL, "t")
+	a := New(r.tables, Options{})
+	left := errors.New("left")
+	run := func(feed func() error) error {
+		return pgx.BeginFunc(t.Context(), r.conn, func(tx pgx.Tx) error {
+			_, err := a.Transaction(t.Context(), tx, feed)
+			return err
+		})
+	}
+	for range 2 {
+		err := run(func() error {
+			if err := a.Event(t.Context(), r.ev("INSERT t id", `{"id":1,"v":"a"}`)); err != nil {
+				return err
+			}
+			a.set, a.spare = a.spare, a.set
+			return left
+		})
+		if err != left {
+			t.Fatal(err)
+		}
+	}
+	if err := run(func() error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if !a.set.empty() || !a.spare.empty() {
+		t.Error("a set keeps events")
+	}
+	r.want("select count(*) from t", "(0)")
+}

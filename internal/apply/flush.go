@@ -184,7 +184,7 @@ func (f *flusher) writes(g *groups, try attempt) []*step {
 	if f.opt.CatchUp || len(g.fresh) > 0 && (try.upsert || t.upserts > 0) {
 		if f.opt.CatchUp { // as it is not looked at, one statement does
 			g.known = append(g.known, g.fresh...)
-			slices.Sort(g.known)
+			slices.SortFunc(g.known, f.set.compareKeys)
 			g.fresh = nil
 		}
 		return append(f.upsert(t, s, g.fresh, int64(len(g.fresh))), f.upsert(t, s, g.known, 0)...)

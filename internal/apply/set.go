@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"hash/maphash"
+	"math"
 	"slices"
 )
 
@@ -136,8 +137,11 @@ func (s *set) addAt(t *table, r row, key *Key, keySlots []int) told {
 }
 
 // takes tells whether the events of o can follow in the same set: rows of a
-// table must have one key and shape.
+// table must have one key and shape, and offsets have 32 bits.
 func (s *set) takes(o *set) bool {
+	if len(s.buf)+len(o.buf) > math.MaxInt32 {
+		return false
+	}
 	for _, t := range o.tables {
 		in, more := s.in(t), o.in(t)
 		if in.key == nil || more.key == nil || more.truncates > 0 {
@@ -302,7 +306,7 @@ type groups struct {
 }
 
 // net is the last state of every key, by table, in the order of the deciding
-// events.
+// events; rows that are there in that of their keys.
 func (s *set) net() []groups {
 	net := make([]groups, len(s.tables))
 	for i, t := range s.tables {
