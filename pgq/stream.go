@@ -21,8 +21,9 @@ import (
 //
 // so it costs by its own size even while some transaction stays open for
 // hours. A large batch is read in parts by event id, so that its first events
-// come before the server has sorted all. No table is left out by the time of its use: a REPEATABLE READ
-// writer may still fill the table that its old snapshot calls the current one.
+// come before the server has sorted all. No table is left out by the time of
+// its use: a REPEATABLE READ writer may still fill the table that its old
+// snapshot calls the current one.
 func (r *Reader) Stream(ctx context.Context, prev, cur Tick, fn func(*RawEvent) error) error {
 	if r.tables == nil { // a reader that has not read a tick itself
 		if _, err := r.Tick(ctx, cur.ID); err != nil {
@@ -108,7 +109,8 @@ func (r *Reader) streamSQL(prev, cur Snapshot, ids string) string {
 	return streamSettings + "copy (" + batchSQL(r.tables, prev, cur, ids) + ") to stdout (format binary)"
 }
 
-// batchSQL is the select of a batch's events with these ids, columns as [RawEvent] has them.
+// batchSQL is the select of a batch's events with these ids, columns as
+// [RawEvent] has them.
 func batchSQL(tables []string, prev, cur Snapshot, ids string) string {
 	const columns = "ev_id, ev_txid, ev_type, ev_data, ev_extra1, ev_extra2"
 	conds := batchConditions(prev, cur)

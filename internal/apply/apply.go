@@ -13,12 +13,13 @@ import (
 type Options struct {
 	MaxRows  int // events of a flush; 0 is 10,000
 	MaxBytes int // bytes of a flush, of which two are held, passed by one event at most; 0 is 4 MiB
-	CopyRows int // new rows of a table from which on they go by COPY; 0 is as many as it pays for
 
 	// CatchUp is for a table whose copy is newer than the events that
 	// follow: rows are not expected to be there or not, and nothing is
 	// counted as diverged.
 	CatchUp bool
+
+	copyAll bool // new rows go by COPY however few they are: for tests
 
 	// StopOnConflict makes a row found otherwise than told an [*Error] that
 	// wraps [ErrConflict] and names the key.
@@ -128,10 +129,10 @@ func (a *Applier) begin(ctx context.Context, tx pgx.Tx) error {
 	return a.flusher.begin(ctx, tx, a.number)
 }
 
-// Event takes the next event, in the order of the queue, and flushes when
-// enough have come, while those that follow are taken. It returns [ErrUnhandled] for an event that is no row
-// change, else an [*Error]; after that the transaction can only be rolled
-// back.
+// Event takes the next event, in the order of the queue. When enough have come
+// they are flushed while those that follow are taken. It returns [ErrUnhandled]
+// for an event that is no row change, else an [*Error]; after that the
+// transaction can only be rolled back.
 func (a *Applier) Event(ctx context.Context, ev Event) error {
 	st, err := a.stream(ev)
 	if err != nil {
@@ -295,7 +296,8 @@ func (a *Applier) row(ctx context.Context, st *stream, ev Event) error {
 			return fmt.Errorf("key column %q is NULL", st.target.Columns[st.key.Columns[i]].Name)
 		}
 	}
-	told := s.add(st.table, st.kind.op, ev.ID, p.slots, st.key, p.key)
+	r := row{event: ev.ID, first: uint32(len(s.spans) - p.slots), op: st.kind.op}
+	told := s.add(st.table, r, st.key, p.key)
 	in := s.in(st.table)
 	if st.table.moves.note(st.kind.op, told, ev.Tx) {
 		in.moved++

@@ -31,8 +31,8 @@ func (r registry) Lookup(name ident.Name) (*Target, Action) {
 	return target, Apply
 }
 
-// copyRows is every rig's; see TestByCopy.
-var copyRows int
+// copyAll is every rig's; see TestByCopy.
+var copyAll bool
 
 // rig is a subscriber database with an applier.
 type rig struct {
@@ -101,7 +101,7 @@ func (r *rig) exec(sql string) {
 func (r *rig) apply(events ...Event) (Result, error) {
 	r.Helper()
 	if r.a == nil {
-		r.opt.CopyRows = copyRows
+		r.opt.copyAll = copyAll
 		r.a = New(r.tables, r.opt)
 	}
 	var res Result

@@ -2,6 +2,7 @@ package apply
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"strings"
 	"sync"
@@ -30,8 +31,8 @@ func (f *flusher) copyPays(t *table, rows int) bool {
 	switch {
 	case t.noCopy > 0 || t.target.Rules:
 		return false
-	case f.opt.CopyRows > 0:
-		return rows >= f.opt.CopyRows
+	case f.opt.copyAll:
+		return true
 	}
 	return rows >= copyMin && time.Duration(rows)*copySaves > copyRounds*f.roundTrip
 }
@@ -41,22 +42,22 @@ func (f *flusher) meet(ctx context.Context, conn *pgconn.PgConn) error {
 	if conn == f.met {
 		return nil
 	}
+	var values []string
 	best := time.Hour
 	for range timesAsked {
 		begin := time.Now()
 		had, err := conn.Exec(ctx, "select pg_catalog.current_setting(n) from pg_catalog.unnest('{"+
 			strings.Join(planSettings, ",")+"}'::pg_catalog.text[]) as u (n)").ReadAll()
 		if err != nil {
-			return err
+			return fmt.Errorf("planner settings of the subscriber's session: %w", err)
 		}
 		best = min(best, time.Since(begin))
-		var values []string
+		values = values[:0]
 		for _, row := range had[0].Rows {
 			values = append(values, string(row[0]))
 		}
-		f.unpin = settingsStmt(values)
 	}
-	f.met, f.roundTrip = conn, best
+	f.met, f.roundTrip, f.unpin = conn, best, settingsStmt(values)
 	return nil
 }
 

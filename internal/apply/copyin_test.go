@@ -11,8 +11,8 @@ import (
 // TestByCopy repeats what new rows can meet with every one of them sent by
 // COPY.
 func TestByCopy(t *testing.T) {
-	copyRows = 1
-	defer func() { copyRows = 0 }()
+	copyAll = true
+	defer func() { copyAll = false }()
 	for name, test := range map[string]func(*testing.T){
 		"types": TestTypes, "keys": TestKeys, "names": TestNames, "columns": TestColumns, "refused": TestRefusedRows,
 		"foreign keys": TestForeignKeys, "cascades": TestCascadesKeepRows, "grace": TestGrace,
@@ -26,8 +26,8 @@ func TestByCopy(t *testing.T) {
 // TestCopyRefused has tables that COPY cannot write or would write otherwise
 // than INSERT.
 func TestCopyRefused(t *testing.T) {
-	copyRows = 1
-	defer func() { copyRows = 0 }()
+	copyAll = true
+	defer func() { copyAll = false }()
 	r := newRig(t, `
 create table secured (id int primary key, v text);
 alter table secured enable row level security;

@@ -107,14 +107,9 @@ func (s *set) room(n int) {
 	s.buf = grown
 }
 
-// add notes a row of the table whose n values are the last n spans. key are
-// the positions of the key's columns among them.
-func (s *set) add(t *table, o op, event int64, n int, key *Key, keySlots []int) told {
-	return s.addAt(t, row{event: event, first: uint32(len(s.spans) - n), op: o}, key, keySlots)
-}
-
-// addAt is add for a row whose values are the spans from r.first on.
-func (s *set) addAt(t *table, r row, key *Key, keySlots []int) told {
+// add notes a row of the table, whose values are the spans from r.first on.
+// keySlots are the positions of the key's columns among them.
+func (s *set) add(t *table, r row, key *Key, keySlots []int) told {
 	in := s.enter(t)
 	in.key = key
 	r.table, r.entry, r.late = in.index, -1, false
@@ -186,7 +181,7 @@ func (s *set) absorb(o *set, keep int) {
 			keySlots = in.shape.keys
 		}
 		r.first += first
-		s.addAt(t, r, in.key, keySlots)
+		s.add(t, r, in.key, keySlots)
 		s.in(t).shape = cmp.Or(in.shape, s.in(t).shape)
 	}
 	for i := range o.tables {

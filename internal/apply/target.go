@@ -55,7 +55,7 @@ type Target struct {
 	Keys        []Key        // unique keys without predicate or expression, the primary one first
 	References  []ident.Name // tables its foreign keys point at, itself left out
 	Partitioned bool
-	Rules       bool // an INSERT is rewritten by rules
+	Rules       bool // it has rules, which a COPY passes over
 
 	byName map[string]int
 }
