@@ -4,18 +4,18 @@ language plpgsql stable
 set search_path = pg_catalog, skytools, pg_temp
 as $$
 declare
-    head text := E'\n#variable_conflict use_column\ndeclare\n    guess pg_catalog.text;\nbegin\n';
+    head text := E'\n#variable_conflict use_column\ndeclare\n    mark pg_catalog.text;\nbegin\n';
     -- Only what comes before pays for no variable of the general part.
     general text := E'declare\n'
         '    cur pg_catalog.int4; closed pg_catalog.bool; tx_limit pg_catalog.int4;\n'
-        '    watched pg_catalog.regclass; intact pg_catalog.bool; message pg_catalog.text; mark pg_catalog.text;\n'
+        '    watched pg_catalog.regclass; intact pg_catalog.bool; message pg_catalog.text;\n'
         '    again pg_catalog.bool; rekeyed pg_catalog.bool; written pg_catalog.int8; events pg_catalog.int8 := 0; saved pg_catalog.text[];\n'
         'begin\n';
     local text := E'if pg_catalog.current_setting(''session_replication_role'') OPERATOR(pg_catalog.=) ''local'' then\n'
         '    return null;\nend if;\n';
     tail text := E'return null;\nend;\nend;\n';
-    set_mark text := format(E'if %%scoalesce(pg_catalog.right(mark, 16) OPERATOR(pg_catalog.<>) message, true) then\n'
-        '    mark := pg_catalog.set_config(''skytools.run_%s'', cur::pg_catalog.text OPERATOR(pg_catalog.||) message, true);\nend if;\n', i_capture.capture_id);
+    set_mark text := format(E'if %%scoalesce(mark OPERATOR(pg_catalog.<>) message, true) then\n'
+        '    mark := pg_catalog.set_config(''skytools.run_%s'', message, true);\nend if;\n', i_capture.capture_id);
     row_source text := case i_kind when 'ins' then 'new_t' when 'upd' then 'new_t' when 'del' then 'old_t' else '' end;
     op text := case i_kind when 'ins' then 'INSERT' when 'upd' then 'UPDATE' when 'del' then 'DELETE' end;
     body text;

@@ -33,6 +33,7 @@ begin
       from skytools.capture_key(relation, options ->> 'key');
     c.fingerprint := '';
     c := skytools.capture_register(c);
+    perform skytools.queue_table(q.queue_id) from pgq.queue q where q.queue_name = i_queue;
 
     for k in select * from skytools.capture_kinds(c.mode) loop
         perform skytools.capture_function(c, relation, k.kind);

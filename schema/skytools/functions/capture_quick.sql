@@ -3,47 +3,46 @@ returns text
 language plpgsql stable
 set search_path = pg_catalog, skytools, pg_temp
 as $$
--- The usual case in one expression and one statement. A single row pays for
+-- The usual case in one condition and one statement. A single row pays for
 -- each expression's nodes, set up anew in each transaction, more than for its
--- event. So the planner folds what it can: whether the table is as it was and
--- whether triggers are switched off. What is left is the setting that the
--- general part has made, see capture_again: the event table to try, or with
--- this message's mark behind it nothing to try. The statement's InitPlan makes
--- sure of the table by the queue's row. A wrong guess, a second run, a closed
--- queue, a changed table and an empty transition table write nothing here, and
--- the general part follows. An empty one leaves no mark: an upsert fires both
--- kinds of trigger. The expression comes first because a statement that names a
--- column which is gone cannot even be planned; the regclass makes its plan
--- depend on the table, see capture_shape.
+-- event. So the planner folds what it can: whether the table is as it was,
+-- whether triggers are switched off, and which event table is to be written
+-- without more ado, see queue_table. What is left is the session's setting,
+-- which has to be there and not to be this message's, see capture_again. A
+-- second run, a closed queue and a changed table write nothing here, and the
+-- general part follows. An empty transition table leaves no mark: an upsert
+-- fires both kinds of trigger. The condition comes first because a statement
+-- that names a column which is gone cannot even be planned; the regclass makes
+-- its plan depend on the table, see capture_shape. RETURN of a variable is no
+-- expression.
 declare
     q pgq.queue;
     run text := format('skytools.run_%s', i_capture.capture_id);
     message text := skytools.capture_message();
-    body text := format($f$guess := case when %1$s and %2$L::pg_catalog.regclass is not null
-    and skytools.capture_role() OPERATOR(pg_catalog.<>) 'local' then pg_catalog.current_setting(%3$L, true) end;
-if pg_catalog.length(guess) OPERATOR(pg_catalog.>) 16 then
-    guess := case when %4$s then pg_catalog.left(guess, -16) end;
-end if;
-$f$, skytools.capture_intact(i_capture, i_table), i_table::int8, run,
-        case when skytools.capture_lacks(i_capture, 'first_run') then 'true'
-             else 'pg_catalog.right(guess, 16) OPERATOR(pg_catalog.<>) ' || message end);
+    cur text;
+    branches text := '';
 begin
     if i_op = 'DELETE' and i_capture.key_deferrable then
         return '';  -- a delete has no plain form there
     end if;
     select * into strict q from pgq.queue where queue_name = i_capture.queue_name;
+    cur := format('skytools.queue_%s_table()', q.queue_id);
     for n in 0 .. q.queue_ntables - 1 loop
-        body := body || format($f$%1$s guess OPERATOR(pg_catalog.=) '%3$s' then
-    %4$s where exists (select from pgq.queue q where q.queue_id OPERATOR(pg_catalog.=) %2$s and q.queue_name OPERATOR(pg_catalog.=) %5$L
-        and q.queue_cur_table OPERATOR(pg_catalog.=) %3$s and not q.queue_disable_insert and q.queue_per_tx_limit is null);
-$f$,
-            case n when 0 then 'if' else 'elsif' end, q.queue_id, n,
-            skytools.capture_statement(i_capture, i_table, i_op, false, q.queue_data_pfx || '_' || n, i_row),
-            i_capture.queue_name);
+        branches := branches || format(E'%s %s OPERATOR(pg_catalog.=) %s then\n    %s;\n',
+            case n when 0 then 'if' else 'elsif' end, cur, n,
+            skytools.capture_statement(i_capture, i_table, i_op, false, q.queue_data_pfx || '_' || n, i_row));
     end loop;
-    return body || format(E'end if;\nif found then\n    guess := pg_catalog.set_config(%L, guess OPERATOR(pg_catalog.||) %s, true);\n'
-                          '    return null;\nend if;\n', run, message);
+    return format($f$if %1$s and %2$L::pg_catalog.regclass is not null
+    and skytools.capture_role() OPERATOR(pg_catalog.<>) 'local' and %3$s OPERATOR(pg_catalog.<) %4$s
+    and pg_catalog.current_setting(%5$L, true) OPERATOR(pg_catalog.<>) all (array[%6$s]) then
+%7$send if;
+mark := case when found then pg_catalog.set_config(%5$L, %8$s, true) end;
+return new;
+end if;
+$f$, skytools.capture_intact(i_capture, i_table), i_table::int8, cur, q.queue_ntables, run,
+        case when skytools.capture_lacks(i_capture, 'first_run') then quote_literal('') else quote_literal('') || ', ' || message end,
+        branches, message);
 end;
 $$;
 comment on function skytools.capture_quick(skytools.capture, oid, text, text) is
-    'The short way of a statement trigger: one INSERT that does all checks, or writes nothing.';
+    'The short way of a statement trigger: one condition, which the planner folds but for the mark, and one INSERT; or it writes nothing.';

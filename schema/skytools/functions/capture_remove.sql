@@ -17,6 +17,7 @@ begin
     end if;
     todo := skytools.capture_clear(c.capture_id, c.table_oid, '{}');
     delete from skytools.capture where capture_id = c.capture_id;
+    perform skytools.queue_table_clear();
     return jsonb_build_object('removed', true, 'owner_must', todo);
 end;
 $$;
