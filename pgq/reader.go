@@ -30,6 +30,7 @@ type Reader struct {
 	prefix string   // queue_data_pfx that tables was made of
 	decode decoder
 	chunk  EventID          // ids that the first part of a batch spans
+	sorts  int              // large batches that are to be sorted unseen
 	begun  map[TxID]EventID // of transactions open in the last batch's tick: their events have larger ids
 }
 

@@ -186,6 +186,7 @@ func compareBatches(t *testing.T, dsn, tick string) {
 			exec(t, conn, `select `+tick+` from pgq.queue where queue_name = $1`, queue)
 		}
 		if step%5 == 0 {
+			r.sorts = rnd.Intn(2)
 			done, listed, parts := compareBatch(t, conn, r)
 			batches += done
 			cut += parts - done
@@ -240,7 +241,51 @@ func compareBatch(t *testing.T, conn *pgx.Conn, r *Reader) (done, listed, parts 
 	if _, list := split(prev.Snapshot, cur.Snapshot); len(list) > 0 {
 		listed = 1
 	}
-	return 1, listed, len(idRanges(prev.EventSeq, cur.EventSeq, r.chunk))
+	return 1, listed, len(idRanges("", prev.EventSeq, cur.EventSeq, r.chunk))
+}
+
+// TestAsFound: how much of a batch is told without sorting it, by the order
+// in which its ids were written.
+func TestAsFound(t *testing.T) {
+	conn := pgtest.Connect(t, database(t))
+	for _, c := range []struct {
+		name  string
+		ids   []EventID
+		told  int
+		rest  string
+		sorts int
+	}{
+		{"nothing", nil, 0, nothing, 0},
+		{"in order", []EventID{101, 102, 103, 104}, 4, nothing, 0},
+		{"an id is missing", []EventID{201, 202, 204, 205}, 0, "", 0},
+		{"mixed at the end", []EventID{301, 302, 303, 304, 306, 305}, 4, " and ev_id >= 305", 0},
+		{"mixed at the beginning", []EventID{401, 403, 402, 404, 405}, 1, " and ev_id >= 402", scattered},
+		{"least comes last", []EventID{502, 503, 501}, 0, " and ev_id >= 501", scattered},
+	} {
+		prev := last(t, conn)
+		for _, id := range c.ids {
+			exec(t, conn, `select pgq.insert_event_raw($1, $2, now(), null, null, 'i', '', '', '', '', '')`, queue, int64(id))
+			exec(t, conn, `select setval((select queue_event_seq from pgq.queue where queue_name = $1), $2)`, queue, int64(id)+2)
+		}
+		cur := makeTick(t, conn)
+		r := NewReader(conn, queue)
+		if _, err := r.Last(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		var told []EventID
+		rest, _, err := r.asFound(t.Context(), prev, cur, 0, func(ev *RawEvent) error {
+			told = append(told, ev.ID)
+			return nil
+		})
+		if err != nil || len(told) != c.told || rest != c.rest || r.sorts != c.sorts || !slices.IsSorted(told) {
+			t.Errorf("%s: told %v, rest %q, sorts %d, %v", c.name, told, rest, r.sorts, err)
+		}
+		want := slices.Sorted(slices.Values(c.ids))
+		r.chunk, r.sorts = 1, 0 // any batch is a large one
+		if ids, _ := read(t, r, prev, cur); !slices.Equal(ids, want) {
+			t.Errorf("%s: streamed %v", c.name, ids)
+		}
+	}
 }
 
 // plan runs a batch's statement and returns the pages it touched and the
@@ -290,7 +335,7 @@ func TestBatchCostsByItsOwnSize(t *testing.T) {
 		if len(ids) != 20 {
 			t.Fatalf("%d events", len(ids))
 		}
-		return plan(t, conn, batchSQL(r.tables, prev.Snapshot, cur.Snapshot, ""))
+		return plan(t, conn, sortedSQL(r.tables, prev.Snapshot, cur.Snapshot, ""))
 	}
 	_, _ = batch()
 	holder := pgtest.Connect(t, dsn)
@@ -315,7 +360,7 @@ func TestBatchCostsByItsOwnSize(t *testing.T) {
 	if ids, _ := read(t, r, prev, cur); len(ids) != 1 {
 		t.Errorf("late events: %v", ids)
 	}
-	if late, scans := plan(t, conn, batchSQL(r.tables, prev.Snapshot, cur.Snapshot, "")); late > 60 {
+	if late, scans := plan(t, conn, sortedSQL(r.tables, prev.Snapshot, cur.Snapshot, "")); late > 60 {
 		t.Errorf("one late event: %d pages, %v", late, scans)
 	}
 }

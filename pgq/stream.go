@@ -2,6 +2,7 @@ package pgq
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -20,37 +21,119 @@ import (
 //	list   the transactions open in prev's snapshot and done in cur's
 //
 // so it costs by its own size even while some transaction stays open for
-// hours. A large batch is read in parts by event id, so that its first events
-// come before the server has sorted all. No table is left out by the time of
-// its use: a REPEATABLE READ writer may still fill the table that its old
-// snapshot calls the current one.
+// hours. A large batch is not sorted if it lies in order, else it is read in
+// parts by event id, so that its first events come before the server has
+// sorted all. No table is left out by the time of its use: a REPEATABLE READ
+// writer may still fill the table that its old snapshot calls the current one.
 func (r *Reader) Stream(ctx context.Context, prev, cur Tick, fn func(*RawEvent) error) error {
 	if r.tables == nil { // a reader that has not read a tick itself
 		if _, err := r.Tick(ctx, cur.ID); err != nil {
 			return err
 		}
 	}
-	parts := idRanges(r.lowest(prev, cur), cur.EventSeq, r.chunk)
-	for _, ids := range parts {
-		r.decode.reset(fn)
-		tag, err := r.conn.PgConn().CopyTo(ctx, &r.decode, r.streamSQL(prev.Snapshot, cur.Snapshot, ids))
-		if r.decode.fnErr != nil {
-			return r.decode.fnErr
-		}
-		if err == nil {
-			err = r.decode.end(tag.RowsAffected())
-		}
-		if err != nil {
-			return fmt.Errorf("queue %s, batch %d to %d: %w", r.queue, prev.ID, cur.ID, err)
+	low := r.lowest(prev, cur)
+	if cur.EventSeq-low <= r.chunk {
+		return r.copyOut(ctx, prev, cur, sortedSQL(r.tables, prev.Snapshot, cur.Snapshot, ""), fn)
+	}
+	rest, low, err := r.asFound(ctx, prev, cur, low, fn)
+	if err != nil {
+		return err
+	}
+	if rest != nothing {
+		for _, ids := range idRanges(rest, low, cur.EventSeq, r.chunk) {
+			if err := r.copyOut(ctx, prev, cur, sortedSQL(r.tables, prev.Snapshot, cur.Snapshot, ids), fn); err != nil {
+				return err
+			}
 		}
 	}
-	if len(parts) == 1 {
-		return nil
-	}
-	// Between parts no lock keeps rotation off the tables; while the tick is
-	// there nothing after it is gone.
-	_, err := r.Tick(ctx, prev.ID)
+	// Between statements no lock keeps rotation off the tables; while the tick
+	// is there nothing after it is gone.
+	_, err = r.Tick(ctx, prev.ID)
 	return err
+}
+
+// copyOut streams the events that the statement finds. An error of fn is
+// returned as it stands.
+func (r *Reader) copyOut(ctx context.Context, prev, cur Tick, sql string, fn func(*RawEvent) error) error {
+	r.decode.reset(fn)
+	tag, err := r.conn.PgConn().CopyTo(ctx, &r.decode, streamSettings+"copy ("+sql+") to stdout (format binary)")
+	if r.decode.fnErr != nil {
+		return r.decode.fnErr
+	}
+	if err == nil {
+		err = r.decode.end(tag.RowsAffected())
+	}
+	return r.failed(prev, cur, err)
+}
+
+func (r *Reader) failed(prev, cur Tick, err error) error {
+	if err != nil {
+		err = fmt.Errorf("queue %s, batch %d to %d: %w", r.queue, prev.ID, cur.ID, err)
+	}
+	return err
+}
+
+// scattered is how many large batches are sorted unseen after one that was out
+// of order early on.
+const scattered = 50
+
+// nothing is the condition of events when all have been told.
+const nothing = " and false"
+
+// asFound tells events in the order in which the server finds them, that of
+// the index: by transaction, then by place in the table. Where one transaction
+// follows the other that is the order of ids, and sorting them would be most
+// of the provider's work. So the ids are counted first. If none is missing
+// between the least and the greatest, each event has to be the one after the
+// event before; the first that is not is left, with all that follow, to be
+// read sorted. rest is the condition of their ids and from about where they
+// begin.
+func (r *Reader) asFound(ctx context.Context, prev, cur Tick, low EventID, fn func(*RawEvent) error) (rest string, from EventID, err error) {
+	if r.sorts > 0 {
+		r.sorts--
+		return "", low, nil
+	}
+	least, count, dense, err := r.span(ctx, prev, cur)
+	if err != nil {
+		return "", 0, r.failed(prev, cur, err)
+	}
+	if !dense {
+		return "", low, nil
+	}
+	next, straight := least, true
+	err = r.copyOut(ctx, prev, cur, eventSQL(r.tables, prev.Snapshot, cur.Snapshot, ""), func(ev *RawEvent) error {
+		straight = straight && ev.ID == next
+		if !straight {
+			return nil
+		}
+		next++
+		return fn(ev)
+	})
+	if err != nil {
+		return "", 0, err
+	}
+	told := next - least
+	if told == count {
+		return nothing, 0, nil
+	}
+	if told < count/2 {
+		r.sorts = scattered
+	}
+	return fmt.Sprintf(" and ev_id >= %d", next), next, nil
+}
+
+// span returns the least id of a batch, the number of its events, and whether
+// they have every id up to the greatest.
+func (r *Reader) span(ctx context.Context, prev, cur Tick) (least, count EventID, dense bool, err error) {
+	found, err := r.conn.PgConn().Exec(ctx, streamSettings+"select coalesce(min(ev_id), 0), count(*), coalesce(max(ev_id) - min(ev_id) + 1, 0) = count(*) from ("+
+		unionSQL("ev_id", r.tables, batchConditions(prev.Snapshot, cur.Snapshot))+") e").ReadAll()
+	if err != nil {
+		return 0, 0, false, err
+	}
+	row := found[len(found)-1].Rows[0]
+	l, err1 := strconv.ParseInt(string(row[0]), 10, 64)
+	n, err2 := strconv.ParseInt(string(row[1]), 10, 64)
+	return EventID(l), EventID(n), string(row[2]) == "t", errors.Join(err1, err2)
 }
 
 // firstChunk is how many ids the first part of a batch spans; each part spans
@@ -84,11 +167,11 @@ func (r *Reader) lowest(prev, cur Tick) EventID {
 	return low
 }
 
-// idRanges cuts a batch into conditions on ev_id, which together let every id
-// pass once. from and to tell about where its events lie; some may lie outside.
-func idRanges(from, to, chunk EventID) []string {
+// idRanges cuts what is left of a batch, as the condition lower has it, into
+// conditions on ev_id, which together let every id pass once. from and to tell
+// about where its events lie; some may lie outside.
+func idRanges(lower string, from, to, chunk EventID) []string {
 	var ranges []string
-	lower := ""
 	for at := from + chunk; to-at > chunk/2; at += chunk {
 		ranges = append(ranges, lower+fmt.Sprintf(" and ev_id < %d", at))
 		lower = fmt.Sprintf(" and ev_id >= %d", at)
@@ -103,28 +186,32 @@ func idRanges(from, to, chunk EventID) []string {
 // estimate that is far off. work_mem stays: events come nearly sorted, and to
 // sort them in a large memory cost twice the CPU of merging small runs
 // (200,000 events, us each: 1.0 at 4 MB, 1.3 at 16 MB, 2.3 at 32 MB).
-const streamSettings = "set local enable_seqscan = off; set local jit = off; "
+// Several processes would mix the order of what is not sorted.
+const streamSettings = "set local enable_seqscan = off; set local jit = off; set local max_parallel_workers_per_gather = 0; "
 
-func (r *Reader) streamSQL(prev, cur Snapshot, ids string) string {
-	return streamSettings + "copy (" + batchSQL(r.tables, prev, cur, ids) + ") to stdout (format binary)"
-}
-
-// batchSQL is the select of a batch's events with these ids, columns as
+// eventSQL is the select of a batch's events with these ids, columns as
 // [RawEvent] has them.
-func batchSQL(tables []string, prev, cur Snapshot, ids string) string {
-	const columns = "ev_id, ev_txid, ev_type, ev_data, ev_extra1, ev_extra2"
+func eventSQL(tables []string, prev, cur Snapshot, ids string) string {
 	conds := batchConditions(prev, cur)
 	for i := range conds {
 		conds[i] += ids
 	}
-	return unionSQL(columns, tables, conds) + " order by 1"
+	return unionSQL("ev_id, ev_txid, ev_type, ev_data, ev_extra1, ev_extra2", tables, conds)
+}
+
+func sortedSQL(tables []string, prev, cur Snapshot, ids string) string {
+	return eventSQL(tables, prev, cur, ids) + " order by 1"
 }
 
 // batchConditions are the conditions of a batch, each one for the index of
-// ev_txid; an event fulfils at most one.
+// ev_txid; an event fulfils at most one. The list comes first: what was open
+// before has the lower ids.
 func batchConditions(prev, cur Snapshot) []string {
 	var conds []string
 	from, list := split(prev, cur)
+	if len(list) > 0 {
+		conds = append(conds, "ev_txid = any ('{"+joinIDs(list)+"}'::bigint[])")
+	}
 	if from < cur.Xmax {
 		cond := fmt.Sprintf("ev_txid >= %d and ev_txid < %d", from, cur.Xmax)
 		if from < prev.Xmax {
@@ -134,9 +221,6 @@ func batchConditions(prev, cur Snapshot) []string {
 			cond += fmt.Sprintf(" and txid_visible_in_snapshot(ev_txid, '%s')", cur)
 		}
 		conds = append(conds, cond)
-	}
-	if len(list) > 0 {
-		conds = append(conds, "ev_txid = any ('{"+joinIDs(list)+"}'::bigint[])")
 	}
 	if len(conds) == 0 {
 		conds = append(conds, "false")
