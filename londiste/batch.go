@@ -33,6 +33,12 @@ func (r *run) batch(ctx context.Context, p part) error {
 		return err
 	}
 	res, err := r.applyParts(ctx, p, seqs)
+	for errors.Is(err, errAgain) {
+		r.log().Debug("Events came out of order, the batch is applied anew", "tick", int64(p.cur.ID))
+		if p, err = r.nextPart(ctx); err == nil {
+			res, err = r.applyParts(ctx, p, seqs)
+		}
+	}
 	if err != nil {
 		return err
 	}
@@ -106,12 +112,18 @@ func (r *run) beginBatch(ctx context.Context, tx pgx.Tx) error {
 	return r.tables.load(ctx, tx)
 }
 
+// errAgain: the batch was read out of order and follows once more.
+var errAgain = errors.New("batch follows once more")
+
 // applyEvents feeds the applier. While a long batch is under way it goes on
 // to tell the provider that the consumer lives.
 func (r *run) applyEvents(ctx context.Context, p part) error {
 	for {
-		if p.err != nil {
+		switch {
+		case p.err != nil:
 			return fmt.Errorf("provider: %w", p.err)
+		case p.again:
+			return errAgain
 		}
 		for _, ev := range p.events {
 			if err := r.applyEvent(ctx, r.applier, ev); err != nil {
@@ -127,11 +139,20 @@ func (r *run) applyEvents(ctx context.Context, p part) error {
 				return err
 			}
 		}
-		select {
-		case p = <-r.fetch.parts:
-		case <-ctx.Done():
-			return ctx.Err()
+		var err error
+		if p, err = r.nextPart(ctx); err != nil {
+			return err
 		}
+	}
+}
+
+// nextPart waits for the part that follows in the batch.
+func (r *run) nextPart(ctx context.Context) (part, error) {
+	select {
+	case p := <-r.fetch.parts:
+		return p, nil
+	case <-ctx.Done():
+		return part{}, ctx.Err()
 	}
 }
 

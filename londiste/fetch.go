@@ -3,6 +3,7 @@ package londiste
 import (
 	"bytes"
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -15,12 +16,14 @@ import (
 
 // part is some events of one batch, in order. A batch is one part or more;
 // only the last has last set, and only a batch without events has an empty
-// one. A part with err ends everything.
+// one. A part with again takes back those before it: the batch follows from
+// its beginning. A part with err ends everything.
 type part struct {
 	prev, cur pgq.Tick
 	events    []apply.Event
 	size      int64 // bytes taken from the fetcher's budget
 	last      bool
+	again     bool
 	err       error
 }
 
@@ -89,7 +92,14 @@ func (f *fetcher) run(ctx context.Context, prev pgq.Tick) error {
 			}
 			continue
 		}
-		if err := f.stream(ctx, prev, cur); err != nil {
+		err = f.stream(ctx, prev, cur)
+		if errors.Is(err, pgq.ErrOutOfOrder) {
+			if err := f.send(ctx, part{prev: prev, cur: cur, again: true}); err != nil {
+				return err
+			}
+			err = f.stream(ctx, prev, cur)
+		}
+		if err != nil {
 			return err
 		}
 		prev = cur

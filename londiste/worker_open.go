@@ -192,8 +192,10 @@ func (r *run) openQueue(ctx context.Context) error {
 		return fmt.Errorf("provider: %w", err)
 	}
 	r.listen = newListener(&r.Pair, r.bell)
+	reader := pgq.NewReader(conn, r.Queue)
+	reader.AsFound = !r.stuck // else what came too early may be refused for ever
 	r.fetch = &fetcher{
-		conn: conn, reader: pgq.NewReader(conn, r.Queue), merge: r.mergeEvents(),
+		conn: conn, reader: reader, merge: r.mergeEvents(),
 		budget: r.fetchAhead(), idle: r.idle(), wake: make(chan struct{}, 1), ring: r.ring,
 	}
 	r.bell.subscribe(r.fetch.wake)

@@ -18,12 +18,20 @@ var (
 	ErrTickNotFound = errors.New("tick not found")
 	// ErrQueueNotFound: there is no queue of that name.
 	ErrQueueNotFound = errors.New("queue not found")
+	// ErrOutOfOrder: events of a batch were told before one that belongs
+	// before them. Forget them; the next Stream tells the batch from its
+	// beginning, in order.
+	ErrOutOfOrder = errors.New("events out of order")
 )
 
 // Reader reads ticks and events of one queue over one connection to the
 // provider. It holds no position: callers say from which tick to which. It
 // needs PgQ's tables alone, whoever made them, and is not for concurrent use.
 type Reader struct {
+	// AsFound spares the sorting of large batches that lie in order already.
+	// Stream may then have to take back what it told, with ErrOutOfOrder.
+	AsFound bool
+
 	conn   *pgx.Conn
 	queue  string
 	tables []string // the queue's event tables, ready for a statement

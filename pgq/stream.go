@@ -2,7 +2,6 @@ package pgq
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -21,34 +20,35 @@ import (
 //	list   the transactions open in prev's snapshot and done in cur's
 //
 // so it costs by its own size even while some transaction stays open for
-// hours. A large batch is not sorted if it lies in order, else it is read in
-// parts by event id, so that its first events come before the server has
-// sorted all. No table is left out by the time of its use: a REPEATABLE READ
-// writer may still fill the table that its old snapshot calls the current one.
+// hours. A large batch is read in parts by event id, so that its first events
+// come before the server has sorted all. No table is left out by the time of
+// its use: a REPEATABLE READ writer may still fill the table that its old
+// snapshot calls the current one.
 func (r *Reader) Stream(ctx context.Context, prev, cur Tick, fn func(*RawEvent) error) error {
 	if r.tables == nil { // a reader that has not read a tick itself
 		if _, err := r.Tick(ctx, cur.ID); err != nil {
 			return err
 		}
 	}
-	low := r.lowest(prev, cur)
-	if cur.EventSeq-low <= r.chunk {
-		return r.copyOut(ctx, prev, cur, sortedSQL(r.tables, prev.Snapshot, cur.Snapshot, ""), fn)
-	}
-	rest, low, err := r.asFound(ctx, prev, cur, low, fn)
-	if err != nil {
-		return err
-	}
-	if rest != nothing {
-		for _, ids := range idRanges(rest, low, cur.EventSeq, r.chunk) {
-			if err := r.copyOut(ctx, prev, cur, sortedSQL(r.tables, prev.Snapshot, cur.Snapshot, ids), fn); err != nil {
-				return err
-			}
+	low, rest := r.lowest(prev, cur), ""
+	if r.AsFound && cur.EventSeq-low > r.chunk {
+		var err error
+		if rest, low, err = r.asFound(ctx, prev, cur, low, fn); err != nil || rest == nothing {
+			return err
 		}
+	}
+	parts := idRanges(rest, low, cur.EventSeq, r.chunk)
+	for _, ids := range parts {
+		if err := r.copyOut(ctx, prev, cur, sortedSQL(r.tables, prev.Snapshot, cur.Snapshot, ids), fn); err != nil {
+			return err
+		}
+	}
+	if rest == "" && len(parts) == 1 {
+		return nil
 	}
 	// Between statements no lock keeps rotation off the tables; while the tick
 	// is there nothing after it is gone.
-	_, err = r.Tick(ctx, prev.ID)
+	_, err := r.Tick(ctx, prev.ID)
 	return err
 }
 
@@ -63,47 +63,40 @@ func (r *Reader) copyOut(ctx context.Context, prev, cur Tick, sql string, fn fun
 	if err == nil {
 		err = r.decode.end(tag.RowsAffected())
 	}
-	return r.failed(prev, cur, err)
-}
-
-func (r *Reader) failed(prev, cur Tick, err error) error {
 	if err != nil {
-		err = fmt.Errorf("queue %s, batch %d to %d: %w", r.queue, prev.ID, cur.ID, err)
+		return fmt.Errorf("queue %s, batch %d to %d: %w", r.queue, prev.ID, cur.ID, err)
 	}
-	return err
+	return nil
 }
 
-// scattered is how many large batches are sorted unseen after one that was out
-// of order early on.
+// scattered is how many large batches are sorted unseen after one of which
+// less than half lay in order.
 const scattered = 50
 
-// nothing is the condition of events when all have been told.
+// nothing is the condition of what is left when all has been told.
 const nothing = " and false"
 
 // asFound tells events in the order in which the server finds them, that of
 // the index: by transaction, then by place in the table. Where one transaction
-// follows the other that is the order of ids, and sorting them would be most
-// of the provider's work. So the ids are counted first. If none is missing
-// between the least and the greatest, each event has to be the one after the
-// event before; the first that is not is left, with all that follow, to be
-// read sorted. rest is the condition of their ids and from about where they
-// begin.
+// follows the other that is the order of ids, and to sort them would be most
+// of the provider's work. Each event has to be the one after the event before;
+// the first that is not is left, with all that follow, to be read sorted. rest
+// is the condition of their ids and from about where they begin. An event with
+// a lower id than the first, whose transaction is the younger one, comes too
+// late.
 func (r *Reader) asFound(ctx context.Context, prev, cur Tick, low EventID, fn func(*RawEvent) error) (rest string, from EventID, err error) {
 	if r.sorts > 0 {
 		r.sorts--
 		return "", low, nil
 	}
-	least, count, dense, err := r.span(ctx, prev, cur)
-	if err != nil {
-		return "", 0, r.failed(prev, cur, err)
-	}
-	if !dense {
-		return "", low, nil
-	}
-	next, straight := least, true
+	var first, next, found EventID
+	straight, late := true, false
 	err = r.copyOut(ctx, prev, cur, eventSQL(r.tables, prev.Snapshot, cur.Snapshot, ""), func(ev *RawEvent) error {
-		straight = straight && ev.ID == next
-		if !straight {
+		if found++; found == 1 {
+			first, next = ev.ID, ev.ID
+		}
+		late = late || ev.ID < first
+		if straight = straight && ev.ID == next; !straight {
 			return nil
 		}
 		next++
@@ -112,28 +105,16 @@ func (r *Reader) asFound(ctx context.Context, prev, cur Tick, low EventID, fn fu
 	if err != nil {
 		return "", 0, err
 	}
-	told := next - least
-	if told == count {
-		return nothing, 0, nil
-	}
-	if told < count/2 {
+	if late || next-first < found/2 {
 		r.sorts = scattered
 	}
-	return fmt.Sprintf(" and ev_id >= %d", next), next, nil
-}
-
-// span returns the least id of a batch, the number of its events, and whether
-// they have every id up to the greatest.
-func (r *Reader) span(ctx context.Context, prev, cur Tick) (least, count EventID, dense bool, err error) {
-	found, err := r.conn.PgConn().Exec(ctx, streamSettings+"select coalesce(min(ev_id), 0), count(*), coalesce(max(ev_id) - min(ev_id) + 1, 0) = count(*) from ("+
-		unionSQL("ev_id", r.tables, batchConditions(prev.Snapshot, cur.Snapshot))+") e").ReadAll()
-	if err != nil {
-		return 0, 0, false, err
+	switch {
+	case late:
+		return "", 0, ErrOutOfOrder
+	case straight:
+		return nothing, 0, nil
 	}
-	row := found[len(found)-1].Rows[0]
-	l, err1 := strconv.ParseInt(string(row[0]), 10, 64)
-	n, err2 := strconv.ParseInt(string(row[1]), 10, 64)
-	return EventID(l), EventID(n), string(row[2]) == "t", errors.Join(err1, err2)
+	return fmt.Sprintf(" and ev_id >= %d", next), next, nil
 }
 
 // firstChunk is how many ids the first part of a batch spans; each part spans
