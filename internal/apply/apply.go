@@ -19,7 +19,7 @@ type Options struct {
 	// counted as diverged.
 	CatchUp bool
 
-	copyAll bool // new rows go by COPY however few they are: for tests
+	always bool // COPY and UPDATE are used however few the rows are: for tests
 
 	// StopOnConflict makes a row found otherwise than told an [*Error] that
 	// wraps [ErrConflict] and names the key.
@@ -62,6 +62,7 @@ type table struct {
 	deletes map[*Key]*stmt
 	upserts int // flushes to go in which inserts are upserts, after a duplicate
 	noCopy  int // flushes to go in which inserts are no COPY, after it was refused
+	misses  int // flushes to go in which rows told to be there are upserted, after one was not
 }
 
 // stream is all events of one type: one table, operation and key.

@@ -31,8 +31,9 @@ func (r registry) Lookup(name ident.Name) (*Target, Action) {
 	return target, Apply
 }
 
-// copyAll is every rig's; see TestByCopy.
-var copyAll bool
+// Every rig's, see TestByCopy and TestByUpdate: COPY and UPDATE however few the
+// rows are; a superuser's session as replica.
+var always, replica bool
 
 // rig is a subscriber database with an applier.
 type rig struct {
@@ -50,6 +51,9 @@ func newRig(t testing.TB, ddl string, tables ...string) *rig {
 	r := &rig{TB: t, conn: pgtest.Connect(t, dsn), tables: registry{}}
 	r.exec(ddl)
 	r.load(tables...)
+	if replica {
+		asReplica(t, r)
+	}
 	return r
 }
 
@@ -101,7 +105,7 @@ func (r *rig) exec(sql string) {
 func (r *rig) apply(events ...Event) (Result, error) {
 	r.Helper()
 	if r.a == nil {
-		r.opt.copyAll = copyAll
+		r.opt.always = always
 		r.a = New(r.tables, r.opt)
 	}
 	var res Result

@@ -15,11 +15,16 @@ type attempt struct {
 	open     string // statement that comes first: sets the savepoint or goes back to it
 	upsert   bool   // no plain inserts: one met a row that is there
 	noCopy   bool   // inserts go by INSERT
+	update   bool   // rows told to be there go by UPDATE where there are many
 	deletes  bool   // before the writes; else after them
 	reversed bool   // the other order was tried
 	uncheck  bool   // leave violated deferred constraints to later flushes
 	single   bool   // row by row in event order
 }
+
+// bySafeWay is for how many flushes a table keeps to the way that a failure has
+// shown to be needed.
+const bySafeWay = 100
 
 // failure is a statement that the server refused.
 type failure struct {
@@ -49,8 +54,11 @@ func (f *flusher) flush(ctx context.Context, s *set, why when) (putOff bool, err
 	}
 	for {
 		steps, fail := f.try(ctx, try)
-		if fail == nil && f.opt.StopOnConflict {
-			if !try.single && slices.ContainsFunc(steps, func(s *step) bool { return s.off > 0 }) {
+		if fail == nil {
+			fail = missed(steps)
+		}
+		if fail == nil && f.open(steps) {
+			if f.opt.StopOnConflict && !try.single && slices.ContainsFunc(steps, func(s *step) bool { return s.off > 0 }) {
 				// Going one by one stops at the row.
 				fail = &failure{steps[0], ErrConflict}
 			} else {
@@ -99,21 +107,25 @@ func (f *flusher) takeBack(ctx context.Context) error {
 // first.
 func (f *flusher) first(ctx context.Context, why when) (attempt, error) {
 	try := attempt{open: beginFlush, deletes: true, uncheck: f.deferred && why != atEnd}
-	gone, written := false, false
+	gone, written, many := false, false, false
 	for i := range f.net {
 		g := &f.net[i]
 		gone = gone || len(g.gone)+len(g.never)+len(g.ordered) > 0
 		written = written || len(g.fresh)+len(g.known)+len(g.ordered) > 0
+		many = many || f.updatePays(g)
 	}
-	if !gone || !written {
+	if !many && !(gone && written) {
 		return try, nil
 	}
 	live, err := f.liveKeys(ctx)
 	if err != nil {
 		return try, err
 	}
-	try.deletes = !live
-	try.single = live && f.mixed()
+	try.update = !live
+	if gone && written {
+		try.deletes = !live
+		try.single = live && f.mixed()
+	}
 	return try, nil
 }
 
@@ -175,7 +187,12 @@ select exists (select from pg_catalog.pg_constraint f
 
 // next chooses the attempt after one that failed.
 func (f *flusher) next(ctx context.Context, try attempt, fail *failure, why when) (_ attempt, again bool) {
-	if fail.err == ErrConflict {
+	switch fail.err {
+	case errMissed:
+		try.update = false
+		fail.step.table.misses = bySafeWay
+		return try, true
+	case ErrConflict:
 		again = !try.single
 		try.single = true
 		return try, again
@@ -192,10 +209,10 @@ func (f *flusher) next(ctx context.Context, try attempt, fail *failure, why when
 		try.uncheck = true
 	case fail.step.copies && code[:2] != "23":
 		try.noCopy = true
-		fail.step.table.noCopy = notByCopy
+		fail.step.table.noCopy = bySafeWay
 	case fail.step.role == rolePlain && code == "23505" && !try.upsert && f.ofKey(fail):
 		try.upsert = true
-		fail.step.table.upserts = 100
+		fail.step.table.upserts = bySafeWay
 	case code == "23503" && try.deletes && !try.reversed,
 		code == "23505" && !try.deletes && !try.reversed && f.undone(ctx) && !f.cascades(ctx):
 		try.deletes, try.reversed = !try.deletes, true

@@ -22,7 +22,6 @@ const (
 	copyMin    = 500
 	copySaves  = 1500 * time.Nanosecond
 	copyRounds = 3
-	notByCopy  = 100 // flushes without, after the server refused it
 	timesAsked = 3
 )
 
@@ -31,7 +30,7 @@ func (f *flusher) copyPays(t *table, rows int) bool {
 	switch {
 	case t.noCopy > 0 || t.target.Rules:
 		return false
-	case f.opt.copyAll:
+	case f.opt.always:
 		return true
 	}
 	return rows >= copyMin && time.Duration(rows)*copySaves > copyRounds*f.roundTrip

@@ -11,8 +11,8 @@ import (
 // TestByCopy repeats what new rows can meet with every one of them sent by
 // COPY.
 func TestByCopy(t *testing.T) {
-	copyAll = true
-	defer func() { copyAll = false }()
+	always = true
+	defer func() { always = false }()
 	for name, test := range map[string]func(*testing.T){
 		"types": TestTypes, "keys": TestKeys, "names": TestNames, "columns": TestColumns, "refused": TestRefusedRows,
 		"foreign keys": TestForeignKeys, "cascades": TestCascadesKeepRows, "grace": TestGrace,
@@ -26,8 +26,8 @@ func TestByCopy(t *testing.T) {
 // TestCopyRefused has tables that COPY cannot write or would write otherwise
 // than INSERT.
 func TestCopyRefused(t *testing.T) {
-	copyAll = true
-	defer func() { copyAll = false }()
+	always = true
+	defer func() { always = false }()
 	r := newRig(t, `
 create table secured (id int primary key, v text);
 alter table secured enable row level security;
@@ -48,7 +48,7 @@ create rule elsewhere as on insert to ruled do instead insert into other values 
 	r.want("select count(*) from ruled", "(0)")
 	r.want("select count(*) from other", "(3)")
 	secured := r.a.byName[ident.Name{Schema: "public", Name: "secured"}]
-	if secured.noCopy != notByCopy-3 {
+	if secured.noCopy != bySafeWay-3 {
 		t.Errorf("after the first refusal COPY is tried again in %d flushes", secured.noCopy)
 	}
 	r.fails([]string{"row-level security"}, r.ev("INSERT secured id", `{"id":9,"v":"bad"}`))

@@ -1,5 +1,7 @@
 package apply
 
+import "errors"
+
 // told is how an event stands to those of its key before it in the set.
 type told byte
 
@@ -39,6 +41,19 @@ func (m *moves) note(o op, how told, tx int64) bool {
 		return true
 	}
 	return false
+}
+
+// errMissed: an update did not find all of its rows.
+var errMissed = errors.New("row not found")
+
+// missed returns the first update that did not find all of its rows.
+func missed(steps []*step) *failure {
+	for _, s := range steps {
+		if s.all && s.found < int64(len(s.rows)) {
+			return &failure{s, errMissed}
+		}
+	}
+	return nil
 }
 
 // judge finds how many rows each step that is done found otherwise than told,

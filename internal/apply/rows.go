@@ -44,7 +44,7 @@ func (f *flusher) trySingly(ctx context.Context, try attempt) ([]*step, *failure
 		}
 		sent = len(all)
 	}
-	all = append(append(all, setting(f.unpin)), f.closing(try)...)
+	all = append(append(all, setting(f.unpin)), f.closing(try, f.opt.StopOnConflict)...)
 	return all, f.execSingle(ctx, all[sent:])
 }
 

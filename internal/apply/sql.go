@@ -96,13 +96,21 @@ func (s *shape) mergeStmts() (renumber, update, missing *stmt) {
 			s.stmts.renumber = newStmt("delete from "+s.target.only()+" as t using "+unnest(len(s.cols))+
 				" where "+join+" and ("+strings.Join(differs, " or ")+")", len(s.cols))
 		}
-		if sets := s.assignments(s.value); sets != "" {
-			s.stmts.update = newStmt("update "+s.target.only()+" as t set "+sets+
-				" from "+unnest(len(s.cols))+" where "+join, len(s.cols))
-		}
 		s.stmts.missing = newStmt(s.insertSQL()+" where not exists (select from "+s.target.only()+" as t where "+join+")", len(s.cols))
 	}
-	return s.stmts.renumber, s.stmts.update, s.stmts.missing
+	return s.stmts.renumber, s.updateStmt(), s.stmts.missing
+}
+
+// updateStmt changes the rows that are there; nil where there is nothing to
+// set.
+func (s *shape) updateStmt() *stmt {
+	if s.stmts.update == nil {
+		if sets := s.assignments(s.value); sets != "" {
+			s.stmts.update = newStmt("update "+s.target.only()+" as t set "+sets+" from "+unnest(len(s.cols))+
+				" where "+s.target.joinKey(s.key, s.keys), len(s.cols))
+		}
+	}
+	return s.stmts.update
 }
 
 func (s *shape) insertSQL() string {
