@@ -193,7 +193,7 @@ func (r *run) openQueue(ctx context.Context) error {
 	}
 	r.listen = newListener(&r.Pair, r.bell)
 	reader := pgq.NewReader(conn, r.Queue)
-	reader.AsFound = !r.stuck // else what came too early may be refused for ever
+	reader.AsFound = !r.failing // else what fails for its order would do so for ever
 	r.fetch = &fetcher{
 		conn: conn, reader: reader, merge: r.mergeEvents(),
 		budget: r.fetchAhead(), idle: r.idle(), wake: make(chan struct{}, 1), ring: r.ring,

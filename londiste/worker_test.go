@@ -299,6 +299,7 @@ func TestBatchThatCannotBeApplied(t *testing.T) {
 // to lie last, what was applied by then is taken back.
 func TestBatchOutOfOrder(t *testing.T) {
 	f := newFlow(t)
+	f.worker.FetchAhead = 100_000 // less than a part
 	f.both(`create table book (id int primary key, title text)`)
 	f.add("book")
 	w := start(t, f.worker.Run)

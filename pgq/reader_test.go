@@ -268,6 +268,7 @@ func TestAsFound(t *testing.T) {
 		{"mixed at the end", []EventID{301, 302, 303, 304, 306, 305}, 4, " and ev_id >= 305", 0, nil},
 		{"mixed at the beginning", []EventID{401, 403, 402, 404, 405}, 1, " and ev_id >= 402", scattered, nil},
 		{"least comes last", []EventID{502, 503, 501}, 2, "", scattered, ErrOutOfOrder},
+		{"told twice", []EventID{701, 702, 703, 702, 704}, 3, "", scattered, ErrOutOfOrder},
 		{"least comes late", []EventID{602, 604, 603, 601, 605}, 1, "", scattered, ErrOutOfOrder},
 	} {
 		prev := last(t, conn)

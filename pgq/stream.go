@@ -3,6 +3,7 @@ package pgq
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -24,6 +25,8 @@ import (
 // come before the server has sorted all. No table is left out by the time of
 // its use: a REPEATABLE READ writer may still fill the table that its old
 // snapshot calls the current one.
+//
+// Where AsFound is set, [ErrOutOfOrder] takes back what was told.
 func (r *Reader) Stream(ctx context.Context, prev, cur Tick, fn func(*RawEvent) error) error {
 	if r.tables == nil { // a reader that has not read a tick itself
 		if _, err := r.Tick(ctx, cur.ID); err != nil {
@@ -81,21 +84,21 @@ const nothing = " and false"
 // follows the other that is the order of ids, and to sort them would be most
 // of the provider's work. Each event has to be the one after the event before;
 // the first that is not is left, with all that follow, to be read sorted. rest
-// is the condition of their ids and from about where they begin. An event with
-// a lower id than the first, whose transaction is the younger one, comes too
-// late.
+// is the condition of their ids and from about where they begin. An event that
+// belongs before one that was told, because its transaction is the younger one,
+// comes too late.
 func (r *Reader) asFound(ctx context.Context, prev, cur Tick, low EventID, fn func(*RawEvent) error) (rest string, from EventID, err error) {
 	if r.sorts > 0 {
 		r.sorts--
 		return "", low, nil
 	}
-	var first, next, found EventID
+	var first, next, found EventID // found is a number of events
 	straight, late := true, false
 	err = r.copyOut(ctx, prev, cur, eventSQL(r.tables, prev.Snapshot, cur.Snapshot, ""), func(ev *RawEvent) error {
 		if found++; found == 1 {
 			first, next = ev.ID, ev.ID
 		}
-		late = late || ev.ID < first
+		late = late || ev.ID < next
 		if straight = straight && ev.ID == next; !straight {
 			return nil
 		}
@@ -110,7 +113,7 @@ func (r *Reader) asFound(ctx context.Context, prev, cur Tick, low EventID, fn fu
 	}
 	switch {
 	case late:
-		return "", 0, ErrOutOfOrder
+		return "", 0, fmt.Errorf("queue %s, batch %d to %d: %w", r.queue, prev.ID, cur.ID, ErrOutOfOrder)
 	case straight:
 		return nothing, 0, nil
 	}
@@ -193,12 +196,12 @@ func batchConditions(prev, cur Snapshot) []string {
 	if len(list) > 0 {
 		conds = append(conds, "ev_txid = any ('{"+joinIDs(list)+"}'::bigint[])")
 	}
-	if from < cur.Xmax {
-		cond := fmt.Sprintf("ev_txid >= %d and ev_txid < %d", from, cur.Xmax)
-		if from < prev.Xmax {
+	for _, r := range ranges(from, cur) {
+		cond := fmt.Sprintf("ev_txid >= %d and ev_txid < %d", r.from, r.to)
+		if r.from < prev.Xmax {
 			cond += fmt.Sprintf(" and not txid_visible_in_snapshot(ev_txid, '%s')", prev)
 		}
-		if openSince(cur, from) {
+		if len(openIn(cur, r)) > 0 {
 			cond += fmt.Sprintf(" and txid_visible_in_snapshot(ev_txid, '%s')", cur)
 		}
 		conds = append(conds, cond)
@@ -207,6 +210,28 @@ func batchConditions(prev, cur Snapshot) []string {
 		conds = append(conds, "false")
 	}
 	return conds
+}
+
+// txRange is the transactions from one up to, without, another.
+type txRange struct{ from, to TxID }
+
+// ranges are the transactions from one on that cur may see. What is open at
+// cur may have written much already, all of which would be read in vain; a
+// few such transactions are left out, many are told apart one event at a time.
+func ranges(from TxID, cur Snapshot) []txRange {
+	const few = 4
+	if from >= cur.Xmax {
+		return nil
+	}
+	var found []txRange
+	if open := openIn(cur, txRange{from, cur.Xmax}); len(open) <= few {
+		for _, id := range open {
+			found = append(found, txRange{from, id})
+			from = id + 1
+		}
+	}
+	found = append(found, txRange{from, cur.Xmax})
+	return slices.DeleteFunc(found, func(r txRange) bool { return r.from >= r.to })
 }
 
 func unionSQL(columns string, tables, conds []string) string {
@@ -260,9 +285,11 @@ func split(prev, cur Snapshot) (from TxID, list []TxID) {
 	return from, list
 }
 
-// openSince tells whether the snapshot has open transactions at or above id.
-func openSince(s Snapshot, id TxID) bool {
-	return len(s.Active) > 0 && s.Active[len(s.Active)-1] >= id
+// openIn returns the transactions of the range that are open at the snapshot.
+func openIn(s Snapshot, r txRange) []TxID {
+	i, _ := slices.BinarySearch(s.Active, r.from)
+	j, _ := slices.BinarySearch(s.Active, r.to)
+	return s.Active[i:j]
 }
 
 func joinIDs(ids []TxID) string {

@@ -57,12 +57,12 @@ type table struct {
 	in     [2]inSet // in the applier's two sets
 
 	// The flusher's alone:
-	slack   int64 // rows that may be missing, see moves
-	left    int64 // of slack, in the attempt under way
-	deletes map[*Key]*stmt
-	upserts int // flushes to go in which inserts are upserts, after a duplicate
-	noCopy  int // flushes to go in which inserts are no COPY, after it was refused
-	misses  int // flushes to go in which rows told to be there are upserted, after one was not
+	slack    int64 // rows that may be missing, see moves
+	left     int64 // of slack, in the attempt under way
+	deletes  map[*Key]*stmt
+	upserts  int // flushes to go in which inserts are upserts, after a duplicate
+	noCopy   int // flushes to go in which inserts are no COPY, after it was refused
+	noUpdate int // flushes to go in which rows told to be there are upserted, after one was not
 }
 
 // stream is all events of one type: one table, operation and key.

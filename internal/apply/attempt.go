@@ -57,7 +57,7 @@ func (f *flusher) flush(ctx context.Context, s *set, why when) (putOff bool, err
 		if fail == nil {
 			fail = missed(steps)
 		}
-		if fail == nil && f.open(steps) {
+		if fail == nil && f.holds(steps) {
 			if f.opt.StopOnConflict && !try.single && slices.ContainsFunc(steps, func(s *step) bool { return s.off > 0 }) {
 				// Going one by one stops at the row.
 				fail = &failure{steps[0], ErrConflict}
@@ -190,7 +190,7 @@ func (f *flusher) next(ctx context.Context, try attempt, fail *failure, why when
 	switch fail.err {
 	case errMissed:
 		try.update = false
-		fail.step.table.misses = bySafeWay
+		fail.step.table.noUpdate = bySafeWay
 		return try, true
 	case ErrConflict:
 		again = !try.single
@@ -203,10 +203,14 @@ func (f *flusher) next(ctx context.Context, try attempt, fail *failure, why when
 	}
 	switch {
 	case fail.step.role == roleCheck:
-		if why == atEnd || try.uncheck {
+		switch {
+		case why != atEnd && !try.uncheck:
+			try.uncheck = true
+		case try.update: // a row that it did not find may be what is missing
+			try.update = false
+		default:
 			return try, false
 		}
-		try.uncheck = true
 	case fail.step.copies && code[:2] != "23":
 		try.noCopy = true
 		fail.step.table.noCopy = bySafeWay

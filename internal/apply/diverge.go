@@ -49,7 +49,7 @@ var errMissed = errors.New("row not found")
 // missed returns the first update that did not find all of its rows.
 func missed(steps []*step) *failure {
 	for _, s := range steps {
-		if s.all && s.found < int64(len(s.rows)) {
+		if s.exact && s.found < int64(len(s.rows)) {
 			return &failure{s, errMissed}
 		}
 	}

@@ -53,7 +53,7 @@ type step struct {
 	rows   []int32
 	slots  []int // of the rows: the parameters
 	copies bool  // sql is a COPY of them
-	all    bool  // each of the rows must be found
+	exact  bool  // each of the rows must be found
 	role   role
 	want   int64 // rows to be found, or returned as fresh; -1: not looked at
 	found  int64 // its answer
@@ -108,13 +108,13 @@ func (f *flusher) plan(try attempt) []*step {
 		deletes, writes = writes, deletes
 	}
 	steps = append(append(steps, deletes...), writes...)
-	return append(steps, f.closing(try, f.open(steps))...)
+	return append(steps, f.closing(try, f.holds(steps))...)
 }
 
-// open tells whether the savepoint outlives the steps, because their answers
+// holds tells whether the savepoint outlives the steps, because their answers
 // are to be looked at before.
-func (f *flusher) open(steps []*step) bool {
-	return f.opt.StopOnConflict || slices.ContainsFunc(steps, func(s *step) bool { return s.all })
+func (f *flusher) holds(steps []*step) bool {
+	return f.opt.StopOnConflict || slices.ContainsFunc(steps, func(s *step) bool { return s.exact })
 }
 
 // The planner knows neither how many rows a flush has nor that the table grows
@@ -146,13 +146,13 @@ func setting(st *stmt) *step { return &step{stmt: st, role: roleControl, want: -
 func control(sql string) *step { return &step{sql: sql, role: roleControl, want: -1} }
 
 // closing checks the deferred constraints and releases the savepoint, unless
-// it is to stay open.
-func (f *flusher) closing(try attempt, open bool) []*step {
+// that is to be held.
+func (f *flusher) closing(try attempt, held bool) []*step {
 	var steps []*step
 	if !try.uncheck {
 		steps = append(steps, &step{sql: checkAll, role: roleCheck, want: -1})
 	}
-	if !open {
+	if !held {
 		steps = append(steps, control(endFlush))
 	}
 	return steps
@@ -208,7 +208,7 @@ func (f *flusher) known(g *groups, s *shape, try attempt) []*step {
 	if !try.update || !f.updatePays(g) {
 		return f.upsert(g.table, s, g.known, 0)
 	}
-	return f.byIndex([]*step{{stmt: s.updateStmt(), table: g.table, rows: g.known, slots: s.all(), want: -1, all: true}})
+	return f.byIndex([]*step{{stmt: s.updateStmt(), table: g.table, rows: g.known, slots: s.all(), want: -1, exact: true}})
 }
 
 // insert writes rows that should not be there.
@@ -281,8 +281,8 @@ func (f *flusher) count(steps []*step, try attempt) {
 		if t.noCopy > 0 {
 			t.noCopy--
 		}
-		if t.misses > 0 {
-			t.misses--
+		if t.noUpdate > 0 {
+			t.noUpdate--
 		}
 	}
 }

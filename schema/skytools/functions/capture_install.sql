@@ -16,7 +16,7 @@ declare
     k record;
     made text[] := '{}';
 begin
-    perform from pgq.queue where queue_name = i_queue;
+    perform from pgq.queue where queue_name = i_queue for no key update; -- see queue_table
     if not found then
         raise exception 'Event queue not created yet' using errcode = 'undefined_object',
             hint = format('select pgq.create_queue(%L)', i_queue);

@@ -10,38 +10,32 @@ as $$
 -- without more ado, see queue_table. What is left is the session's setting,
 -- which has to be there and not to be this message's, see capture_again. A
 -- second run, a closed queue and a changed table write nothing here, and the
--- general part follows. An empty transition table leaves no mark: an upsert
+-- general part follows; so it does if the queue changes after the condition,
+-- for every expression has a plan of its own: none but a branch that has
+-- written may return. An empty transition table leaves no mark: an upsert
 -- fires both kinds of trigger. The condition comes first because a statement
 -- that names a column which is gone cannot even be planned; the regclass makes
--- its plan depend on the table, see capture_shape. RETURN of a variable is no
--- expression.
+-- its plan depend on the table, see capture_shape. To return a variable is
+-- cheap, NULL would be an expression to be evaluated.
 declare
     q pgq.queue;
     run text := format('skytools.run_%s', i_capture.capture_id);
     message text := skytools.capture_message();
     cur text;
-    branches text := '';
 begin
     if i_op = 'DELETE' and i_capture.key_deferrable then
         return '';  -- a delete has no plain form there
     end if;
     select * into strict q from pgq.queue where queue_name = i_capture.queue_name;
     cur := format('skytools.queue_%s_table()', q.queue_id);
-    for n in 0 .. q.queue_ntables - 1 loop
-        branches := branches || format(E'%s %s OPERATOR(pg_catalog.=) %s then\n    %s;\n',
-            case n when 0 then 'if' else 'elsif' end, cur, n,
-            skytools.capture_statement(i_capture, i_table, i_op, false, q.queue_data_pfx || '_' || n, i_row));
-    end loop;
     return format($f$if %1$s and %2$L::pg_catalog.regclass is not null
     and skytools.capture_role() OPERATOR(pg_catalog.<>) 'local' and %3$s OPERATOR(pg_catalog.<) %4$s
     and pg_catalog.current_setting(%5$L, true) OPERATOR(pg_catalog.<>) all (array[%6$s]) then
 %7$send if;
-mark := case when found then pg_catalog.set_config(%5$L, %8$s, true) end;
-return new;
-end if;
 $f$, skytools.capture_intact(i_capture, i_table), i_table::int8, cur, q.queue_ntables, run,
         case when skytools.capture_lacks(i_capture, 'first_run') then quote_literal('') else quote_literal('') || ', ' || message end,
-        branches, message);
+        skytools.capture_branches(i_capture, i_table, i_op, false, i_row, cur,
+            format(E'    mark := case when found then pg_catalog.set_config(%L, %s, true) end;\n    return new;\n', run, message)));
 end;
 $$;
 comment on function skytools.capture_quick(skytools.capture, oid, text, text) is
