@@ -4,11 +4,12 @@ language plpgsql stable
 set search_path = pg_catalog, skytools, pg_temp
 as $$
 declare
-    head text := E'\n#variable_conflict use_column\ndeclare\n    mark pg_catalog.text;\nbegin\n';
+    head text := format(E'\n#variable_conflict use_column\ndeclare\n    mark pg_catalog.text; message pg_catalog.text := %s;\nbegin\n',
+                        skytools.capture_message());
     -- Only what comes before pays for no variable of the general part.
     general text := E'declare\n'
         '    cur pg_catalog.int4; closed pg_catalog.bool; tx_limit pg_catalog.int4;\n'
-        '    watched pg_catalog.regclass; intact pg_catalog.bool; message pg_catalog.text;\n'
+        '    watched pg_catalog.regclass; intact pg_catalog.bool;\n'
         '    again pg_catalog.bool; rekeyed pg_catalog.bool; written pg_catalog.int8; events pg_catalog.int8 := 0; saved pg_catalog.text[];\n'
         'begin\n';
     local text := E'if pg_catalog.current_setting(''session_replication_role'') OPERATOR(pg_catalog.=) ''local'' then\n'

@@ -5,7 +5,7 @@ set search_path = pg_catalog, skytools, pg_temp
 as $$
 -- What each generated function does first: read the queue's row once, learn
 -- whether the table still has the shape the text below it was made for, refuse
--- if the queue is closed, and tell the client message it runs in.
+-- if the queue is closed, and read the mark.
 declare
     queue_id int;
     tables int;
@@ -26,14 +26,13 @@ if closed and pg_catalog.current_setting('session_replication_role') OPERATOR(pg
     raise exception 'Insert into queue disallowed' using errcode = 'object_not_in_prerequisite_state',
         hint = 'this node is not the root of its set: write there';
 end if;
-message := %8$s;
 mark := pg_catalog.current_setting('skytools.run_%6$s', true);
 $f$,
         i_table::int8,
         skytools.capture_intact(i_capture, i_table),
         queue_id, i_capture.queue_name,
         case when i_row like '%\_t' then format(' and exists (select from %s)', i_row) else '' end,
-        i_capture.capture_id, tables, skytools.capture_message());
+        i_capture.capture_id, tables);
 end;
 $$;
 comment on function skytools.capture_prologue(skytools.capture, oid, text) is

@@ -20,7 +20,6 @@ as $$
 declare
     q pgq.queue;
     run text := format('skytools.run_%s', i_capture.capture_id);
-    message text := skytools.capture_message();
     cur text;
 begin
     if i_op = 'DELETE' and i_capture.key_deferrable then
@@ -33,9 +32,9 @@ begin
     and pg_catalog.current_setting(%5$L, true) OPERATOR(pg_catalog.<>) all (array[%6$s]) then
 %7$send if;
 $f$, skytools.capture_intact(i_capture, i_table), i_table::int8, cur, q.queue_ntables, run,
-        case when skytools.capture_lacks(i_capture, 'first_run') then quote_literal('') else quote_literal('') || ', ' || message end,
+        case when skytools.capture_lacks(i_capture, 'first_run') then quote_literal('') else quote_literal('') || ', message' end,
         skytools.capture_branches(i_capture, i_table, i_op, false, i_row, cur,
-            format(E'    mark := case when found then pg_catalog.set_config(%L, %s, true) end;\n    return new;\n', run, message)));
+            format(E'    mark := case when found then pg_catalog.set_config(%L, message, true) end;\n    return new;\n', run)));
 end;
 $$;
 comment on function skytools.capture_quick(skytools.capture, oid, text, text) is

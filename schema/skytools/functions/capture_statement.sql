@@ -13,7 +13,7 @@ as $$
 declare
     base text := (pg_identify_object('pg_class'::regclass, i_table, 0)).identity;
     op text := case i_op when 'KEY' then 'DELETE' when 'STAY' then 'UPDATE' when 'REFILL' then 'INSERT' else i_op end;
-    head text := format('insert into %s (ev_time, ev_type, ev_data, ev_extra1) select pg_catalog.now(), %L, ',
+    head text := format('insert into %s (ev_time, ev_type, ev_data, ev_extra1) select current_timestamp, %L, ',
                         i_into, skytools.capture_type(i_capture, i_table, op));
     tail text := format(', %L', i_capture.table_schema || '.' || i_capture.table_name);
     record bool := i_row in ('old', 'new');
