@@ -238,9 +238,7 @@ func TestForeignKeyThatRowsViolate(t *testing.T) {
 	f.ok(f.prov.RemoveTables(t.Context(), named("stuck")))
 	w := start(t, f.worker.Run)
 	f.says("Foreign key cannot be restored")
-	// That a try does not come nothing can tell but time: the loop tends its
-	// tables each second, so three rounds pass in it.
-	time.Sleep(3 * time.Second)
+	time.Sleep(3 * time.Second) // three rounds of tending, one a second: that no try comes nothing else can tell
 	if n := strings.Count(f.log.String(), "Foreign key cannot be restored"); n > 2 {
 		t.Errorf("tried %d times in 3 s", n)
 	}

@@ -13,10 +13,12 @@
 //
 // Decoding takes the row apart without handing it to the server: each column
 // is a run of bytes in one buffer. A flush sends many new rows by COPY, of all
-// others every column as one text[] parameter that it casts there, so PostgreSQL's own input functions decide
-// what a text means. Casts carry no type modifier, because an explicit cast
-// cuts a long value silently where the assignment that follows refuses it;
-// for the same reason a domain's column is cast to the base type.
+// others every column as one text[] parameter that it casts there, so
+// PostgreSQL's own input functions decide what a text means. Many rows that are
+// there go by UPDATE instead of the upsert. Casts carry no type modifier,
+// because an explicit cast cuts a long value silently where the assignment that
+// follows refuses it; for the same reason a domain's column is cast to the base
+// type.
 //
 // What a flush promises: after it the rows it touched are as if its events
 // had been applied one by one. Tables are ordered by their foreign keys,
