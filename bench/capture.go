@@ -161,8 +161,9 @@ func (b *bench) bulk(ctx context.Context, v *variant) (insert float64, err error
 }
 
 // turns is into how many pieces a measurement of single rows is cut: the
-// variants take turns, so that what else the machine does meets all of them.
-const turns = 10
+// variants take turns, each second time backwards, so that what else the
+// machine does meets all of them.
+const turns = 50
 
 // singles writes single rows, one transaction each, over prepared statements.
 func (b *bench) singles(ctx context.Context, all []*variant) error {
@@ -184,7 +185,11 @@ func (b *bench) singles(ctx context.Context, all []*variant) error {
 	} {
 		wall, cpu := map[string]time.Duration{}, map[string]float64{}
 		for turn := range turns {
-			for _, v := range all {
+			order := slices.Clone(all)
+			if turn%2 == 1 {
+				slices.Reverse(order)
+			}
+			for _, v := range order {
 				c, w, err := v.measure(func() error {
 					return v.each(ctx, do.durable, do.sql, do.from+turn*do.n/turns, do.from+(turn+1)*do.n/turns)
 				})

@@ -255,3 +255,42 @@ func TestRole(t *testing.T) {
 		t.Errorf("events of the rows %s, want %s", got, want)
 	}
 }
+
+// TestTriggerWhileWaiting lets an UPDATE, whose plans are there already, wait
+// for the transaction that makes a trigger which changes its key.
+func TestTriggerWhileWaiting(t *testing.T) {
+	ctx := t.Context()
+	dsn := pgtest.Database(t, pgtest.Server(t), setup)
+	admin, writer := pgtest.Connect(t, dsn), pgtest.Connect(t, dsn)
+	do := func(conn *pgx.Conn, sql string) {
+		t.Helper()
+		if err := conn.PgConn().Exec(ctx, sql).Close(); err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
+	}
+	do(admin, `create table t (id int primary key, v text);
+		create function moves() returns trigger language plpgsql as 'begin new.id := new.id + 100; return new; end'`)
+	do(admin, "select skytools.capture_install('q', 'public', 't')")
+	do(writer, "insert into t values (1, 'a'), (2, 'b')")
+	do(writer, "prepare u as update t set v = 'c' where id = $1")
+	for range 7 { // until the plan stays
+		do(writer, "execute u(1)")
+	}
+	do(admin, "begin; create trigger moves before update on t for each row execute function moves()")
+	done := make(chan error, 1)
+	go func() { done <- writer.PgConn().Exec(ctx, "execute u(2)").Close() }()
+	for waiting := false; !waiting; {
+		err := admin.QueryRow(ctx, "select exists (select from pg_locks where pid = $1 and not granted)", writer.PgConn().PID()).Scan(&waiting)
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	do(admin, "commit")
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	var differ int
+	if err := admin.QueryRow(ctx, "select count(*) from judge.verdict('q')").Scan(&differ); err != nil || differ != 0 {
+		t.Errorf("%d differences of table and events (%v)", differ, err)
+	}
+}

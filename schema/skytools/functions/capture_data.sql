@@ -27,6 +27,7 @@ begin
     end if;
 
     select string_agg(format(case c.special when 'text' then '%1$s.%2$s::pg_catalog.text as %2$s'
+                                  when 'jsonb' then 'pg_catalog.jsonb_out(%1$s.%2$s) as %2$s'
                                   when 'output' then 'case when pg_catalog.num_nonnulls(%1$s.%2$s) OPERATOR(pg_catalog.=) 1 '
                                                      'then pg_catalog.concat(%1$s.%2$s) end as %2$s'
                                   else '%1$s.%2$s as %2$s' end, i_row, c.col), ', ' order by c.num)

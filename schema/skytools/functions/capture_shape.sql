@@ -17,6 +17,8 @@ select pg_identify_object.identity || ':' || coalesce((
                                when i_columns = '{}' or a.atttypid <> all (i_types) or a.attgenerated = 'v' then '+' || a.attnum end as part
                      from pg_attribute a
                     where a.attrelid = i_table and a.attnum > 0 and not a.attisdropped) c), '')
+       || coalesce((select string_agg(',+' || u, '') from skytools.capture_unseen(i_table) u), '')
+       || case when skytools.capture_rewritten(i_table) then ',rewritten' else '' end
   from pg_identify_object('pg_class'::regclass, i_table, 0);
 $$;
 comment on function skytools.capture_shape(oid, int2[], oid[]) is

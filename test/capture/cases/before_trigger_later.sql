@@ -1,0 +1,50 @@
+-- A BEFORE trigger that changes keys, made when the capture stands: no list of
+-- columns tells. A repeatable read writer cannot even see it.
+--: breaks statement unlisted
+create table t (id int primary key, n int, v text);
+create function b() returns trigger language plpgsql as $$ begin
+  if new.v = 'move' then new.id := new.id + 100; end if;
+  if new.v = 'swap' then new.id := case new.id when 7 then 8 when 8 then 7 else new.id end; end if;
+  return new; end $$;
+create table other (id int);
+
+--: capture t
+
+insert into t select i, i, 'v' || i from generate_series(1, 20) i;
+
+update t set v = v || '+' where id < 5;
+
+update t set id = id + 1000 where id = 20;
+
+create trigger b before update on t for each row execute function b();
+
+update t set v = 'move' where id in (1, 2);
+
+update t set v = 'stay' where id = 3;
+
+update t set v = 'move', id = id + 1 where id in (3, 102);
+
+insert into t values (19, 4, 'x'), (5, 5, 'x'), (21, 21, 'x') on conflict (id) do update set v = 'move';
+
+do $$ begin update t set v = 'once' where id = 6; update t set v = 'move' where id = 6; update t set v = 'again'; end $$;
+
+alter table t disable trigger b; update t set v = 'plain' where id = 9; alter table t enable trigger b;
+
+update t set v = 'move' where id = 9;
+
+drop trigger b on t;
+
+update t set v = 'still' where id in (10, 11);
+
+begin isolation level repeatable read; select * from other;
+
+--: as second
+create trigger b before update on t for each row execute function b();
+
+update t set v = 'move' where id = 10; update t set n = 0, id = id + 500 where id in (12, 13); update t set n = 1, id = id where id = 14;
+
+commit;
+
+update t set v = 'move' where id = 11;
+
+begin isolation level serializable; update t set id = -id where id = 15; update t set v = 'move' where id = -15; delete from t where id = 16; commit;
