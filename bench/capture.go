@@ -163,7 +163,7 @@ func (b *bench) bulk(ctx context.Context, v *variant) (insert float64, err error
 // turns is into how many pieces a measurement of single rows is cut: the
 // variants take turns, each second time backwards, so that what else the
 // machine does meets all of them.
-const turns = 50
+const turns = 10
 
 // singles writes single rows, one transaction each, over prepared statements.
 func (b *bench) singles(ctx context.Context, all []*variant) error {
