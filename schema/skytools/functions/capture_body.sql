@@ -1,4 +1,4 @@
-create or replace function skytools.capture_body(i_capture skytools.capture, i_table oid, i_kind text, i_listed bool)
+create or replace function skytools.capture_body(i_capture skytools.capture, i_table oid, i_kind text)
 returns text
 language plpgsql stable
 set search_path = pg_catalog, skytools, pg_temp
@@ -19,25 +19,20 @@ declare
         '    mark := pg_catalog.set_config(''skytools.run_%s'', message, true);\nend if;\n', i_capture.capture_id);
     row_source text := case i_kind when 'ins' then 'new_t' when 'upd' then 'new_t' when 'del' then 'old_t' else '' end;
     op text := case i_kind when 'ins' then 'INSERT' when 'upd' then 'UPDATE' when 'del' then 'DELETE' end;
-    -- Asked at run time: both triggers of an UPDATE must have the same answer.
-    unlisted text := case when i_listed and not skytools.capture_lacks(i_capture, 'unlisted') then format('skytools.capture_unlisted(%s)', i_table::int8) end;
     body text;
 begin
     if i_kind = 'open' then
         return skytools.capture_body_open(i_capture);
     end if;
-    body := head || case when op is null then '' else skytools.capture_quick(i_capture, i_table, op, row_source, i_listed) end
+    body := head || case when op is null then '' else skytools.capture_quick(i_capture, i_table, op, row_source) end
          || general || local || skytools.capture_prologue(i_capture, i_table, row_source);
     if op is not null then
         body := body || skytools.capture_again(i_capture)
-            || case when unlisted is null or op <> 'UPDATE' then ''
-                    else format(E'if %s then\n%send if;\n', unlisted, skytools.capture_step(i_capture, i_table, 'KEY', 'old_t')) end
             || skytools.capture_step(i_capture, i_table, op, row_source)
             || skytools.capture_stay(i_capture, i_table, op, row_source)
             || format(set_mark, '(again or events OPERATOR(pg_catalog.>) 0) and ');
     elsif i_kind = 'key' then
-        body := body || format(coalesce('if not (' || unlisted || E') then\n%send if;\n', '%s'),
-                               skytools.capture_step(i_capture, i_table, 'KEY', 'old'))
+        body := body || skytools.capture_step(i_capture, i_table, 'KEY', 'old')
             || skytools.capture_stay(i_capture, i_table, 'KEY', 'old')
             || case when skytools.capture_lacks(i_capture, 'key_mark') then '' else format(set_mark, '') end;
     elsif i_kind = 'truncate' then
@@ -60,5 +55,5 @@ begin
     return body;
 end;
 $$;
-comment on function skytools.capture_body(skytools.capture, oid, text, bool) is
+comment on function skytools.capture_body(skytools.capture, oid, text) is
     'Body of one generated function: ins, upd, del, key, truncate, or of row mode row, open.';

@@ -1,6 +1,6 @@
 create or replace function skytools.capture_branches(
     i_capture skytools.capture, i_table oid, i_op text, i_again bool, i_row text,
-    i_cur text default 'cur', i_then text default '', i_keys text default null)
+    i_cur text default 'cur', i_then text default '')
 returns text
 language plpgsql stable
 set search_path = pg_catalog, skytools, pg_temp
@@ -11,16 +11,13 @@ declare
 begin
     select * into strict q from pgq.queue where queue_name = i_capture.queue_name;
     for n in 0 .. q.queue_ntables - 1 loop
-        text := text || format(E'%s %s OPERATOR(pg_catalog.=) %s then\n%s    %s;\n%s',
+        text := text || format(E'%s %s OPERATOR(pg_catalog.=) %s then\n    %s;\n%s',
                                case n when 0 then 'if' else 'elsif' end, i_cur, n,
-                               case when i_keys is null then ''
-                                    else format(E'    %s;\n', skytools.capture_statement(i_capture, i_table, 'KEY', true,
-                                                                     q.queue_data_pfx || '_' || n, i_keys)) end,
                                skytools.capture_statement(i_capture, i_table, i_op, i_again,
                                                           q.queue_data_pfx || '_' || n, i_row), i_then);
     end loop;
     return text || E'end if;\n';
 end;
 $$;
-comment on function skytools.capture_branches(skytools.capture, oid, text, bool, text, text, text, text) is
-    'One static INSERT for each of a queue''s event tables, chosen by the expression of the current one; one for the keys gone from i_keys before it.';
+comment on function skytools.capture_branches(skytools.capture, oid, text, bool, text, text, text) is
+    'One static INSERT for each of a queue''s event tables, chosen by the expression of the current one.';

@@ -12,8 +12,8 @@ as $$
 -- with less work than a cast; 'output' for other types, written by their output
 -- function alone, so that no cast or function of a table's owner runs here.
 -- A virtual generated column has no value in a trigger; it is left out.
--- A column or a type younger than the snapshot is written by its output
--- function too, with all settings pinned: nothing else is known of it.
+-- A column younger than the snapshot is written by its output function too,
+-- with all settings pinned: nothing else is known of it.
 -- Every name is quoted: BY and LOOP are plain names in SQL, not in PL/pgSQL.
 select a.num, n.col, a.type_oid,
        case when i_format = 'urlenc' or a.unknown then 'output'
@@ -23,11 +23,11 @@ select a.num, n.col, a.type_oid,
             else 'output' end,
        case when a.unknown then '{DateStyle,IntervalStyle,TimeZone,bytea_output,extra_float_digits,lc_monetary,search_path}'
             else skytools.capture_settings(a.type_oid, i_format) end
-  from (select p.attnum as num, p.atttypid as type_oid, skytools.capture_rewritten(i_table) as unknown
+  from (select p.attnum as num, p.atttypid as type_oid, false as unknown
           from pg_attribute p
          where p.attrelid = i_table and p.attnum > 0 and not p.attisdropped and p.attgenerated <> 'v'
         union all
-        select u, null, true from skytools.capture_unseen(i_table) u) a
+        select u, null, true from skytools.capture_unseen(i_table, coalesce((select c.relnatts from pg_class c where c.oid = i_table), 0::int2)) u) a
  cross join lateral (select (pg_identify_object('pg_class'::regclass, i_table, 0)).identity) t (name)
  cross join lateral (select substr((pg_identify_object('pg_class'::regclass, i_table, a.num)).identity,
                                    length(t.name) + 2)) i (part)

@@ -6,6 +6,7 @@ as $$
 declare
     named int2[] := i_capture.key_numbers;
     types oid[];
+    last int2 := (select c.relnatts from pg_class c where c.oid = i_table);
 begin
     if skytools.capture_lacks(i_capture, 'shape') then
         return 'true';
@@ -20,8 +21,8 @@ begin
             union
             select unnest('{bool,int2,int4,int8,oid,text,varchar,bpchar,"char",name,uuid,numeric,date,timestamp,timestamptz,time,timetz,inet,cidr,macaddr,macaddr8,bit,varbit,xml,tsvector,pg_lsn}'::regtype[])) t (oid);
     end if;
-    return format('skytools.capture_shape(%s, %L::pg_catalog.int2[], %L::pg_catalog.oid[]) OPERATOR(pg_catalog.=) %L',
-                  i_table::int8, named, types, skytools.capture_shape(i_table, named, types));
+    return format('skytools.capture_shape(%s, %L::pg_catalog.int2[], %L::pg_catalog.oid[], %s::pg_catalog.int2) OPERATOR(pg_catalog.=) %L',
+                  i_table::int8, named, types, last, skytools.capture_shape(i_table, named, types, last));
 end;
 $$;
 comment on function skytools.capture_intact(skytools.capture, oid) is

@@ -9,7 +9,10 @@ declare
     prefix text;
 begin
     select * into c from skytools.capture where capture_id = i_capture_id;
-    if not found then
+    if not found and current_setting('transaction_isolation') not like 'read %' then
+        raise exception 'table % was captured after the snapshot of this transaction was taken', i_table::regclass
+            using errcode = 'serialization_failure', hint = 'Run the transaction again.';
+    elsif not found then
         raise exception 'capture % of table % is not registered', i_capture_id, i_table::regclass
             using errcode = 'undefined_object', hint = 'Drop its triggers, or add the table again.';
     end if;

@@ -1,4 +1,4 @@
-create or replace function skytools.capture_quick(i_capture skytools.capture, i_table oid, i_op text, i_row text, i_listed bool)
+create or replace function skytools.capture_quick(i_capture skytools.capture, i_table oid, i_op text, i_row text)
 returns text
 language plpgsql stable
 set search_path = pg_catalog, skytools, pg_temp
@@ -8,8 +8,8 @@ as $$
 -- event. So the planner folds what it can: whether the table is as it was,
 -- whether triggers are switched off, and which event table is to be written
 -- without more ado, see queue_table. What is left is the session's setting,
--- which has to be there and not to be this message's, see capture_again. A
--- second run, a closed queue and a changed table write nothing here, and the
+-- which has to be there and not to be this message's, see capture_again; every
+-- text starts with the empty one that RESET ALL leaves. A second run, a closed queue and a changed table write nothing here, and the
 -- general part follows; so it does if the queue changes after the condition,
 -- for every expression has a plan of its own: none but a branch that has
 -- written may return. An empty transition table leaves no mark: an upsert
@@ -17,33 +17,25 @@ as $$
 -- that names a column which is gone cannot even be planned; the regclass makes
 -- its plan depend on the table, see capture_shape. To return a variable is
 -- cheap, NULL would be an expression to be evaluated.
--- An UPDATE that may change a key unseen has a second such condition, with two
--- statements: see capture_listed.
 declare
     q pgq.queue;
     run text := format('skytools.run_%s', i_capture.capture_id);
     cur text;
-    condition text;
-    done text := format(E'    mark := case when found then pg_catalog.set_config(%L, message, true) end;\n    return new;\n', run);
 begin
     if i_op = 'DELETE' and i_capture.key_deferrable then
         return '';  -- a delete has no plain form there
     end if;
     select * into strict q from pgq.queue where queue_name = i_capture.queue_name;
     cur := format('skytools.queue_%s_table()', q.queue_id);
-    condition := format($f$%1$s and %2$L::pg_catalog.regclass is not null
+    return format($f$if %1$s and %2$L::pg_catalog.regclass is not null
     and skytools.capture_role() OPERATOR(pg_catalog.<>) 'local' and %3$s OPERATOR(pg_catalog.<) %4$s
-    and not pg_catalog.starts_with(%6$s, pg_catalog.current_setting(%5$L, true))$f$,
-        skytools.capture_intact(i_capture, i_table), i_table::int8, cur, q.queue_ntables, run,
-        case when skytools.capture_lacks(i_capture, 'first_run') then quote_literal('') else 'message' end);
-    if not i_listed or i_op <> 'UPDATE' or skytools.capture_lacks(i_capture, 'unlisted') then
-        return format(E'if %s then\n%send if;\n', condition,
-                      skytools.capture_branches(i_capture, i_table, i_op, false, i_row, cur, done));
-    end if;
-    return format(E'if %1$s\n    and skytools.capture_plain(%2$s) then\n%3$send if;\nif %1$s then\n%4$send if;\n', condition, i_table::int8,
-                  skytools.capture_branches(i_capture, i_table, i_op, false, i_row, cur, done),
-                  skytools.capture_branches(i_capture, i_table, i_op, false, i_row, cur, done, 'old_t'));
+    and not pg_catalog.starts_with(%6$s, pg_catalog.current_setting(%5$L, true)) then
+%7$send if;
+$f$, skytools.capture_intact(i_capture, i_table), i_table::int8, cur, q.queue_ntables, run,
+        case when skytools.capture_lacks(i_capture, 'first_run') then quote_literal('') else 'message' end,
+        skytools.capture_branches(i_capture, i_table, i_op, false, i_row, cur,
+            format(E'    mark := case when found then pg_catalog.set_config(%L, message, true) end;\n    return new;\n', run)));
 end;
 $$;
-comment on function skytools.capture_quick(skytools.capture, oid, text, text, bool) is
+comment on function skytools.capture_quick(skytools.capture, oid, text, text) is
     'The short way of a statement trigger: one condition, which the planner folds but for the mark, and one INSERT; or it writes nothing.';

@@ -1,4 +1,4 @@
-create or replace function skytools.capture_shape(i_table oid, i_columns int2[], i_types oid[])
+create or replace function skytools.capture_shape(i_table oid, i_columns int2[], i_types oid[], i_last int2)
 returns text
 language sql immutable
 set search_path = pg_catalog, skytools, pg_temp
@@ -17,9 +17,9 @@ select pg_identify_object.identity || ':' || coalesce((
                                when i_columns = '{}' or a.atttypid <> all (i_types) or a.attgenerated = 'v' then '+' || a.attnum end as part
                      from pg_attribute a
                     where a.attrelid = i_table and a.attnum > 0 and not a.attisdropped) c), '')
-       || coalesce((select string_agg(',+' || u, '') from skytools.capture_unseen(i_table) u), '')
-       || case when skytools.capture_rewritten(i_table) then ',rewritten' else '' end
+       || coalesce((select string_agg(',+' || u, '') from skytools.capture_unseen(i_table,
+                       greatest(i_last, (select c.relnatts from pg_class c where c.oid = i_table))) u), '')
   from pg_identify_object('pg_class'::regclass, i_table, 0);
 $$;
-comment on function skytools.capture_shape(oid, int2[], oid[]) is
+comment on function skytools.capture_shape(oid, int2[], oid[], int2) is
     'What a generated function relies on: the table''s name, the columns it names, no column of a type it does not know.';

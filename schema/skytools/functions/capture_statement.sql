@@ -9,9 +9,7 @@ as $$
 -- row that stays where another has left one deferrable key), TRUNCATE or REFILL
 -- (the rows that stand in the table after a TRUNCATE).
 -- i_row is the source of changed rows: a transition table, a trigger's record,
--- or a parameter that holds one. What is looked up in the table is looked up
--- row by row (offset 0): a plan made for many rows would read the whole table
--- for one row, and stay.
+-- or a parameter that holds one.
 declare
     base text := (pg_identify_object('pg_class'::regclass, i_table, 0)).identity;
     op text := case i_op when 'KEY' then 'DELETE' when 'STAY' then 'UPDATE' when 'REFILL' then 'INSERT' else i_op end;
@@ -31,19 +29,18 @@ begin
         return head || format('%L', case i_capture.format when 'urlenc' then '' else '{}' end) || tail;
     elsif i_op = 'REFILL' then
         data := skytools.capture_data(i_capture, i_table, 'skytools_c', here, null);
-    elsif same is null and (i_op = 'STAY' or i_op = 'KEY' and not record) then
+    elsif i_op = 'STAY' and same is null then
         data := skytools.capture_data(i_capture, i_table, alias, source, 'false');
     elsif not i_again or same is null then
         data := skytools.capture_data(i_capture, i_table, alias, source, null);
     elsif op = 'DELETE' then
         data := skytools.capture_data(i_capture, i_table, alias, source,
-                                      format('not exists (select from %s where %s offset 0)', here, same));
+                                      format('not exists (select from %s where %s)', here, same));
     elsif record then
         data := skytools.capture_data(i_capture, i_table, 'skytools_c', here, same);
     else
         data := skytools.capture_data(i_capture, i_table, 'skytools_c',
-                                      format('%s cross join lateral (select skytools_c.* from %s where %s offset 0) skytools_c',
-                                             source, here, same), null);
+                                      format('%s join %s on %s', source, here, same), null);
     end if;
     return head || 'skytools_d.data' || tail || ' from (' || data || ') skytools_d';
 end;

@@ -1,6 +1,6 @@
 -- A BEFORE trigger that changes keys, made when the capture stands: no list of
--- columns tells. A repeatable read writer cannot even see it.
---: breaks statement unlisted
+-- columns tells. A repeatable read writer cannot even see it. Two cascades change
+-- one row twice in one statement.
 create table t (id int primary key, n int, v text);
 create function b() returns trigger language plpgsql as $$ begin
   if new.v = 'move' then new.id := new.id + 100; end if;
@@ -48,3 +48,13 @@ commit;
 update t set v = 'move' where id = 11;
 
 begin isolation level serializable; update t set id = -id where id = 15; update t set v = 'move' where id = -15; delete from t where id = 16; commit;
+
+create table p (k int primary key); create table c (id int primary key, a int references p on update cascade, b int references p on update cascade);
+
+--: capture c
+
+create function k() returns trigger language plpgsql as $$ begin new.id := new.a * 1000 + new.b; return new; end $$;
+create trigger k before update on c for each row execute function k();
+insert into p values (1), (3); insert into c values (1001, 1, 1), (1003, 1, 3);
+
+update p set k = 2 where k = 1;
