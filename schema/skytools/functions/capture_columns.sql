@@ -13,7 +13,9 @@ as $$
 -- function alone, so that no cast or function of a table's owner runs here.
 -- A virtual generated column has no value in a trigger; it is left out.
 -- A column younger than the snapshot is written by its output function too,
--- with all settings pinned: nothing else is known of it.
+-- with all settings pinned: nothing else is known of it. max(): a TRUNCATE at
+-- REPEATABLE READ makes a second row of pg_class visible beside the one that
+-- another TRUNCATE has replaced.
 -- Every name is quoted: BY and LOOP are plain names in SQL, not in PL/pgSQL.
 select a.num, n.col, a.type_oid,
        case when i_format = 'urlenc' or a.unknown then 'output'
@@ -27,7 +29,7 @@ select a.num, n.col, a.type_oid,
           from pg_attribute p
          where p.attrelid = i_table and p.attnum > 0 and not p.attisdropped and p.attgenerated <> 'v'
         union all
-        select u, null, true from skytools.capture_unseen(i_table, coalesce((select c.relnatts from pg_class c where c.oid = i_table), 0::int2)) u) a
+        select u, null, true from skytools.capture_unseen(i_table, coalesce((select max(c.relnatts) from pg_class c where c.oid = i_table), 0::int2)) u) a
  cross join lateral (select (pg_identify_object('pg_class'::regclass, i_table, 0)).identity) t (name)
  cross join lateral (select substr((pg_identify_object('pg_class'::regclass, i_table, a.num)).identity,
                                    length(t.name) + 2)) i (part)

@@ -18,7 +18,7 @@ select pg_identify_object.identity || ':' || coalesce((
                      from pg_attribute a
                     where a.attrelid = i_table and a.attnum > 0 and not a.attisdropped) c), '')
        || coalesce((select string_agg(',+' || u, '') from skytools.capture_unseen(i_table,
-                       greatest(i_last, (select c.relnatts from pg_class c where c.oid = i_table))) u), '')
+                       greatest(i_last, (select max(c.relnatts) from pg_class c where c.oid = i_table))) u), '')
   from pg_identify_object('pg_class'::regclass, i_table, 0);
 $$;
 comment on function skytools.capture_shape(oid, int2[], oid[], int2) is

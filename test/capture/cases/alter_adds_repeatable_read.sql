@@ -31,3 +31,12 @@ set datestyle = 'german, dmy'; set timezone = 'Asia/Tokyo'; insert into t values
 commit;
 
 update t set v = v || '{"z z"}'; update t set id = id + 10;
+
+begin isolation level repeatable read; select * from other;
+
+--: as second
+truncate t; insert into t (id) values (1);
+
+truncate t; insert into t (id) values (2); update t set id = 3;
+
+commit;
