@@ -185,11 +185,8 @@ func (b *bench) singles(ctx context.Context, all []*variant) error {
 	} {
 		wall, cpu := map[string]time.Duration{}, map[string]float64{}
 		for turn := range turns {
-			order := slices.Clone(all)
-			if turn%2 == 1 {
-				slices.Reverse(order)
-			}
-			for _, v := range order {
+			slices.Reverse(all)
+			for _, v := range all {
 				c, w, err := v.measure(func() error {
 					return v.each(ctx, do.durable, do.sql, do.from+turn*do.n/turns, do.from+(turn+1)*do.n/turns)
 				})

@@ -255,3 +255,23 @@ func TestRole(t *testing.T) {
 		t.Errorf("events of the rows %s, want %s", got, want)
 	}
 }
+
+// TestTextsOfBefore parses the calls that generated functions make. They are
+// not made anew by an upgrade: a call that no longer resolves stops writers.
+func TestTextsOfBefore(t *testing.T) {
+	conn := pgtest.Connect(t, pgtest.Database(t, pgtest.Server(t), setup))
+	for _, call := range []string{
+		"skytools.capture_shape(1, '{}'::int2[], '{}'::oid[])",
+		"skytools.capture_shape(1, '{}'::int2[], '{}'::oid[], 1::int2)",
+		"skytools.capture_role()",
+		"skytools.capture_now(1, 1::oid, 'UPDATE', false, 1::int4, 'new_t')",
+		"skytools.capture_pin(1, 1::oid)",
+		"skytools.capture_unpin('{}'::text[])",
+		"skytools.capture_count(1, 'q', 1::int4, 1::int8)",
+		"skytools.urlencode('')",
+	} {
+		if _, err := conn.Prepare(t.Context(), call, "select "+call); err != nil {
+			t.Errorf("%s: %v", call, err)
+		}
+	}
+}

@@ -13,23 +13,20 @@ as $$
 -- function alone, so that no cast or function of a table's owner runs here.
 -- A virtual generated column has no value in a trigger; it is left out.
 -- A column younger than the snapshot is written by its output function too,
--- with all settings pinned: nothing else is known of it. max(): a TRUNCATE at
--- REPEATABLE READ makes a second row of pg_class visible beside the one that
--- another TRUNCATE has replaced.
+-- with all settings pinned: nothing else is known of it.
 -- Every name is quoted: BY and LOOP are plain names in SQL, not in PL/pgSQL.
 select a.num, n.col, a.type_oid,
-       case when i_format = 'urlenc' or a.unknown then 'output'
+       case when i_format = 'urlenc' or a.type_oid is null then 'output'
             when not s.special then null
             when a.type_oid = 'jsonb'::regtype then 'jsonb'
             when b.oid < 16384 then 'text'
             else 'output' end,
-       case when a.unknown then '{DateStyle,IntervalStyle,TimeZone,bytea_output,extra_float_digits,lc_monetary,search_path}'
-            else skytools.capture_settings(a.type_oid, i_format) end
-  from (select p.attnum as num, p.atttypid as type_oid, false as unknown
+       skytools.capture_settings(a.type_oid, i_format)
+  from (select p.attnum as num, p.atttypid as type_oid
           from pg_attribute p
          where p.attrelid = i_table and p.attnum > 0 and not p.attisdropped and p.attgenerated <> 'v'
         union all
-        select u, null, true from skytools.capture_unseen(i_table, coalesce((select max(c.relnatts) from pg_class c where c.oid = i_table), 0::int2)) u) a
+        select u, null from skytools.capture_unseen(i_table, skytools.capture_last(i_table)) u) a
  cross join lateral (select (pg_identify_object('pg_class'::regclass, i_table, 0)).identity) t (name)
  cross join lateral (select substr((pg_identify_object('pg_class'::regclass, i_table, a.num)).identity,
                                    length(t.name) + 2)) i (part)

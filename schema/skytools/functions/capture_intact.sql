@@ -6,7 +6,7 @@ as $$
 declare
     named int2[] := i_capture.key_numbers;
     types oid[];
-    last int2 := (select max(c.relnatts) from pg_class c where c.oid = i_table);
+    last int2 := skytools.capture_last(i_table);
 begin
     if skytools.capture_lacks(i_capture, 'shape') then
         return 'true';

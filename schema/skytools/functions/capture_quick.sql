@@ -9,7 +9,8 @@ as $$
 -- whether triggers are switched off, and which event table is to be written
 -- without more ado, see queue_table. What is left is the session's setting,
 -- which has to be there and not to be this message's, see capture_again; every
--- text starts with the empty one that RESET ALL leaves. A second run, a closed queue and a changed table write nothing here, and the
+-- text starts with the empty one that RESET ALL leaves. A second run, a closed
+-- queue and a changed table write nothing here, and the
 -- general part follows; so it does if the queue changes after the condition,
 -- for every expression has a plan of its own: none but a branch that has
 -- written may return. An empty transition table leaves no mark: an upsert

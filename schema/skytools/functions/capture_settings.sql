@@ -43,7 +43,9 @@ with recursive part (type_oid, raw) as (
     end::text[])
       from part p join pg_type t on t.oid = p.type_oid
 )
-select coalesce(array_agg(distinct s.name order by s.name), '{}') from setting s;
+select case when i_type is null then '{extra_float_digits,IntervalStyle,bytea_output,lc_monetary,DateStyle,TimeZone,search_path}'
+            else coalesce(array_agg(distinct s.name order by s.name), '{}') end
+  from setting s;
 $$;
 comment on function skytools.capture_settings(oid, text) is
-    'Names of the session settings that reach the text of a value of this type, written in this event format.';
+    'Names of the session settings that reach the text of a value of this type, written in this event format; NULL is a type not known.';
