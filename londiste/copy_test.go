@@ -231,16 +231,22 @@ func TestCopyOfAComputedColumn(t *testing.T) {
 func TestForeignKeyThatRowsViolate(t *testing.T) {
 	f := newFlow(t)
 	f.both(`create table parent (id int primary key); create table child (id int primary key, parent int);
-		create table stuck (id int primary key)`)
+		create table stuck (id int primary key); create sequence rounds`)
 	f.exec(f.provConn, `insert into child values (1, 1)`)
 	f.exec(f.subConn, `alter table child add constraint fk foreign key (parent) references parent`)
 	f.add("parent", "child", "stuck")
 	f.ok(f.prov.RemoveTables(t.Context(), named("stuck")))
+	f.ok(f.prov.AddSeqs(t.Context(), named("rounds")))
+	f.ok(f.sub.AddSeqs(t.Context(), named("rounds")))
 	w := start(t, f.worker.Run)
 	f.says("Foreign key cannot be restored")
-	time.Sleep(3 * time.Second) // three rounds of tending, one a second: that no try comes nothing else can tell
+	// A sequence is looked at once a second by an idle loop, which tends first.
+	for _, value := range []string{"100", "200", "300"} {
+		f.exec(f.provConn, fmt.Sprintf(`select setval('rounds', %s)`, value))
+		f.eventually(f.subConn, `select last_value::text from rounds`, value)
+	}
 	if n := strings.Count(f.log.String(), "Foreign key cannot be restored"); n > 2 {
-		t.Errorf("tried %d times in 3 s", n)
+		t.Errorf("tried %d times in three rounds", n)
 	}
 	f.exec(f.provConn, `insert into parent values (1)`)
 	f.ok(w.stop())
