@@ -24,6 +24,7 @@ var captureLines = []line{
 	{"single update", "tx/s", &bound{1, true, true}, nil},
 	{"single delete", "tx/s", &bound{1, true, true}, nil},
 	{"single insert, durable", "tx/s", &bound{1, true, true}, nil},
+	{"single rows, all three", "tx/s", &bound{1, true, true}, nil},
 	{"single row, to no capture", "ratio of tx/s", nil, &bound{0.9, true, false}},
 	{"single insert, CPU", "us/tx", nil, nil},
 	{"single update, CPU", "us/tx", nil, nil},
@@ -206,6 +207,7 @@ func (b *bench) singles(ctx context.Context, all []*variant) error {
 		}
 	}
 	for _, v := range all {
+		b.add(v.name, "single rows, all three", float64(3*b.captureSingles)/sum[v.name].Seconds())
 		b.add(v.name, "single row, to no capture", sum[none].Seconds()/sum[v.name].Seconds())
 	}
 	return nil

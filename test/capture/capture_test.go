@@ -264,6 +264,7 @@ func TestTextsOfBefore(t *testing.T) {
 		"skytools.capture_shape(1, '{}'::int2[], '{}'::oid[])",
 		"skytools.capture_shape(1, '{}'::int2[], '{}'::oid[], 1::int2)",
 		"skytools.capture_role()",
+		"skytools.capture_plain('pg_class'::regclass)",
 		"skytools.capture_now(1, 1::oid, 'UPDATE', false, 1::int4, 'new_t')",
 		"skytools.capture_pin(1, 1::oid)",
 		"skytools.capture_unpin('{}'::text[])",
@@ -272,6 +273,117 @@ func TestTextsOfBefore(t *testing.T) {
 	} {
 		if _, err := conn.Prepare(t.Context(), call, "select "+call); err != nil {
 			t.Errorf("%s: %v", call, err)
+		}
+	}
+}
+
+// TestTriggerWhileWaiting lets an UPDATE, whose plans are there already, wait
+// for the transaction that makes a trigger which changes its key.
+func TestTriggerWhileWaiting(t *testing.T) {
+	ctx := t.Context()
+	dsn := pgtest.Database(t, pgtest.Server(t), setup)
+	admin, writer := pgtest.Connect(t, dsn), pgtest.Connect(t, dsn)
+	do := func(conn *pgx.Conn, sql string) {
+		t.Helper()
+		if err := conn.PgConn().Exec(ctx, sql).Close(); err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
+	}
+	do(admin, `create table t (id int primary key, v text);
+		create function moves() returns trigger language plpgsql as 'begin new.id := new.id + 100; return new; end'`)
+	do(admin, "select skytools.capture_install('q', 'public', 't')")
+	do(writer, "insert into t values (1, 'a'), (2, 'b')")
+	do(writer, "prepare u as update t set v = 'c' where id = $1")
+	for range 7 { // until the plan stays
+		do(writer, "execute u(1)")
+	}
+	do(admin, "begin; create trigger moves before update on t for each row execute function moves()")
+	done := make(chan error, 1)
+	go func() { done <- writer.PgConn().Exec(ctx, "execute u(2)").Close() }()
+	for waiting := false; !waiting; {
+		err := admin.QueryRow(ctx, "select exists (select from pg_locks where pid = $1 and not granted)", writer.PgConn().PID()).Scan(&waiting)
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	do(admin, "commit")
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	var differ int
+	if err := admin.QueryRow(ctx, "select count(*) from judge.verdict('q')").Scan(&differ); err != nil || differ != 0 {
+		t.Errorf("%d differences of table and events (%v)", differ, err)
+	}
+}
+
+// TestOldSnapshotReadsNoRow updates rows at REPEATABLE READ, where keys are
+// compared: the table must not be read for it, which would leave SERIALIZABLE
+// writers conflicts that they had not.
+func TestOldSnapshotReadsNoRow(t *testing.T) {
+	conn := pgtest.Connect(t, pgtest.Database(t, pgtest.Server(t), setup))
+	scans := func() (n int) {
+		t.Helper()
+		err := conn.QueryRow(t.Context(), "select seq_scan + coalesce(idx_scan, 0) from pg_stat_xact_user_tables where relname = 't'").Scan(&n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	for _, sql := range []string{
+		"create table t (id int primary key, v text)",
+		"insert into t select generate_series(1, 9)",
+		"select skytools.capture_install('q', 'public', 't')",
+		"begin isolation level repeatable read",
+	} {
+		if _, err := conn.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, step := range []string{"", "alter table t add column tags int[]"} { // then it is not as it was captured
+		if _, err := conn.Exec(t.Context(), step); err != nil {
+			t.Fatal(err)
+		}
+		for _, rows := range []int{1, 5} {
+			before := scans()
+			if _, err := conn.Exec(t.Context(), "update t set v = 'a' where id <= $1", rows); err != nil {
+				t.Fatal(err)
+			}
+			if n := scans() - before; n != 1 {
+				t.Errorf("%q: an update of %d rows scans its table %d times, want once", step, rows, n)
+			}
+		}
+	}
+}
+
+// TestKeyChangeEvents wants one delete and one update a changed key, whoever
+// told them: a second delete of a key tells the subscriber of a row that it
+// does not have.
+func TestKeyChangeEvents(t *testing.T) {
+	conn := pgtest.Connect(t, pgtest.Database(t, pgtest.Server(t), setup))
+	exec := func(sql string) {
+		t.Helper()
+		if _, err := conn.Exec(t.Context(), sql); err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
+	}
+	exec("create table t (id int primary key, v text)")
+	exec("insert into t select generate_series(1, 9)")
+	exec("select skytools.capture_install('q', 'public', 't')")
+	exec("create function b() returns trigger language plpgsql as 'begin return new; end'")
+	for _, step := range []string{"", "create trigger b before update on t for each row execute function b()", "alter table t add column tags int[]"} {
+		for _, isolation := range []string{"read committed", "repeatable read", "serializable"} {
+			exec(step)
+			exec("truncate pgq.event_1_0")
+			exec("begin isolation level " + isolation)
+			exec("update t set id = id + 10 where id in (select id from t limit 2)")
+			exec("update t set v = 'a' where id in (select id from t limit 3)")
+			exec("commit")
+			var told string
+			err := conn.QueryRow(t.Context(), "select string_agg(left(ev_type::json ->> 'op', 1), '' order by ev_id) from pgq.event_1_0").Scan(&told)
+			if err != nil || told != "DDUUUUU" {
+				t.Errorf("%q, %s: events %s (%v), want DDUUUUU", step, isolation, told, err)
+			}
+			step = ""
 		}
 	}
 }

@@ -1,4 +1,4 @@
-create or replace function skytools.capture_function(i_capture skytools.capture, i_table oid, i_kind text)
+create or replace function skytools.capture_function(i_capture skytools.capture, i_table oid, i_kind text, i_listed bool)
 returns void
 language plpgsql volatile
 set search_path = pg_catalog, skytools, pg_temp
@@ -24,10 +24,10 @@ begin
         end if;
     end if;
     execute format('create or replace function %s() returns trigger language plpgsql security definer%s as %L',
-                   name, sets, skytools.capture_body(i_capture, i_table, i_kind));
+                   name, sets, skytools.capture_body(i_capture, i_table, i_kind, i_listed));
     execute format('revoke all on function %s() from public', name);
     execute format('comment on function %s() is %L', name,
                    format('Capture of %I.%I to queue %s.', i_capture.table_schema, i_capture.table_name, i_capture.queue_name));
 end;
 $$;
-comment on function skytools.capture_function(skytools.capture, oid, text) is 'Makes or replaces one generated capture function.';
+comment on function skytools.capture_function(skytools.capture, oid, text, bool) is 'Makes or replaces one generated capture function.';

@@ -13,6 +13,7 @@ declare
     options jsonb := skytools.capture_options(i_options);
     c skytools.capture;
     relation oid;
+    listed bool;
     k record;
     made text[] := '{}';
 begin
@@ -35,12 +36,13 @@ begin
     c := skytools.capture_register(c);
     perform skytools.queue_table(q.queue_id) from pgq.queue q where q.queue_name = i_queue;
 
-    for k in select * from skytools.capture_kinds(c.mode) loop
-        perform skytools.capture_function(c, relation, k.kind);
-        made := made || skytools.capture_trigger(c, relation, k.kind, k.event);
+    listed := skytools.capture_listed(c, relation);
+    for k in select * from skytools.capture_kinds(c.mode, listed) loop
+        perform skytools.capture_function(c, relation, k.kind, listed);
+        made := made || skytools.capture_trigger(c, relation, k.kind, k.event, listed);
     end loop;
     perform skytools.capture_clear(c.capture_id, relation,
-                                   array(select r.kind from skytools.capture_kinds(c.mode) r));
+                                   array(select r.kind from skytools.capture_kinds(c.mode, listed) r));
     update skytools.capture set fingerprint = skytools.capture_fingerprint(relation, c.capture_id)
      where capture_id = c.capture_id;
     return jsonb_build_object('capture_id', c.capture_id, 'mode', c.mode, 'format', c.format,

@@ -1,17 +1,21 @@
-create or replace function skytools.capture_kinds(i_mode text)
+create or replace function skytools.capture_kinds(i_mode text, i_listed bool)
 returns table (kind text, event text)
 language sql immutable
 set search_path = pg_catalog, skytools, pg_temp
 as $$
+-- %1$s is the table, %2$s that a row's key stays, %3$s the key's columns. For
+-- i_listed see capture_listed.
 select k.kind, k.event
-  from (values ('statement', 'ins', 'after insert on %s referencing new table as new_t for each statement'),
-               ('statement', 'upd', 'after update on %s referencing new table as new_t for each statement'),
-               ('statement', 'del', 'after delete on %s referencing old table as old_t for each statement'),
-               ('statement', 'key', 'after update on %s for each row when (not (%s))'),
-               ('statement', 'truncate', 'after truncate on %s for each statement'),
-               ('row', 'row', 'after insert or update or delete on %s for each row'),
-               ('row', 'open', 'before insert or update or delete on %s for each statement'),
-               ('row', 'truncate', 'after truncate on %s for each statement')) k (mode, kind, event)
- where k.mode = i_mode;
+  from (values ('statement', 'ins', null, 'after insert on %1$s referencing new table as new_t for each statement'),
+               ('statement', 'upd', false, 'after update on %1$s referencing new table as new_t for each statement'),
+               ('statement', 'upd', true, 'after update on %1$s referencing old table as old_t new table as new_t for each statement'),
+               ('statement', 'del', null, 'after delete on %1$s referencing old table as old_t for each statement'),
+               ('statement', 'key', false, 'after update on %1$s for each row when (not (%2$s))'),
+               ('statement', 'key', true, 'after update of %3$s on %1$s for each row when (not (%2$s))'),
+               ('statement', 'truncate', null, 'after truncate on %1$s for each statement'),
+               ('row', 'row', null, 'after insert or update or delete on %1$s for each row'),
+               ('row', 'open', null, 'before insert or update or delete on %1$s for each statement'),
+               ('row', 'truncate', null, 'after truncate on %1$s for each statement')) k (mode, kind, listed, event)
+ where k.mode = i_mode and (k.listed is null or k.listed = i_listed);
 $$;
-comment on function skytools.capture_kinds(text) is 'The triggers that each mode of capture consists of.';
+comment on function skytools.capture_kinds(text, bool) is 'The triggers that each mode of capture consists of.';

@@ -13,7 +13,7 @@ select case
     when skytools.capture_lacks(i_capture, 'own_rows') then 'true'
     when i_capture.key_deferrable and i_op in ('DELETE', 'KEY', 'STAY') then
         '(pg_catalog.age(skytools_c.xmin) OPERATOR(pg_catalog.<=) 0'
-        ' or pg_catalog.starts_with(pg_catalog.current_setting(''transaction_isolation''), ''read'')'
+        ' or ' || skytools.capture_reads() ||
         ' or skytools_c.xmax OPERATOR(pg_catalog.=) ''0''::pg_catalog.xid)'
     else 'pg_catalog.age(skytools_c.xmin) OPERATOR(pg_catalog.<=) 0' end;
 $$;

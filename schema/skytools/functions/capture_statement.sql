@@ -7,7 +7,7 @@ set quote_all_identifiers = off
 as $$
 -- i_op is INSERT, UPDATE, DELETE, KEY (delete of an UPDATE's old key), STAY (the
 -- row that stays where another has left one deferrable key), TRUNCATE or REFILL
--- (the rows that stand in the table after a TRUNCATE).
+-- (the rows that stand in the table after a TRUNCATE); or MOVED, a query.
 -- i_row is the source of changed rows: a transition table, a trigger's record,
 -- or a parameter that holds one.
 declare
@@ -25,11 +25,13 @@ declare
     here text := format('only %s skytools_c', base);
     data text;
 begin
-    if i_op = 'TRUNCATE' then
+    if i_op = 'MOVED' then
+        return skytools.capture_moved(i_capture, i_table);
+    elsif i_op = 'TRUNCATE' then
         return head || format('%L', case i_capture.format when 'urlenc' then '' else '{}' end) || tail;
     elsif i_op = 'REFILL' then
         data := skytools.capture_data(i_capture, i_table, 'skytools_c', here, null);
-    elsif i_op = 'STAY' and same is null then
+    elsif same is null and (i_op = 'STAY' or i_op = 'KEY' and not record) then
         data := skytools.capture_data(i_capture, i_table, alias, source, 'false');
     elsif not i_again or same is null then
         data := skytools.capture_data(i_capture, i_table, alias, source, null);

@@ -1,4 +1,4 @@
-create or replace function skytools.capture_trigger(i_capture skytools.capture, i_table oid, i_kind text, i_event text)
+create or replace function skytools.capture_trigger(i_capture skytools.capture, i_table oid, i_kind text, i_event text, i_listed bool)
 returns text
 language plpgsql volatile
 set search_path = pg_catalog, skytools, pg_temp
@@ -14,6 +14,8 @@ declare
 begin
     select g.oid, g.tgenabled, p.pronamespace = 'skytools'::regnamespace and p.proname ~ ('^capture_' || i_capture.capture_id || '_') as ours,
            p.pronamespace = 'skytools'::regnamespace and p.proname = func
+           and case i_kind when 'upd' then (g.tgoldtable is not null) = i_listed
+                           when 'key' then (g.tgattr <> '') = i_listed else true end
            and (i_kind <> 'key' or (select array_agg(d.refobjsubid::int2 order by d.refobjsubid) from (
                     select distinct d.refobjsubid from pg_depend d
                      where d.classid = 'pg_trigger'::regclass and d.objid = g.oid
@@ -33,11 +35,12 @@ begin
     elsif found then
         execute format('drop trigger %I on %s', name, called);
     end if;
-    execute format('create trigger %I ' || i_event || ' execute function skytools.%I()', variadic
-                   case when i_kind = 'key'
-                        then array[name, called, skytools.capture_match(i_capture, i_table, 'old', 'new'), func]
-                        else array[name, called, func] end);
+    execute format('create trigger %I ', name)
+         || format(i_event, called, skytools.capture_match(i_capture, i_table, 'old', 'new'),
+                   (select string_agg(c.col, ', ' order by c.num) from skytools.capture_columns(i_table, i_capture.format) c
+                     where c.num = any (i_capture.key_numbers)))
+         || format(' execute function skytools.%I()', func);
     return name;
 end;
 $$;
-comment on function skytools.capture_trigger(skytools.capture, oid, text, text) is 'Makes one trigger of a capture, unless it stands already.';
+comment on function skytools.capture_trigger(skytools.capture, oid, text, text, bool) is 'Makes one trigger of a capture, unless it stands already.';

@@ -1,6 +1,7 @@
 -- A BEFORE trigger that changes keys, made when the capture stands: no list of
 -- columns tells. A repeatable read writer cannot even see it. Two cascades change
 -- one row twice in one statement.
+--: breaks statement unlisted
 create table t (id int primary key, n int, v text);
 create function b() returns trigger language plpgsql as $$ begin
   if new.v = 'move' then new.id := new.id + 100; end if;
@@ -58,3 +59,26 @@ create trigger k before update on c for each row execute function k();
 insert into p values (1), (3); insert into c values (1001, 1, 1), (1003, 1, 3);
 
 update p set k = 2 where k = 1;
+
+
+begin isolation level repeatable read; select * from other;
+
+update p set k = 4 where k = 2;
+
+update c set a = 4, b = 4 where id = 4004;
+
+update c set a = a, b = b; commit;
+
+create table m ("K1" text collate "C" not null, k1 numeric not null, n int, primary key ("K1", k1));
+create function s() returns trigger language plpgsql as $$ begin
+  if new.n = 1 then new.k1 := 3 - new.k1; end if; if new.n = 2 then new."K1" := lower(new."K1"); end if; return new; end $$;
+
+--: capture m
+
+insert into m values ('A', 1, 0), ('A', 2, 0), ('B', 1.0, 0), ('B', 3, 0); update m set n = 5;
+
+create trigger s before update on m for each row execute function s();
+
+alter table m drop constraint m_pkey, add primary key ("K1", k1) deferrable initially immediate;
+
+update m set n = 1 where "K1" = 'A'; update m set n = 2; update m set n = 3, k1 = k1 + 0.0; update m set n = 4, k1 = k1 * 2;
