@@ -70,6 +70,35 @@ func (f fence) lockLease(ctx context.Context, conn *pgx.Conn) (bool, error) {
 	return got, err
 }
 
+// lastBreath is how long the server's process of a worker that has ended may
+// still hold the lock.
+const lastBreath = 2 * time.Second
+
+// alone takes the lock, which goes with the connection, and fails while a
+// worker lives.
+func (f fence) alone(ctx context.Context, conn *pgx.Conn) error {
+	for last := time.Now().Add(lastBreath); ; {
+		free, err := f.lockLease(ctx, conn)
+		if err != nil || free {
+			return err
+		}
+		if time.Now().After(last) {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(lastBreath / 40):
+		}
+	}
+	who, _, err := f.holder(ctx, conn)
+	if err != nil {
+		return err
+	}
+	return hint.With(fmt.Errorf("a worker of consumer %s is running: %s", f.consumer, who),
+		"stop it first: londiste INI replay -s")
+}
+
 // holder tells who holds the lease, and whether it has been silent for so
 // long, without any transaction under way, that it may be taken for dead.
 func (f fence) holder(ctx context.Context, conn *pgx.Conn) (who string, silent bool, err error) {

@@ -368,18 +368,8 @@ func (w *Worker) repair(ctx context.Context, fn func(sub, prov *pgx.Conn) error)
 		return err
 	}
 	defer prov.Close(context.WithoutCancel(ctx))
-	f := fence{queue: w.Queue, consumer: w.ConsumerName()}
-	free, err := f.lockLease(ctx, sub) // let go with the connection
-	if err != nil {
+	if err := (fence{queue: w.Queue, consumer: w.ConsumerName()}).alone(ctx, sub); err != nil {
 		return err
-	}
-	if !free {
-		who, _, err := f.holder(ctx, sub)
-		if err != nil {
-			return err
-		}
-		return hint.With(fmt.Errorf("a worker of consumer %s is running: %s", w.ConsumerName(), who),
-			"stop it first: londiste INI replay -s")
 	}
 	return fn(sub, prov)
 }

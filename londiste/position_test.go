@@ -1,9 +1,12 @@
 package londiste_test
 
 import (
+	"context"
 	"fmt"
 	"testing"
+	"time"
 
+	"github.com/skytools-go/skytools/internal/pgtest"
 	"github.com/skytools-go/skytools/londiste"
 )
 
@@ -116,6 +119,15 @@ func TestUnregisteredConsumer(t *testing.T) {
 	f.exec(f.provConn, `insert into book values (3)`)
 	f.equal("public.book")
 	f.ok(w.stop())
+}
+
+// The server's process of a worker that has ended holds the lease a moment longer.
+func TestResetAfterTheWorkerEnded(t *testing.T) {
+	f := established(t)
+	process := pgtest.Connect(t, f.subDSN)
+	f.exec(process, fmt.Sprintf(`select pg_advisory_lock(hashtextextended('skytools.lease %s job', 0))`, f.sub.Queue))
+	time.AfterFunc(300*time.Millisecond, func() { _ = process.Close(context.Background()) })
+	f.ok(f.newWorker().Reset(t.Context()))
 }
 
 func TestRewindWhileAWorkerRuns(t *testing.T) {

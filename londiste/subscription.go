@@ -65,7 +65,7 @@ func (b *Subscriber) Unregister(ctx context.Context) error {
 	}
 	defer prov.close()
 	defer sub.close()
-	if err := b.needNoWorker(ctx, sub); err != nil {
+	if err := (fence{queue: b.Queue, consumer: b.ConsumerName()}).alone(ctx, sub.conn); err != nil {
 		return err
 	}
 	consumer := b.ConsumerName()
@@ -109,21 +109,6 @@ func (b *Subscriber) Unregister(ctx context.Context) error {
 		}
 		return nil
 	})
-}
-
-// needNoWorker fails while a worker of this subscriber holds its lease.
-func (b *Subscriber) needNoWorker(ctx context.Context, sub *session) error {
-	f := fence{queue: b.Queue, consumer: b.ConsumerName()}
-	free, err := f.lockLease(ctx, sub.conn) // let go with the connection
-	if err != nil || free {
-		return err
-	}
-	who, _, err := f.holder(ctx, sub.conn)
-	if err != nil {
-		return err
-	}
-	return hint.With(fmt.Errorf("a worker of consumer %s is running: %s", b.ConsumerName(), who),
-		"stop it first: londiste INI replay -s")
 }
 
 // position is the tick up to which the consumer has applied; nil is none.
