@@ -4,8 +4,10 @@ language plpgsql stable
 set search_path = pg_catalog, skytools, pg_temp
 as $$
 declare
+    plain text := case when i_listed and i_kind in ('upd', 'key') and not skytools.capture_lacks(i_capture, 'unlisted')
+                       then format('skytools.capture_plain(%L::pg_catalog.regclass)', i_table::int8) end;
     head text := format(E'\n#variable_conflict use_column\ndeclare\n    mark pg_catalog.text; message pg_catalog.text := %s;%s\nbegin\n',
-                        skytools.capture_message(), case when i_listed then ' moved pg_catalog.bool;' else '' end);
+                        skytools.capture_message(), case when plain is not null then ' moved pg_catalog.bool;' else '' end);
     -- Only what comes before pays for no variable of the general part.
     general text := E'declare\n'
         '    cur pg_catalog.int4; closed pg_catalog.bool; tx_limit pg_catalog.int4;\n'
@@ -19,8 +21,6 @@ declare
         '    mark := pg_catalog.set_config(''skytools.run_%s'', message, true);\nend if;\n', i_capture.capture_id);
     row_source text := case i_kind when 'ins' then 'new_t' when 'upd' then 'new_t' when 'del' then 'old_t' else '' end;
     op text := case i_kind when 'ins' then 'INSERT' when 'upd' then 'UPDATE' when 'del' then 'DELETE' end;
-    plain text := case when i_listed and i_kind in ('upd', 'key') and not skytools.capture_lacks(i_capture, 'unlisted')
-                       then format('skytools.capture_plain(%L::pg_catalog.regclass)', i_table::int8) end;
     -- NULL at REPEATABLE READ. An UPDATE's two triggers agree: see capture_plain.
     listing text := E'moved := null;\nif ' || skytools.capture_reads() || E' then\n    moved := not ' || plain || E';\nend if;\n';
     body text;
