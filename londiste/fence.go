@@ -75,12 +75,16 @@ func (f fence) lockLease(ctx context.Context, conn *pgx.Conn) (bool, error) {
 const lastBreath = 2 * time.Second
 
 // alone takes the lock, which goes with the connection, and fails while a
-// worker lives.
+// worker lives. One that has only lost its session finds another epoch when it
+// comes back, and begins anew with what is there then.
 func (f fence) alone(ctx context.Context, conn *pgx.Conn) error {
 	for last := time.Now().Add(lastBreath); ; {
 		free, err := f.lockLease(ctx, conn)
-		if err != nil || free {
+		if err != nil {
 			return err
+		}
+		if free {
+			return f.outrun(ctx, conn)
 		}
 		if time.Now().After(last) {
 			break
@@ -97,6 +101,14 @@ func (f fence) alone(ctx context.Context, conn *pgx.Conn) error {
 	}
 	return hint.With(fmt.Errorf("a worker of consumer %s is running: %s", f.consumer, who),
 		"stop it first: londiste INI replay -s")
+}
+
+func (f fence) outrun(ctx context.Context, conn *pgx.Conn) error {
+	return failpoint.Commit(failpoint.Claim, func() error {
+		_, err := conn.Exec(ctx, "update skytools.lease set epoch = epoch + 1 where queue_name = $1 and consumer_name = $2",
+			f.queue, f.consumer)
+		return err
+	})
 }
 
 // holder tells who holds the lease, and whether it has been silent for so

@@ -71,7 +71,6 @@ func (b *Subscriber) Unregister(ctx context.Context) error {
 	consumer := b.ConsumerName()
 	err = sub.change(ctx, func(tx pgx.Tx) error {
 		for _, sql := range []string{
-			"update skytools.lease set epoch = epoch + 1 where queue_name = $1 and consumer_name = $2",
 			"delete from skytools.worker_state where queue_name = $1 and consumer_name = $2",
 			"delete from pgq_node.local_state where queue_name = $1 and (consumer_name = $2 or starts_with(consumer_name, $2 || '.copy.'))",
 		} {
