@@ -264,6 +264,7 @@ func TestTextsOfBefore(t *testing.T) {
 		"skytools.capture_shape(1, '{}'::int2[], '{}'::oid[])",
 		"skytools.capture_shape(1, '{}'::int2[], '{}'::oid[], 1::int2)",
 		"skytools.capture_role()",
+		"skytools.capture_alive(1, '(0,1)'::tid)",
 		"skytools.capture_plain('pg_class'::regclass)",
 		"skytools.capture_now(1, 1::oid, 'UPDATE', false, 1::int4, 'new_t')",
 		"skytools.capture_pin(1, 1::oid)",

@@ -8,13 +8,15 @@ as $$
 -- sees the row that another has deleted since its snapshot: age() of what the
 -- own transaction, or a part of it, wrote is zero or less.
 -- Under a deferrable key a row may come beside one of somebody else's and leave
--- again: what stays is that row, unless an old snapshot shows what is gone.
+-- again: what stays is that row, unless an old snapshot shows what is gone: a row that
+-- nobody has touched is there, see capture_alive for the others.
 select case
     when skytools.capture_lacks(i_capture, 'own_rows') then 'true'
     when i_capture.key_deferrable and i_op in ('DELETE', 'KEY', 'STAY') then
         '(pg_catalog.age(skytools_c.xmin) OPERATOR(pg_catalog.<=) 0'
         ' or ' || skytools.capture_reads() ||
-        ' or skytools_c.xmax OPERATOR(pg_catalog.=) ''0''::pg_catalog.xid)'
+        ' or skytools_c.xmax OPERATOR(pg_catalog.=) ''0''::pg_catalog.xid'
+        ' or skytools.capture_alive(' || i_capture.table_oid::int8 || ', skytools_c.ctid))'
     else 'pg_catalog.age(skytools_c.xmin) OPERATOR(pg_catalog.<=) 0' end;
 $$;
 comment on function skytools.capture_stands(skytools.capture, text) is
