@@ -103,6 +103,7 @@ func (f fence) alone(ctx context.Context, conn *pgx.Conn) error {
 		"stop it first: londiste INI replay -s")
 }
 
+// outrun raises the epoch without taking the lease: whoever has it is fenced.
 func (f fence) outrun(ctx context.Context, conn *pgx.Conn) error {
 	return failpoint.Commit(failpoint.Claim, func() error {
 		_, err := conn.Exec(ctx, "update skytools.lease set epoch = epoch + 1 where queue_name = $1 and consumer_name = $2",
