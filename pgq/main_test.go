@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -16,7 +17,13 @@ import (
 	"github.com/skytools-go/skytools/schema"
 )
 
-func TestMain(m *testing.M) { pgtest.Main(m) }
+func TestMain(m *testing.M) {
+	if dsn := os.Getenv(tickerEnv); dsn != "" {
+		tickerProcess(dsn)
+		return
+	}
+	pgtest.Main(m)
+}
 
 const queue = "q.one"
 

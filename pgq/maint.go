@@ -25,6 +25,7 @@ type Maintainer struct {
 	Delay    time.Duration   // between rounds; default 5 min
 	LockWait time.Duration   // for one operation's locks; default 10 s
 	Stop     <-chan struct{} // closed: leave after the round; may be nil
+	Leads    func() bool     // whether it is this process that works; nil: always. See [Ticker.Leads]
 
 	wait notice
 }
@@ -43,6 +44,10 @@ func (m *Maintainer) Run(ctx context.Context) error {
 		OnError:    func(err error, _ time.Duration) { m.wait.waiting("maintenance waits: " + explain(err)) },
 	}
 	return l.Run(ctx, func(ctx context.Context) (bool, error) {
+		if m.Leads != nil && !m.Leads() {
+			sleep(ctx, waitDelay, m.Stop)
+			return true, nil
+		}
 		ready, err := m.connectAndRun(ctx)
 		switch {
 		case err != nil:

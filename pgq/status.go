@@ -16,10 +16,11 @@ import (
 
 // Status is the state of PgQ in one database; the table and JSON are its faces.
 type Status struct {
-	PostgresVersion   string       `json:"postgres_version"`
-	PgqVersion        string       `json:"pgq_version"`
-	OldestTransaction *Transaction `json:"oldest_transaction"` // nil: none is running
-	Queues            []Queue      `json:"queues"`
+	PostgresVersion   string          `json:"postgres_version"`
+	PgqVersion        string          `json:"pgq_version"`
+	Tickers           []TickerSession `json:"tickers"`            // the leader first
+	OldestTransaction *Transaction    `json:"oldest_transaction"` // nil: none is running
+	Queues            []Queue         `json:"queues"`
 }
 
 // ReadStatus reads it.
@@ -30,6 +31,9 @@ func ReadStatus(ctx context.Context, conn *pgx.Conn) (Status, error) {
 		return s, fmt.Errorf("read PgQ's version: %w", err)
 	}
 	var err error
+	if s.Tickers, err = Tickers(ctx, conn); err != nil {
+		return s, err
+	}
 	if s.OldestTransaction, err = OldestTransaction(ctx, conn); err != nil {
 		return s, err
 	}
@@ -73,8 +77,18 @@ func (s Status) WriteText(w io.Writer) error {
 		}
 	}
 	p.line("%s", rule)
+	p.line("")
+	for _, t := range s.Tickers {
+		if t.Leads {
+			p.line("Ticker: %s", t)
+		} else {
+			p.line("Standing by: %s", t)
+		}
+	}
+	if len(s.Tickers) == 0 {
+		p.line("! no ticker is connected: pgqadm INI ticker -d starts it")
+	}
 	if t := s.OldestTransaction; t.Long() {
-		p.line("")
 		p.line("! %s", t)
 	}
 	return p.err

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -29,9 +30,9 @@ const TickChannel = "skytools_tick"
 //	the queue is idle       queue_ticker_idle_period has passed
 //
 // Each tick is a transaction of its own; the notification follows in another,
-// so that who is woken finds the tick. Several tickers of one database do no
-// harm: ticks are made under the queue's lock, and who comes second finds
-// nothing left to do.
+// so that who is woken finds the tick. Of several tickers of one database one
+// leads and the others stand by; one of them leads within two seconds when the
+// leader is gone (leader.go).
 //
 // It waits, and says so, while the server is down, is a standby, or has no
 // PgQ of ours.
@@ -43,14 +44,18 @@ type Ticker struct {
 	StatsDelay   time.Duration   // period of the line of statistics; default 5 min
 	Stop         <-chan struct{} // closed: leave after the round; may be nil
 
-	conn    *pgx.Conn
-	wait    notice // for the database
-	trouble notice // with single queues
-	queues  map[int32]*ticking
-	ticks   int       // since the last line of statistics
-	told    time.Time // when that was
-	moved   time.Time // when a sequence was last seen to move
-	missed  int       // looks in a row that found something dropped
+	conn     *pgx.Conn
+	pooled   bool        // the session is another one in each transaction
+	leads    atomic.Bool // this one ticks
+	wait     notice      // for the database
+	behind   int         // the leader's process that the log has named; 0: this one leads
+	searched time.Time   // when the leader was last looked for
+	trouble  notice      // with single queues
+	queues   map[int32]*ticking
+	ticks    int       // since the last line of statistics
+	told     time.Time // when that was
+	moved    time.Time // when a sequence was last seen to move
+	missed   int       // looks in a row that found something dropped
 }
 
 const (
@@ -87,16 +92,21 @@ func (t *Ticker) Run(ctx context.Context) error {
 	l := loop.Loop{
 		MaxBackoff: 2 * time.Second,
 		Stop:       t.Stop,
-		OnError:    func(err error, _ time.Duration) { t.wait.waiting("ticker waits: " + explain(err)) },
+		OnError: func(err error, _ time.Duration) {
+			if !tooSilent(err) { // it slept too long, and connects again
+				t.wait.waiting("ticker waits: " + explain(err))
+			}
+		},
 	}
 	return l.Run(ctx, func(ctx context.Context) (bool, error) {
 		delay, err := t.round(ctx)
+		if err == nil {
+			err = t.rest(ctx, delay)
+		}
 		if err != nil {
 			t.disconnect()
-			return false, err
 		}
-		sleep(ctx, delay, t.Stop)
-		return true, nil
+		return err == nil, err
 	})
 }
 
@@ -105,9 +115,11 @@ func (t *Ticker) disconnect() {
 		closeSession(context.Background(), t.conn)
 	}
 	t.conn, t.queues = nil, nil
+	t.leads.Store(false)
 }
 
-// round looks at all queues once and returns how long to wait.
+// round looks at all queues once, if this ticker leads, and returns how long to
+// wait.
 func (t *Ticker) round(ctx context.Context) (time.Duration, error) {
 	if t.conn == nil {
 		conn, err := openSession(ctx, t.Database, tickLockWait)
@@ -122,6 +134,12 @@ func (t *Ticker) round(ctx context.Context) (time.Duration, error) {
 			t.disconnect()
 			return waitDelay, nil
 		}
+		if err := t.enter(ctx); err != nil {
+			return 0, err
+		}
+	}
+	if leads, err := t.lead(ctx); err != nil || !leads {
+		return standbyDelay, err
 	}
 	seen, err := t.look(ctx)
 	if err != nil {

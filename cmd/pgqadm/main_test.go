@@ -71,8 +71,10 @@ func TestScripts(t *testing.T) {
 // stop ends a daemon that a script has left running, so that the database can
 // be dropped.
 func stop(t *testing.T, dir string) {
-	if _, err := os.Stat(filepath.Join(dir, "ticker.pid")); err == nil {
-		run(context.Background(), []string{"pgqadm", filepath.Join(dir, "ticker.ini"), "-k"}, nil, os.Stderr, os.Stderr)
+	for _, job := range []string{"ticker", "second"} {
+		if _, err := os.Stat(filepath.Join(dir, job+".pid")); err == nil {
+			run(context.Background(), []string{"pgqadm", filepath.Join(dir, job+".ini"), "-k"}, nil, os.Stderr, os.Stderr)
+		}
 	}
 }
 

@@ -54,7 +54,9 @@ func serve(ctx context.Context, set settings, job cli.Job) error {
 		Database: set.database, Log: job.Log, Stop: job.Stop,
 		LoopDelay: set.loopDelay, TickInterval: set.tickInterval, StatsDelay: set.logDelay,
 	}
-	maintainer := &pgq.Maintainer{Database: set.database, Log: job.Log, Stop: job.Stop, Delay: set.maintDelay}
+	maintainer := &pgq.Maintainer{
+		Database: set.database, Log: job.Log, Stop: job.Stop, Delay: set.maintDelay, Leads: ticker.Leads,
+	}
 	both.Go(func() error { return ticker.Run(ctx) })
 	both.Go(func() error { return maintainer.Run(ctx) })
 	return both.Wait()
