@@ -93,20 +93,34 @@ func TestAgainstExtension(t *testing.T) {
 			continue
 		}
 		t.Run(filepath.Base(script), func(t *testing.T) {
-			want := blocks(psql(t, extension(t, s), script))
-			got := blocks(psql(t, pgtest.Database(t, s, setup), script))
-			if len(got) != len(want) {
-				t.Fatalf("%d statements here, %d in the extension", len(got), len(want))
-			}
-			for i := range got {
-				compareBlock(t, filepath.Base(script), got[i], want[i], seen)
-			}
+			compareOutput(t, filepath.Base(script), psql(t, pgtest.Database(t, s, setup), script),
+				psql(t, extension(t, s), script), seen)
 		})
 	}
 	for key := range differences {
 		if !seen[key] && !t.Failed() {
 			t.Errorf("listed difference does not show: %s", key)
 		}
+	}
+}
+
+// TestSameRightsAsExtension runs a script of all the queue's roles in both.
+func TestSameRightsAsExtension(t *testing.T) {
+	s := withRoles(t)
+	pgtest.RequireExtension(t, s, "pgq", "apt install postgresql-15-pgq3")
+	const script = "testdata/roles/pgq.sql"
+	ours := s.DSN(pgtest.DBName(t, pgtest.Database(t, s, setup)), "postgres")
+	compareOutput(t, "roles/pgq.sql", psql(t, ours, script), psql(t, extension(t, s), script), map[string]bool{})
+}
+
+func compareOutput(t *testing.T, script, ours, theirs string, seen map[string]bool) {
+	t.Helper()
+	got, want := blocks(ours), blocks(theirs)
+	if len(got) != len(want) {
+		t.Fatalf("%d statements here, %d in the extension", len(got), len(want))
+	}
+	for i := range got {
+		compareBlock(t, script, got[i], want[i], seen)
 	}
 }
 
@@ -126,7 +140,7 @@ func compareBlock(t *testing.T, script, got, want string, seen map[string]bool) 
 
 // blocks cuts psql's output at the echoed statements.
 func blocks(out string) []string {
-	starts := []string{"select ", "update ", "insert ", "delete ", "begin;", "rollback", "commit;", "savepoint ", "fetch ", "create ", "do "}
+	starts := []string{"select ", "update ", "insert ", "delete ", "begin;", "rollback", "commit;", "savepoint ", "fetch ", "create ", "do ", "set role", "reset "}
 	var all []string
 	for line := range strings.Lines(out) {
 		begins := slices.ContainsFunc(starts, func(s string) bool { return strings.HasPrefix(line, s) })
