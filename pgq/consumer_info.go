@@ -8,8 +8,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Consumer is one consumer's subscription to one queue.
-type Consumer struct {
+// ConsumerInfo is one consumer's subscription to one queue.
+type ConsumerInfo struct {
 	Queue         string        `json:"queue_name"`
 	Name          string        `json:"consumer_name"`
 	Lag           time.Duration `json:"-"` // age of the last finished tick
@@ -22,7 +22,7 @@ type Consumer struct {
 }
 
 // Consumers lists all consumers of a database by queue and name.
-func Consumers(ctx context.Context, conn *pgx.Conn) ([]Consumer, error) {
+func Consumers(ctx context.Context, conn *pgx.Conn) ([]ConsumerInfo, error) {
 	rows, err := conn.Query(ctx, `select queue_name, consumer_name,
 			coalesce(extract(epoch from lag), 0)::float8, coalesce(extract(epoch from last_seen), 0)::float8,
 			coalesce(last_tick, 0), coalesce(next_tick, 0), coalesce(pending_events, 0),
@@ -34,7 +34,7 @@ func Consumers(ctx context.Context, conn *pgx.Conn) ([]Consumer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list consumers: %w", err)
 	}
-	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (c Consumer, err error) {
+	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (c ConsumerInfo, err error) {
 		var lag, seen float64
 		err = row.Scan(&c.Queue, &c.Name, &lag, &seen, &c.LastTick, &c.NextTick, &c.PendingEvents, &c.HoldsRotation)
 		c.Lag, c.LastSeen = seconds(lag), seconds(seen)

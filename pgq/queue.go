@@ -16,22 +16,22 @@ import (
 
 // Queue is a queue as it stands, its settings included.
 type Queue struct {
-	Name           string        `json:"queue_name"`
-	Tables         int           `json:"queue_ntables"`
-	CurrentTable   int           `json:"queue_cur_table"`
-	RotationPeriod time.Duration `json:"-"`
-	SwitchTime     time.Time     `json:"queue_switch_time"`
-	ExternalTicker bool          `json:"queue_external_ticker"`
-	TickerPaused   bool          `json:"queue_ticker_paused"`
-	MaxCount       int           `json:"queue_ticker_max_count"`
-	MaxLag         time.Duration `json:"-"`
-	IdlePeriod     time.Duration `json:"-"`
-	TickerLag      time.Duration `json:"-"` // since the last tick
-	EventsPerSec   float64       `json:"ev_per_sec"`
-	NewEvents      int64         `json:"ev_new"` // since the last tick
-	LastTick       TickID        `json:"last_tick_id"`
-	Size           int64         `json:"queue_size"` // bytes of the event tables, indexes included
-	Consumers      []Consumer    `json:"consumers"`
+	Name           string         `json:"queue_name"`
+	Tables         int            `json:"queue_ntables"`
+	CurrentTable   int            `json:"queue_cur_table"`
+	RotationPeriod time.Duration  `json:"-"`
+	SwitchTime     time.Time      `json:"queue_switch_time"`
+	ExternalTicker bool           `json:"queue_external_ticker"`
+	TickerPaused   bool           `json:"queue_ticker_paused"`
+	MaxCount       int            `json:"queue_ticker_max_count"`
+	MaxLag         time.Duration  `json:"-"`
+	IdlePeriod     time.Duration  `json:"-"`
+	TickerLag      time.Duration  `json:"-"` // since the last tick
+	EventsPerSec   float64        `json:"ev_per_sec"`
+	NewEvents      int64          `json:"ev_new"` // since the last tick
+	LastTick       TickID         `json:"last_tick_id"`
+	Size           int64          `json:"queue_size"` // bytes of the event tables, indexes included
+	Consumers      []ConsumerInfo `json:"consumers"`
 }
 
 const queueSQL = `select i.queue_name, i.queue_ntables, i.queue_cur_table,
@@ -91,7 +91,7 @@ func scanQueue(row pgx.CollectableRow) (q Queue, err error) {
 		&q.ExternalTicker, &q.TickerPaused, &q.MaxCount, &maxLag, &idle,
 		&lag, &q.EventsPerSec, &q.NewEvents, &q.LastTick, &q.Size)
 	q.RotationPeriod, q.MaxLag, q.IdlePeriod, q.TickerLag = seconds(rotation), seconds(maxLag), seconds(idle), seconds(lag)
-	q.Consumers = []Consumer{}
+	q.Consumers = []ConsumerInfo{}
 	return q, err
 }
 

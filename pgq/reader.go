@@ -12,18 +12,6 @@ import (
 	"github.com/skytools-go/skytools/internal/ident"
 )
 
-// Errors of a [Reader].
-var (
-	// ErrTickNotFound: the queue has no tick of that number (any more).
-	ErrTickNotFound = errors.New("tick not found")
-	// ErrQueueNotFound: there is no queue of that name.
-	ErrQueueNotFound = errors.New("queue not found")
-	// ErrOutOfOrder: events of a batch were told before one that belongs
-	// before them. Forget them; the next Stream tells the batch from its
-	// beginning, in order.
-	ErrOutOfOrder = errors.New("events out of order")
-)
-
 // Reader reads ticks and events of one queue over one connection to the
 // provider. It holds no position: callers say from which tick to which. It
 // needs PgQ's tables alone, whoever made them, and is not for concurrent use.

@@ -128,8 +128,8 @@ func (q Queue) MarshalJSON() ([]byte, error) {
 }
 
 // MarshalJSON adds the durations, in seconds, under PgQ's names.
-func (c Consumer) MarshalJSON() ([]byte, error) {
-	type plain Consumer
+func (c ConsumerInfo) MarshalJSON() ([]byte, error) {
+	type plain ConsumerInfo
 	return json.Marshal(struct {
 		plain
 		Lag      float64 `json:"lag"`

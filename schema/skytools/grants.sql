@@ -19,7 +19,8 @@ begin
         end loop;
     end if;
     if to_regrole('pgq_writer') is not null then
-        grant execute on function skytools.count_tx_event(int, text, int) to pgq_writer;
+        grant execute on function skytools.count_tx_event(int, text, int, int) to pgq_writer;
+        grant execute on function skytools.insert_events(text, text[], text[], text[], text[], text[], text[]) to pgq_writer;
     end if;
     if to_regrole('pgq_admin') is not null then
         grant select on all tables in schema skytools to pgq_admin;
