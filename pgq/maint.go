@@ -20,24 +20,34 @@ import (
 // else pgq.maint_operations lists. Each call is a transaction of its own; the
 // two steps of a rotation must be. It connects for each round.
 type Maintainer struct {
-	Database *pgx.ConnConfig
-	Log      *slog.Logger
-	Delay    time.Duration   // between rounds; default 5 min
-	LockWait time.Duration   // for one operation's locks; default 10 s
-	Stop     <-chan struct{} // closed: leave after the round; may be nil
-	Leads    func() bool     // whether it is this process that works; nil: always. See [Ticker.Leads]
+	Database   *pgx.ConnConfig
+	Log        *slog.Logger
+	Delay      time.Duration   // between rounds; default 5 min
+	RetryDelay time.Duration   // between looks for events to be retried; 0: with each round
+	Pause      time.Duration   // before the first round
+	LockWait   time.Duration   // for one operation's locks; default 10 s
+	Stats      *Stats          // what it counts in; nil: none
+	Stop       <-chan struct{} // closed: leave after the round; may be nil
+	Leads      func() bool     // whether it is this process that works; nil: always. See [Ticker.Leads]
+	// GiveUp makes Run return what it would wait for, a [NotReady] among it,
+	// to a caller that comes back later.
+	GiveUp bool
 
-	wait notice
+	wait  notice
+	round time.Time // when the last whole one began
 }
 
 // Run maintains until ctx ends or Stop is closed.
 func (m *Maintainer) Run(ctx context.Context) error {
 	m.Log = logger(m.Log)
 	m.wait = notice{log: m.Log}
-	delay := m.Delay
-	if delay <= 0 {
-		delay = 5 * time.Minute
+	if m.Delay <= 0 {
+		m.Delay = 5 * time.Minute
 	}
+	if m.Stats == nil {
+		m.Stats = &Stats{}
+	}
+	sleep(ctx, m.Pause, m.Stop)
 	l := loop.Loop{
 		MaxBackoff: 20 * time.Second,
 		Stop:       m.Stop,
@@ -48,13 +58,21 @@ func (m *Maintainer) Run(ctx context.Context) error {
 			sleep(ctx, waitDelay, m.Stop)
 			return true, nil
 		}
-		ready, err := m.connectAndRun(ctx)
+		begun := time.Now()
+		whole := begun.Sub(m.round) >= m.Delay
+		ready, err := m.connectAndRun(ctx, whole)
 		switch {
 		case err != nil:
+			if m.GiveUp {
+				err = loop.Permanent(err)
+			}
 			return false, err
 		case ready:
+			if whole {
+				m.round = begun
+			}
 			m.wait.over("maintenance works")
-			sleep(ctx, delay, m.Stop)
+			sleep(ctx, m.pause(), m.Stop)
 		default: // the ticker says why
 			sleep(ctx, waitDelay, m.Stop)
 		}
@@ -62,7 +80,17 @@ func (m *Maintainer) Run(ctx context.Context) error {
 	})
 }
 
-func (m *Maintainer) connectAndRun(ctx context.Context) (ready bool, err error) {
+// pause is how long nothing is due.
+func (m *Maintainer) pause() time.Duration {
+	next := time.Until(m.round.Add(m.Delay))
+	if m.RetryDelay > 0 {
+		next = min(next, m.RetryDelay)
+	}
+	return max(next, time.Millisecond) // a round that took longer than its delay
+}
+
+// connectAndRun does a whole round, or brings back events only.
+func (m *Maintainer) connectAndRun(ctx context.Context, whole bool) (ready bool, err error) {
 	wait := m.LockWait
 	if wait <= 0 {
 		wait = 10 * time.Second
@@ -73,30 +101,55 @@ func (m *Maintainer) connectAndRun(ctx context.Context) (ready bool, err error) 
 	}
 	defer closeSession(ctx, conn)
 	reason, err := unready(ctx, conn)
-	if err != nil || reason != "" {
+	switch {
+	case err != nil:
 		return false, err
+	case reason != "" && m.GiveUp:
+		return false, &NotReady{reason}
+	case reason != "":
+		return false, nil
+	case !whole:
+		return true, perform(ctx, conn, m.Log, m.Stats, []operation{retryEvents()})
 	}
-	return true, Maintain(ctx, conn, logger(m.Log))
+	return true, maintain(ctx, conn, m.Log, m.Stats)
 }
 
 // Maintain does one round of maintenance. An operation that the server refuses
 // is logged and does not keep the others from running; it is tried again in
 // the next round.
 func Maintain(ctx context.Context, conn *pgx.Conn, log *slog.Logger) error {
+	return maintain(ctx, conn, log, &Stats{})
+}
+
+func maintain(ctx context.Context, conn *pgx.Conn, log *slog.Logger, stats *Stats) error {
 	operations, err := maintOperations(ctx, conn)
 	if err != nil {
 		return fmt.Errorf("list maintenance operations: %w", err)
 	}
-	for _, op := range operations {
-		log.Debug("maintenance: " + op.String())
-		if err := op.run(ctx, conn); err != nil {
-			if !refused(err) {
-				return fmt.Errorf("%s: %w", op, err)
-			}
-			log.Warn(fmt.Sprintf("maintenance: %s: %s", op, explain(err)))
-		}
+	if err := perform(ctx, conn, log, stats, operations); err != nil {
+		return err
 	}
 	return warnOfSlow(ctx, conn, log)
+}
+
+// perform runs the operations. One that the server refuses is logged and does
+// not keep the others from running.
+func perform(ctx context.Context, conn *pgx.Conn, log *slog.Logger, stats *Stats, operations []operation) error {
+	for _, op := range operations {
+		log.Debug("maintenance: " + op.String())
+		total, err := op.run(ctx, conn)
+		switch {
+		case err != nil && !refused(err):
+			return fmt.Errorf("%s: %w", op, err)
+		case err != nil:
+			log.Warn(fmt.Sprintf("maintenance: %s: %s", op, explain(err)))
+		case op.retries:
+			stats.add(0, 0, total)
+		default:
+			stats.add(0, 1, 0)
+		}
+	}
+	return nil
 }
 
 // warnOfSlow names the consumers because of which event tables only grow.
@@ -122,6 +175,12 @@ type operation struct {
 	function string
 	arg      *string
 	again    func(result int64) bool // on which result it is called once more
+	retries  bool                    // its results count events brought back
+}
+
+// retryEvents moves the events whose retry is due, some a call.
+func retryEvents() operation {
+	return operation{function: "pgq.maint_retry_events", again: func(n int64) bool { return n > 0 }, retries: true}
 }
 
 func (op operation) String() string {
@@ -146,10 +205,7 @@ func maintOperations(ctx context.Context, conn *pgx.Conn) ([]operation, error) {
 	if err != nil {
 		return nil, err
 	}
-	list = append(list, operation{
-		function: "pgq.maint_retry_events",
-		again:    func(n int64) bool { return n > 0 },
-	})
+	list = append(list, retryEvents())
 	rows, err = conn.Query(ctx, `select queue_name from pgq.queue order by 1`)
 	if err != nil {
 		return nil, err
@@ -173,20 +229,22 @@ func (op operation) commit(do func() error) error {
 	return failpoint.Commit(failpoint.Maintain, do)
 }
 
-func (op operation) run(ctx context.Context, conn *pgx.Conn) error {
+// run calls the operation as often as it asks for and returns the sum of its
+// results.
+func (op operation) run(ctx context.Context, conn *pgx.Conn) (total int64, err error) {
 	if op.function == "vacuum" && op.arg != nil {
 		table, err := ident.Parse(*op.arg)
 		if err != nil {
-			return err
+			return 0, err
 		}
-		return op.commit(func() error {
+		return 0, op.commit(func() error {
 			_, err := conn.Exec(ctx, "vacuum "+table.SQL())
 			return err
 		})
 	}
 	name, err := ident.Parse(op.function)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	sql, args := "select "+name.SQL()+"()", []any{}
 	if op.arg != nil {
@@ -197,8 +255,11 @@ func (op operation) run(ctx context.Context, conn *pgx.Conn) error {
 		err := op.commit(func() error {
 			return conn.QueryRow(ctx, sql, args...).Scan(&result)
 		})
-		if err != nil || result == nil || !op.again(*result) {
-			return err
+		if err != nil || result == nil {
+			return total, err
+		}
+		if total += *result; !op.again(*result) {
+			return total, nil
 		}
 	}
 }

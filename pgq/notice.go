@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"strings"
 	"time"
 
@@ -29,6 +30,7 @@ func (n *notice) say(key, text string) {
 	if n.said == nil {
 		n.said = map[string]time.Time{}
 	}
+	maps.DeleteFunc(n.said, func(_ string, at time.Time) bool { return time.Since(at) >= noticeEvery })
 	n.said[key] = time.Now()
 	n.log.Warn(strings.Join(strings.Fields(text), " ")) // a connection's error has lines
 }

@@ -49,6 +49,27 @@ func CheckInstalled(ctx context.Context, conn *pgx.Conn) error {
 	return err
 }
 
+// NotReady tells why a database cannot be ticked: no PgQ, one that is too old,
+// a standby. It is no failure of the connection.
+type NotReady struct{ Reason string }
+
+// Error is the reason.
+func (n *NotReady) Error() string { return n.Reason }
+
+// CheckReady returns a [NotReady] where a database cannot be ticked.
+func CheckReady(ctx context.Context, db *pgx.ConnConfig) error {
+	conn, err := openSession(ctx, db, tickLockWait)
+	if err != nil {
+		return err
+	}
+	defer closeSession(ctx, conn)
+	reason, err := unready(ctx, conn)
+	if err == nil && reason != "" {
+		err = &NotReady{reason}
+	}
+	return err
+}
+
 // unready says why a database cannot be ticked, or "".
 func unready(ctx context.Context, conn *pgx.Conn) (string, error) {
 	var standby, there, ours bool

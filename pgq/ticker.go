@@ -41,8 +41,13 @@ type Ticker struct {
 	Log          *slog.Logger
 	LoopDelay    time.Duration   // period of looking; 0: 2 ms while events came in the last second, else 50 ms
 	TickInterval time.Duration   // least time between two ticks of a queue; default 10 ms
-	StatsDelay   time.Duration   // period of the line of statistics; default 5 min
+	RestDelay    time.Duration   // period of looking when nothing came for a minute; 0: the same
+	Lifetime     time.Duration   // of a connection; 0: until it fails
+	Stats        *Stats          // what it counts in; nil: one of its own
 	Stop         <-chan struct{} // closed: leave after the round; may be nil
+	// GiveUp makes Run return what it would wait for, a [NotReady] among it,
+	// to a caller that comes back later.
+	GiveUp bool
 
 	conn     *pgx.Conn
 	pooled   bool        // the session is another one in each transaction
@@ -52,8 +57,7 @@ type Ticker struct {
 	searched time.Time   // when the leader was last looked for
 	trouble  notice      // with single queues
 	queues   map[int32]*ticking
-	ticks    int       // since the last line of statistics
-	told     time.Time // when that was
+	since    time.Time // when conn was made
 	moved    time.Time // when a sequence was last seen to move
 	missed   int       // looks in a row that found something dropped
 }
@@ -62,6 +66,7 @@ const (
 	busyDelay  = 2 * time.Millisecond
 	quietDelay = 50 * time.Millisecond
 	busyFor    = time.Second
+	restAfter  = time.Minute
 	waitDelay  = time.Second // between looks at a database that cannot be ticked
 
 	tickLockWait = time.Second // for the tick lock of one queue
@@ -87,7 +92,9 @@ type ticking struct {
 func (t *Ticker) Run(ctx context.Context) error {
 	t.Log = logger(t.Log)
 	t.wait, t.trouble = notice{log: t.Log}, notice{log: t.Log}
-	t.told = time.Now()
+	if t.Stats == nil {
+		t.Stats = &Stats{Log: t.Log}
+	}
 	defer t.disconnect()
 	l := loop.Loop{
 		MaxBackoff: 2 * time.Second,
@@ -105,6 +112,9 @@ func (t *Ticker) Run(ctx context.Context) error {
 		}
 		if err != nil {
 			t.disconnect()
+			if t.GiveUp && !tooSilent(err) {
+				err = loop.Permanent(err)
+			}
 		}
 		return err == nil, err
 	})
@@ -121,15 +131,21 @@ func (t *Ticker) disconnect() {
 // round looks at all queues once, if this ticker leads, and returns how long to
 // wait.
 func (t *Ticker) round(ctx context.Context) (time.Duration, error) {
+	if t.conn != nil && t.Lifetime > 0 && time.Since(t.since) > t.Lifetime {
+		t.disconnect()
+	}
 	if t.conn == nil {
 		conn, err := openSession(ctx, t.Database, tickLockWait)
 		if err != nil {
 			return 0, err
 		}
-		t.conn, t.queues = conn, map[int32]*ticking{}
+		t.conn, t.queues, t.since = conn, map[int32]*ticking{}, time.Now()
 		if reason, err := unready(ctx, conn); err != nil {
 			return 0, err
 		} else if reason != "" {
+			if t.GiveUp {
+				return 0, &NotReady{reason}
+			}
 			t.wait.waiting("ticker waits: " + reason)
 			t.disconnect()
 			return waitDelay, nil
@@ -166,7 +182,7 @@ func (t *Ticker) round(ctx context.Context) (time.Duration, error) {
 			made = append(made, sight.name)
 		}
 	}
-	t.ticks += len(made)
+	t.Stats.add(int64(len(made)), 0, 0)
 	if err := t.notify(ctx, made); err != nil {
 		return 0, err
 	}
@@ -175,7 +191,6 @@ func (t *Ticker) round(ctx context.Context) (time.Duration, error) {
 			return 0, err
 		}
 	}
-	t.stats()
 	return t.delay(), nil
 }
 
@@ -185,6 +200,8 @@ func (t *Ticker) delay() time.Duration {
 		return t.LoopDelay
 	case time.Since(t.moved) < busyFor:
 		return max(busyDelay, min(t.untilDue(), quietDelay))
+	case t.RestDelay > 0 && time.Since(t.moved) > restAfter:
+		return t.RestDelay
 	}
 	return quietDelay
 }
@@ -206,18 +223,6 @@ func (t *Ticker) interval() time.Duration {
 		return t.TickInterval
 	}
 	return 10 * time.Millisecond
-}
-
-func (t *Ticker) stats() {
-	every := t.StatsDelay
-	if every <= 0 {
-		every = 5 * time.Minute
-	}
-	if time.Since(t.told) < every {
-		return
-	}
-	t.Log.Info(fmt.Sprintf("{ticks: %d}", t.ticks))
-	t.ticks, t.told = 0, time.Now()
 }
 
 // lookSQL reads each queue's sequence without a dynamic statement; one

@@ -7,7 +7,8 @@
 // create, drop and configure queues and register consumers. Commands run
 // beside the daemon and take no pidfile.
 //
-// Called pgqd, it is the ticker alone: pgqd [flags] FILE.ini.
+// Called pgqd, it is the ticker alone: pgqd [flags] FILE.ini. The ini file of
+// a pgqd, with many databases, is taken by either name.
 //
 // Results go to stdout, messages to stderr and to the log file. Exit status:
 // 0 done, 1 failed, 2 wrong usage.
@@ -44,16 +45,21 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 }
 
 // program is the tree of commands.
-type program struct{ *cli.App }
+type program struct {
+	*cli.App
+	database string // --database
+}
 
 func newProgram(name string) *program {
 	if name == "pgqd" {
-		p := &program{cli.New(name, "Make ticks of the queues of a PostgreSQL database", version, keys)}
+		p := &program{App: cli.New(name, "Make ticks of the queues of PostgreSQL databases", version, pgqdKeys)}
 		p.Root.Args = cobra.NoArgs
 		p.Root.RunE = p.runTicker
 		return p
 	}
-	p := &program{cli.New(name, "Set up and run queues in a PostgreSQL database", version, keys)}
+	p := &program{App: cli.New(name, "Set up and run queues in a PostgreSQL database", version, keys)}
+	p.Also = []cli.Section{{Name: "pgqd", Keys: pgqdKeys}}
+	p.Root.PersistentFlags().StringVar(&p.database, "database", "", "database to work in, where the ini file names a whole server")
 	p.Root.AddCommand(
 		p.installCommand(), p.tickerCommand(), p.statusCommand(),
 		p.createCommand(), p.dropCommand(), p.registerCommand(), p.unregisterCommand(), p.configCommand(),

@@ -62,6 +62,7 @@ func TestScripts(t *testing.T) {
 				},
 				Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 					"scrub": scrub, "status": status, "waitfor": waitfor, "sql": sql,
+					"database": func(ts *testscript.TestScript, neg bool, args []string) { database(t, ts, neg, args) },
 				},
 			})
 		})
@@ -138,14 +139,27 @@ func waitfor(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Fatalf("waited in vain for %q", args)
 }
 
-// sql runs a statement in the script's database and writes the rows'
-// values to sql.txt: sql STATEMENT.
+// sql runs a statement in the script's database, or in another, and writes the
+// rows' values to sql.txt: sql [DATABASE] STATEMENT. A transaction that begins
+// with it stays open until the script's end.
 func sql(ts *testscript.TestScript, neg bool, args []string) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	conn, err := pgx.Connect(ctx, ts.Getenv("DB"))
+	db := ts.Getenv("DB")
+	if len(args) == 2 {
+		db = strings.ReplaceAll(db, ts.Getenv("DBNAME"), args[0])
+		args = args[1:]
+	}
+	conn, err := pgx.Connect(ctx, db)
 	ts.Check(err)
-	defer closeConn(conn)
+	if begun, ok := strings.CutPrefix(args[0], "begin;"); ok {
+		ts.Defer(func() { closeConn(conn) })
+		_, err = conn.Exec(ctx, "begin")
+		ts.Check(err)
+		args[0] = begun
+	} else {
+		defer closeConn(conn)
+	}
 	rows, err := conn.Query(ctx, args[0])
 	ts.Check(err)
 	var out strings.Builder
@@ -156,6 +170,29 @@ func sql(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	ts.Check(rows.Err())
 	ts.Check(os.WriteFile(ts.MkAbs("sql.txt"), []byte(out.String()), 0o644))
+}
+
+// database makes an empty database of the role that scripts run as, to be
+// dropped at the test's end, or with ! drops it: database NAME.
+func database(t *testing.T, ts *testscript.TestScript, neg bool, args []string) {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, pgtest.Server(t).DSN("postgres", pgserver.Superuser))
+	ts.Check(err)
+	defer closeConn(conn)
+	drop := "drop database if exists " + args[0] + " with (force)"
+	if neg {
+		_, err = conn.Exec(ctx, drop)
+		ts.Check(err)
+		return
+	}
+	_, err = conn.Exec(ctx, "create database "+args[0]+" owner "+pgtest.Role)
+	ts.Check(err)
+	t.Cleanup(func() {
+		if _, err := pgtest.Admin(t, pgtest.Server(t), "postgres").Exec(context.Background(), drop); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 func TestCommandTree(t *testing.T) {

@@ -52,7 +52,11 @@ func (p *program) connected(work func(ctx context.Context, c *call) error) func(
 		}
 		defer log.Close()
 		return cli.Interruptible(cmd.Context(), func(ctx context.Context) error {
-			conn, err := connect(ctx, set.database)
+			db, err := p.oneDatabase(set)
+			if err != nil {
+				return err
+			}
+			conn, err := connect(ctx, db, set.key())
 			if err != nil {
 				return err
 			}

@@ -2,9 +2,13 @@ package main
 
 import (
 	"context"
+	"log/slog"
+	"math/rand/v2"
 	"runtime"
+	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
@@ -16,7 +20,8 @@ import (
 func (p *program) tickerCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "ticker", Short: "Make ticks and keep the queues small (daemon)", Args: cobra.NoArgs,
-		Long: "Makes the ticks of all queues of the database and runs their maintenance.\n" +
+		Long: "Makes the ticks of all queues and runs their maintenance: of the database in db, or of all\n" +
+			"databases of the server in base_connstr that have PgQ; the ini file may be pgqd's.\n" +
 			"It waits while the server is down or PgQ is not installed yet.",
 		RunE: p.runTicker,
 	}
@@ -34,7 +39,7 @@ func (p *program) runTicker(cmd *cobra.Command, _ []string) error {
 		// What is wrong with the ini must be seen by who typed the command; a
 		// server that is down is waited for.
 		short, cancel := context.WithTimeout(ctx, 10*time.Second)
-		conn, err := connect(short, set.database)
+		conn, err := connect(short, set.database, set.key())
 		cancel()
 		switch {
 		case err == nil:
@@ -47,15 +52,56 @@ func (p *program) runTicker(cmd *cobra.Command, _ []string) error {
 	})
 }
 
-// serve runs ticker and maintenance until one fails or the job is to end.
+// serve ticks and maintains until it fails or the job is to end.
 func serve(ctx context.Context, set settings, job cli.Job) error {
+	stats := &pgq.Stats{Log: job.Log, Every: set.logDelay}
+	if set.server {
+		return serveServer(ctx, set, job, stats)
+	}
+	return pair{set: set, log: job.Log, stats: stats}.run(ctx, set.database, job.Stop)
+}
+
+// serveServer serves the databases of a server, each by a pair of its own.
+func serveServer(ctx context.Context, set settings, job cli.Job, stats *pgq.Stats) error {
+	var all sync.WaitGroup
+	defer all.Wait()
+	cluster := &pgq.Cluster{
+		Server: set.database, Only: set.only, Go: all.Go, Log: job.Log, CheckPeriod: set.checkPeriod, Stop: job.Stop,
+		Serve: func(ctx context.Context, db *pgx.ConnConfig, stop <-chan struct{}) error {
+			log := job.Log.With("database", db.Database)
+			return pair{set: set, log: log, stats: stats, oneOfMany: true}.run(ctx, db, stop)
+		},
+	}
+	return cluster.Run(ctx)
+}
+
+// pair is ticker and maintenance of one database.
+type pair struct {
+	set       settings
+	log       *slog.Logger
+	stats     *pgq.Stats
+	oneOfMany bool
+}
+
+const (
+	restDelay = 250 * time.Millisecond // between looks at a quiet database, one of many
+	spread    = 10 * time.Second       // over which first rounds of maintenance are spread
+)
+
+// run runs both until one fails, ctx ends or stop is closed.
+func (p pair) run(ctx context.Context, db *pgx.ConnConfig, stop <-chan struct{}) error {
 	both, ctx := errgroup.WithContext(ctx)
 	ticker := &pgq.Ticker{
-		Database: set.database, Log: job.Log, Stop: job.Stop,
-		LoopDelay: set.loopDelay, TickInterval: set.tickInterval, StatsDelay: set.logDelay,
+		Database: db, Log: p.log, Stop: stop, Stats: p.stats, GiveUp: p.oneOfMany,
+		LoopDelay: p.set.loopDelay, TickInterval: p.set.tickInterval, Lifetime: p.set.lifetime,
 	}
 	maintainer := &pgq.Maintainer{
-		Database: set.database, Log: job.Log, Stop: job.Stop, Delay: set.maintDelay, Leads: ticker.Leads,
+		Database: db, Log: p.log, Stop: stop, Stats: p.stats, GiveUp: p.oneOfMany,
+		Delay: p.set.maintDelay, RetryDelay: p.set.retryDelay, Leads: ticker.Leads,
+	}
+	if p.oneOfMany {
+		ticker.RestDelay = restDelay
+		maintainer.Pause = rand.N(min(spread, p.set.maintDelay) + 1)
 	}
 	both.Go(func() error { return ticker.Run(ctx) })
 	both.Go(func() error { return maintainer.Run(ctx) })

@@ -19,10 +19,13 @@ import (
 
 // App is one program: its tree of commands and the common switches.
 type App struct {
-	Name    string         // as messages and the ini section have it: londiste
-	Version string         // X of "Skytools version X"
-	Keys    []conf.Key     // documented keys of its section, [CommonKeys] included
-	Root    *cobra.Command // add the program's commands here
+	Name    string     // as messages and the ini section have it: londiste
+	Version string     // X of "Skytools version X"
+	Keys    []conf.Key // documented keys of its section, [CommonKeys] included
+	// Also are sections of other names that it reads: where the file has none
+	// of the program's name, and for commands marked by [ForSection].
+	Also []Section
+	Root *cobra.Command // add the program's commands here
 
 	config             string // FILE.ini
 	quiet, verbose     bool
@@ -30,9 +33,10 @@ type App struct {
 	reload, stop, kill bool
 	printINI, version  bool
 	json               bool
-	running            bool  // flags and arguments were right
-	mistyped           error // --help after a word that is no command
-	noted              bool  // ignored keys have been named
+	wanted             []string // sections that the command reads; none: any
+	running            bool     // flags and arguments were right
+	mistyped           error    // --help after a word that is no command
+	noted              bool     // ignored keys have been named
 }
 
 // noConfig is the annotation of commands that work without an ini file.
@@ -44,6 +48,25 @@ func NoConfig(cmd *cobra.Command) *cobra.Command {
 		cmd.Annotations = map[string]string{}
 	}
 	cmd.Annotations[noConfig] = "true"
+	return cmd
+}
+
+// Section is a section of an ini file beside the one of the program's name.
+type Section struct {
+	Name string
+	Keys []conf.Key
+}
+
+// forSection is the annotation of commands that read a section of their own.
+const forSection = "section"
+
+// ForSection marks a command that reads the first of the sections of those
+// names, all listed in [App.Also].
+func ForSection(cmd *cobra.Command, names ...string) *cobra.Command {
+	if cmd.Annotations == nil {
+		cmd.Annotations = map[string]string{}
+	}
+	cmd.Annotations[forSection] = strings.Join(names, " ")
 	return cmd
 }
 
@@ -100,7 +123,7 @@ func (a *App) Run(ctx context.Context, args []string, stdin io.Reader, stdout, s
 	a.Root.InitDefaultHelpCmd()
 	a.Root.InitDefaultCompletionCmd(args...)
 	walk(a.Root, a.refuseTypos)
-	a.running, a.mistyped = false, nil
+	a.running, a.mistyped, a.wanted = false, nil, nil
 	a.Root.SetArgs(a.arrange(args))
 	cmd, err := a.Root.ExecuteContextC(ctx)
 	if errors.Is(err, errDone) {
@@ -141,12 +164,14 @@ var errDone = errors.New("done")
 // before runs when flags and arguments of a command have been understood.
 func (a *App) before(cmd *cobra.Command, _ []string) error {
 	a.running = true
+	a.wanted = strings.Fields(cmd.Annotations[forSection])
 	switch {
 	case a.version:
 		fmt.Fprintf(cmd.OutOrStdout(), "Skytools version %s\n", a.Version)
 		return errDone
 	case a.printINI:
-		fmt.Fprint(cmd.OutOrStdout(), conf.Sample(a.Name, a.Keys))
+		name := append(a.wanted, a.Name)[0]
+		fmt.Fprint(cmd.OutOrStdout(), conf.Sample(name, a.keysOf(name)))
 		return errDone
 	case a.config == "" && !standsAlone(cmd):
 		return hint.With(Usage(errors.New("need config file")), "%s FILE.ini COMMAND; %s --ini prints a sample file", a.Name, a.Name)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"syscall"
 
 	"github.com/skytools-go/skytools/internal/conf"
@@ -32,7 +33,7 @@ func (a *App) Section() (*conf.Section, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.Unknown(a.Keys); err != nil {
+	if err := s.Unknown(a.keysOf(s.Name)); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -43,7 +44,29 @@ func (a *App) section() (*conf.Section, error) {
 	if err != nil {
 		return nil, err
 	}
-	return f.Section(a.Name, nil)
+	names := a.wanted
+	if len(names) == 0 {
+		names = []string{a.Name}
+		for _, other := range a.Also {
+			names = append(names, other.Name)
+		}
+	}
+	for _, name := range names {
+		if slices.Contains(f.Sections(), name) {
+			return f.Section(name, nil)
+		}
+	}
+	return f.Section(names[0], nil) // says what is there instead
+}
+
+// keysOf are the documented keys of a section.
+func (a *App) keysOf(section string) []conf.Key {
+	for _, other := range a.Also {
+		if other.Name == section {
+			return other.Keys
+		}
+	}
+	return a.Keys
 }
 
 // ConfigFile is the ini file's name as given.
@@ -52,6 +75,7 @@ func (a *App) ConfigFile() string { return a.config }
 // OpenLog opens the log that the section's keys and -q or -v ask for; lines
 // go to stderr too. Keys without effect are named in it, once.
 func (a *App) OpenLog(s *conf.Section, stderr io.Writer) (*logfile.Log, error) {
+	keys := a.keysOf(s.Name)
 	o := logfile.Options{
 		Path:    s.File("logfile", ""),
 		Size:    int64(s.Int("log_size", logfile.DefaultSize)),
@@ -60,6 +84,14 @@ func (a *App) OpenLog(s *conf.Section, stderr io.Writer) (*logfile.Log, error) {
 		Ident:   s.String("job_name", a.Name),
 		Console: stderr,
 		Level:   logfile.Level(a.quiet, a.verbose),
+	}
+	if k := conf.Find(keys, "syslog"); k != nil { // pgqd's way to say it
+		_, asked := s.Get("syslog")
+		on := s.Bool("syslog", k.Default == "1")
+		o.Try = on && !asked && !o.Syslog
+		o.Syslog = o.Syslog || on
+		o.Ident = s.String("syslog_ident", o.Ident)
+		o.Facility = s.Choice("syslog_facility", "daemon", logfile.Facilities()...)
 	}
 	if err := s.Err(); err != nil {
 		return nil, err
@@ -70,7 +102,7 @@ func (a *App) OpenLog(s *conf.Section, stderr io.Writer) (*logfile.Log, error) {
 	}
 	if !a.noted {
 		a.noted = true
-		for _, line := range s.Ignored(a.Keys) {
+		for _, line := range s.Ignored(keys) {
 			l.Warn(line)
 		}
 	}

@@ -32,7 +32,7 @@ func (s *Section) Unknown(known []Key) error {
 	}
 	var errs []error
 	for _, u := range s.fromFile() {
-		if find(known, u.key) != nil || find(Skytools, u.key) != nil || used[u.key] {
+		if Find(known, u.key) != nil || Find(Skytools, u.key) != nil || used[u.key] {
 			continue
 		}
 		err := s.file.at(u.line, "unknown key %s in section [%s]", u.key, u.section)
@@ -54,9 +54,9 @@ func (s *Section) Ignored(known []Key) []string {
 	used := s.referenced()
 	var lines []string
 	for _, u := range s.fromFile() {
-		k := find(known, u.key)
+		k := Find(known, u.key)
 		if k == nil && !used[u.key] {
-			k = find(Skytools, u.key)
+			k = Find(Skytools, u.key)
 		}
 		if k != nil && k.ReplacedBy != "" {
 			lines = append(lines, fmt.Sprintf("%s:%d: key %s has no effect: %s", s.file.Path, u.line, u.key, k.ReplacedBy))
@@ -103,7 +103,8 @@ func (s *Section) referenced() map[string]bool {
 	return used
 }
 
-func find(keys []Key, name string) *Key {
+// Find is the key of that name, nil if keys has none.
+func Find(keys []Key, name string) *Key {
 	for i := range keys {
 		if ok, _ := path.Match(keys[i].Name, name); ok {
 			return &keys[i]

@@ -21,7 +21,7 @@ var Skytools = join(
 	// pgqadm, pgqd.
 	keys("this program does not tick; run pgqadm.py TICKER.ini ticker",
 		"maint_delay", "maint_delay_min", "queue_refresh_period", "ticker_period", "maint_period", "retry_period", "check_period", "tick_interval"),
-	keys("one ticker serves the one database of its db key", "initial_database", "database_list"),
+	keys("only the ticker reads it, pgqd or pgqadm", "initial_database", "database_list"),
 	keys("pgqadm reads db, londiste reads provider_db and subscriber_db", "db", "src_db", "dst_db", "master_db"),
 
 	// londiste 2.1.

@@ -27,7 +27,7 @@ func Reference(program string, known []Key) string {
 	var names []string
 	all := join(known, Skytools)
 	for i, k := range all {
-		if i < len(known) && k.ReplacedBy != "" || i >= len(known) && find(known, k.Name) == nil {
+		if i < len(known) && k.ReplacedBy != "" || i >= len(known) && Find(known, k.Name) == nil {
 			names = append(names, code(k.Name))
 		}
 		if len(names) > 0 && (i+1 == len(all) || all[i+1].ReplacedBy != k.ReplacedBy) {

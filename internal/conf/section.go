@@ -160,6 +160,17 @@ func (s *Section) Choice(key, def string, words ...string) string {
 	})
 }
 
+// List returns the words of a key's comma list, none for a key that is not set.
+func (s *Section) List(key string) []string {
+	var words []string
+	for word := range strings.SplitSeq(s.String(key, ""), ",") {
+		if word = strings.TrimFunc(word, space); word != "" {
+			words = append(words, word)
+		}
+	}
+	return words
+}
+
 // Int returns a key's whole number.
 func (s *Section) Int(key string, def int) int {
 	return number(s, key, def, "a whole number", func(t string) (int, bool) {

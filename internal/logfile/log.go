@@ -4,6 +4,8 @@ import (
 	"io"
 	"log/slog"
 	"log/syslog"
+	"maps"
+	"slices"
 )
 
 // Skytools' defaults for the keys log_size (bytes) and log_count.
@@ -14,14 +16,28 @@ const (
 
 // Options say where a program logs. The zero value logs nowhere.
 type Options struct {
-	Path    string // key logfile; "" for none
-	Size    int64  // key log_size, bytes
-	Count   int    // key log_count
-	Syslog  bool   // key use_skylog
-	Ident   string // name in syslog: the job's
-	Console io.Writer
-	Level   slog.Level
+	Path   string // key logfile; "" for none
+	Size   int64  // key log_size, bytes
+	Count  int    // key log_count
+	Syslog bool   // key use_skylog
+	Try    bool   // a syslog that is not there goes without saying
+	Ident  string // name in syslog: the job's
+	// Facility is the sender's kind in syslog, one of [Facilities]; "" is daemon.
+	Facility string
+	Console  io.Writer
+	Level    slog.Level
 }
+
+var facilities = map[string]syslog.Priority{
+	"auth": syslog.LOG_AUTH, "authpriv": syslog.LOG_AUTHPRIV, "cron": syslog.LOG_CRON, "daemon": syslog.LOG_DAEMON,
+	"ftp": syslog.LOG_FTP, "kern": syslog.LOG_KERN, "lpr": syslog.LOG_LPR, "mail": syslog.LOG_MAIL,
+	"news": syslog.LOG_NEWS, "syslog": syslog.LOG_SYSLOG, "user": syslog.LOG_USER, "uucp": syslog.LOG_UUCP,
+	"local0": syslog.LOG_LOCAL0, "local1": syslog.LOG_LOCAL1, "local2": syslog.LOG_LOCAL2, "local3": syslog.LOG_LOCAL3,
+	"local4": syslog.LOG_LOCAL4, "local5": syslog.LOG_LOCAL5, "local6": syslog.LOG_LOCAL6, "local7": syslog.LOG_LOCAL7,
+}
+
+// Facilities are the names that [Options] takes for one.
+func Facilities() []string { return slices.Sorted(maps.Keys(facilities)) }
 
 // Log is a logger and the file behind it.
 type Log struct {
@@ -48,7 +64,11 @@ func Open(o Options) (*Log, error) {
 	}
 	var failed error
 	if o.Syslog {
-		l.sys, failed = syslog.New(syslog.LOG_DAEMON|syslog.LOG_INFO, o.Ident)
+		facility, ok := facilities[o.Facility]
+		if !ok {
+			facility = syslog.LOG_DAEMON
+		}
+		l.sys, failed = syslog.New(facility|syslog.LOG_INFO, o.Ident)
 		if failed == nil {
 			all = append(all, &handler{level: o.Level, put: l.toSyslog})
 		}
@@ -58,7 +78,7 @@ func Open(o Options) (*Log, error) {
 		all = append(all, NewConsole(o.Console, o.Level))
 	}
 	l.Logger = slog.New(slog.NewMultiHandler(all...))
-	if failed != nil {
+	if failed != nil && !o.Try {
 		l.Warn("use_skylog: syslog does not answer, going on without", "error", failed)
 	}
 	return l, nil
