@@ -13,14 +13,20 @@ begin
         for fn in
             select p.oid from pg_proc p
             where p.pronamespace = 'skytools'::regnamespace
-                and p.proname in ('ack', 'claim', 'unclaim', 'tick', 'batch_query', 'batch_query_of')
+                and p.proname in ('ack', 'claim', 'unclaim', 'tick', 'batch_query', 'batch_query_of',
+                    'event_retry', 'event_dead', 'dead_events', 'dead_replay', 'dead_purge', 'get_queue_policy')
         loop
             execute format('grant execute on function %s to pgq_reader', fn);
         end loop;
     end if;
     if to_regrole('pgq_writer') is not null then
-        grant execute on function skytools.count_tx_event(int, text, int, int) to pgq_writer;
-        grant execute on function skytools.insert_events(text, text[], text[], text[], text[], text[], text[]) to pgq_writer;
+        for fn in
+            select p.oid from pg_proc p
+            where p.pronamespace = 'skytools'::regnamespace
+                and p.proname in ('count_tx_event', 'insert_events', 'insert_event_at', 'insert_event_once', 'cancel_delayed')
+        loop
+            execute format('grant execute on function %s to pgq_writer', fn);
+        end loop;
     end if;
     if to_regrole('pgq_admin') is not null then
         grant select on all tables in schema skytools to pgq_admin;

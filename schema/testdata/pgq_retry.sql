@@ -35,11 +35,19 @@ select pgq.event_retry_raw('q', 'c', now(), 500, now(), 7, 't', 'd', null, null,
 select pgq.event_retry_raw('q', 'c', now() + interval '1 hour', null, now(), 7, 't', 'd', null, null, null, null) is not null;
 select pgq.event_retry_raw('q', 'nobody', now(), 501, now(), 7, 't', 'd', null, null, null, null);
 select pgq.event_retry_raw('nowhere', 'c', now(), 501, now(), 7, 't', 'd', null, null, null, null);
--- Ten a call.
+-- As many calls as it takes.
 insert into pgq.retry_queue (ev_retry_after, ev_queue, ev_id, ev_time, ev_owner) select now(), 1, 1000 + n, now(), 1 from generate_series(1, 24) n;
-select pgq.maint_retry_events();
-select pgq.maint_retry_events();
-select pgq.maint_retry_events();
-select pgq.maint_retry_events();
+do $$
+declare
+    n int;
+    moved int := 0;
+begin
+    loop
+        n := pgq.maint_retry_events();
+        exit when n = 0;
+        moved := moved + n;
+    end loop;
+    raise notice 'moved %', moved;
+end $$;
 select pgq.unregister_consumer('q', 'c');
 select count(*) from pgq.retry_queue;

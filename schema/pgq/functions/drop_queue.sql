@@ -29,6 +29,7 @@ begin
         perform pgq.unregister_consumer(x_queue_name, consumer);
     end loop;
 
+    perform skytools.queue_forget(q.queue_id);
     delete from pgq.retry_queue where ev_queue = q.queue_id;
     delete from pgq.tick where tick_queue = q.queue_id;
     delete from pgq.queue where queue_id = q.queue_id;

@@ -3,29 +3,33 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pgq, pg_temp
 as $$
 declare
-    ev pgq.event_template;
-    sql text := skytools.batch_query_of(x_batch_id, 'ev_id = ' || x_event_id);
+    wanted text := 'ev_id = ' || coalesce(x_event_id::text, 'null');
+    places tid[] := skytools.event_places(x_batch_id, x_event_id);
+    sql text;
+    written record;
 begin
+    if places is not null then
+        select * into written from skytools.retry_write(x_batch_id,
+            skytools.batch_query_of(x_batch_id, format('%s and ctid = any (%L::pg_catalog.tid[])', wanted, places)),
+            x_retry_time, null);
+        if written.events > 0 then
+            return written.retried + written.dead;
+        end if;
+    end if;
+    sql := skytools.batch_query_of(x_batch_id, wanted);
     if sql is not null then
-        execute sql into ev.ev_id, ev.ev_time, ev.ev_txid, ev.ev_retry,
-            ev.ev_type, ev.ev_data, ev.ev_extra1, ev.ev_extra2, ev.ev_extra3, ev.ev_extra4;
+        select * into written from skytools.retry_write(x_batch_id, sql, x_retry_time, null);
+        if written.events > 0 then
+            return written.retried + written.dead;
+        end if;
     end if;
-    if ev.ev_id is null then
-        raise exception 'event not found'
-            using errcode = 'undefined_object', hint = 'pgq.get_batch_events(batch) lists the events of an open batch';
-    end if;
-    insert into pgq.retry_queue (ev_retry_after, ev_queue, ev_id, ev_time, ev_txid, ev_owner, ev_retry,
-            ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4)
-        select x_retry_time, s.sub_queue, ev.ev_id, ev.ev_time, null, s.sub_id, coalesce(ev.ev_retry, 0) + 1,
-            ev.ev_type, ev.ev_data, ev.ev_extra1, ev.ev_extra2, ev.ev_extra3, ev.ev_extra4
-        from pgq.subscription s where s.sub_batch = x_batch_id
-        on conflict do nothing;
-    return case when found then 1 else 0 end;
+    raise exception 'event not found'
+        using errcode = 'undefined_object', hint = 'pgq.get_batch_events(batch) lists the events of an open batch';
 end;
 $$;
 
 comment on function pgq.event_retry(bigint, bigint, timestamptz) is
-'Has an event of an open batch delivered to its consumer again, not before a time. Returns 1, or 0 if that was asked before.';
+'Has an event of an open batch delivered to its consumer again, not before a time; one that had the queue''s max_attempts becomes a dead letter. Returns 1, or 0 if that was asked before. For many events of a batch there is skytools.event_retry.';
 
 create or replace function pgq.event_retry(x_batch_id bigint, x_event_id bigint, x_retry_seconds int) returns int
 language plpgsql volatile security definer

@@ -24,6 +24,14 @@ begin
     if id is null then
         id := nextval(q.queue_event_seq::regclass);
     end if;
+    -- Who brings an event says how often it was delivered.
+    if x_ev_retry >= (select p.max_attempts from skytools.queue_policy p where p.queue_id = q.queue_id) then
+        insert into skytools.dead_event (dead_queue, dead_consumer, dead_reason, ev_id, ev_time, ev_retry,
+                ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4)
+            values (q.queue_id, x_consumer, format('delivered %s times', x_ev_retry), id, x_ev_time, x_ev_retry - 1,
+                x_ev_type, x_ev_data, x_ev_extra1, x_ev_extra2, x_ev_extra3, x_ev_extra4);
+        return id;
+    end if;
     insert into pgq.retry_queue (ev_retry_after, ev_queue, ev_id, ev_time, ev_owner, ev_retry,
             ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4)
         values (x_retry_after, q.queue_id, id, x_ev_time, owner, x_ev_retry,
@@ -33,4 +41,4 @@ end;
 $$;
 
 comment on function pgq.event_retry_raw(text, text, timestamptz, bigint, timestamptz, int, text, text, text, text, text, text) is
-'Puts an event of any origin among those that one consumer gets later. Returns its ev_id.';
+'Puts an event of any origin among those that one consumer gets later, or among its dead letters if it has been delivered the queue''s max_attempts. Returns its ev_id.';

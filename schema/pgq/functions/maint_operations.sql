@@ -18,6 +18,11 @@ begin
     return query
         select x.func, q.queue_name from pgq.queue q, unnest(q.queue_extra_maint) with ordinality x (func, nr)
         order by q.queue_name, x.nr;
+    if exists (select from skytools.once_key) or exists (select from skytools.dead_event)
+        or exists (select from skytools.delayed_event)
+    then
+        return query select 'skytools.maint_purge', null::text;
+    end if;
     return query select 'vacuum', t from pgq.maint_tables_to_vacuum() t;
     return query
         select 'pgq_node.maint_watermark', n.queue_name from pgq_node.node_info n

@@ -1,0 +1,26 @@
+create or replace function skytools.maint_purge() returns int
+language plpgsql volatile security definer
+set search_path = pg_catalog, pgq, pg_temp
+as $$
+declare
+    keys int;
+begin
+    delete from skytools.dead_event d using skytools.queue_policy p
+        where p.queue_id = d.dead_queue and d.dead_time < now() - p.dead_keep;
+    -- A caller who finds its key expired may be renewing it: such a row is
+    -- locked, and stays.
+    delete from skytools.once_key k using (
+            select key_queue, key_text from skytools.once_key
+            where expires_at <= now()
+            order by expires_at limit 10000 for update skip locked) e
+        where k.key_queue = e.key_queue and k.key_text = e.key_text;
+    get diagnostics keys = row_count;
+    -- Written while their queue was dropped.
+    delete from skytools.dead_event where dead_queue <> all (select queue_id from pgq.queue);
+    delete from skytools.delayed_event where ev_queue <> all (select queue_id from pgq.queue);
+    return case when keys = 10000 then 1 else 0 end;
+end;
+$$;
+
+comment on function skytools.maint_purge() is
+'Deletes dead letters older than their queue''s dead_keep, and expired keys. Returns 1 if there may be more.';
