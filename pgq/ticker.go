@@ -29,6 +29,9 @@ const TickChannel = "skytools_tick"
 //	                        has ended since: the sequence will not tell of it
 //	the queue is idle       queue_ticker_idle_period has passed
 //
+// Once a second it moves the events that are due, delayed ones and retries, into
+// their queues.
+//
 // Each tick is a transaction of its own; the notification follows in another,
 // so that who is woken finds the tick. Of several tickers of one database one
 // leads and the others stand by; one of them leads within two seconds when the
@@ -59,6 +62,7 @@ type Ticker struct {
 	queues   map[int32]*ticking
 	since    time.Time // when conn was made
 	moved    time.Time // when a sequence was last seen to move
+	due      time.Time // when events that are due were last looked for
 	missed   int       // looks in a row that found something dropped
 }
 
@@ -156,6 +160,9 @@ func (t *Ticker) round(ctx context.Context) (time.Duration, error) {
 	}
 	if leads, err := t.lead(ctx); err != nil || !leads {
 		return standbyDelay, err
+	}
+	if err := t.bringDue(ctx); err != nil {
+		return 0, err
 	}
 	seen, err := t.look(ctx)
 	if err != nil {

@@ -1,0 +1,34 @@
+package pgq
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// dueDelay is the period of looking for events that are due: delayed ones and
+// retries. They come later than asked for by that at most, and a tick.
+const dueDelay = time.Second
+
+// bringDue moves events that are due into their queues. While there are more
+// it goes on in the next round, so that ticks come between.
+func (t *Ticker) bringDue(ctx context.Context) error {
+	if time.Since(t.due) < dueDelay {
+		return nil
+	}
+	t.due = time.Now()
+	op := retryEvents()
+	op.again = func(n int64) bool {
+		if n > 0 {
+			t.due = time.Time{}
+		}
+		return false
+	}
+	moved, err := op.run(ctx, t.conn)
+	t.Stats.add(0, 0, moved)
+	if err != nil && refused(err) {
+		t.trouble.say(op.function, fmt.Sprintf("events that are due wait: %s", explain(err)))
+		return nil
+	}
+	return err
+}
