@@ -48,7 +48,7 @@ func TestWriterWithOldSnapshot(t *testing.T) {
 	// table, which is the next one in turn, has nothing for it.
 	makeTick(t, conn)
 	exec(t, conn, `update pgq.subscription set sub_last_tick = (select max(tick_id) from pgq.tick)`)
-	write(t, writer, 1)
+	exec(t, writer, `select skytools.insert_events($1, '{t}', '{late}')`, queue)
 	exec(t, writer, `commit`)
 	if old != (now+1)%3 || one[int](t, conn, fmt.Sprintf(`select count(*)::int from pgq.event_1_%d`, old)) != 1 {
 		t.Fatalf("the event is not in table %d: not the case to be tested", old)

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -91,30 +93,103 @@ func wantCode(t *testing.T, err error, code string) {
 	}
 }
 
-// TestRepeatableReadWriterAcrossRotations is the hole of upstream: the writer
-// chooses the event table by a snapshot older than the switch, while its
-// transaction id, and so its events, are younger.
-func TestRepeatableReadWriterAcrossRotations(t *testing.T) {
+// TestInsertEventFollowsRotation: a session whose plans name the table before
+// goes to the current one in its next transaction.
+func TestInsertEventFollowsRotation(t *testing.T) {
 	b := newBench(t)
 	writer := pgtest.Connect(t, b.dsn)
+	for n := range 4 {
+		b.run(writer, `select pgq.insert_event('q', 't', $1)`, strconv.Itoa(n))
+		if in := one[string](b, b.own, `select tableoid::regclass::text from pgq.event_1 where ev_data = $1`, strconv.Itoa(n)); in != fmt.Sprintf("pgq.event_1_%d", n%3) {
+			t.Errorf("event %d is in %s", n, in)
+		}
+		b.tick()
+		b.wantData(b.drain(b.own, "c"), strconv.Itoa(n))
+		b.tick()
+		b.drain(b.own, "c")
+		b.rotate()
+	}
+}
+
+// TestQueuesOfOldSnapshots: a transaction that does not see a queue made
+// meanwhile writes the text that finds queues by name. Both queues serve.
+func TestQueuesOfOldSnapshots(t *testing.T) {
+	b := newBench(t)
+	b.run(b.own, `select pgq.create_queue('gone')`)
+	old := pgtest.Connect(t, b.dsn)
+	b.run(old, `begin isolation level repeatable read`)
+	b.run(old, `select count(*) from pgq.queue`)
+	b.run(b.own, `select pgq.create_queue('younger'), pgq.drop_queue('gone')`)
+	b.run(old, `select pgq.create_queue('older')`)
+	b.run(old, `commit`)
+	for _, q := range []string{"q", "younger", "older"} {
+		b.run(b.own, `select pgq.insert_event($1, 't', 'd')`, q)
+	}
+	_, err := b.own.Exec(t.Context(), `select pgq.insert_event('gone', 't', 'd')`)
+	wantCode(t, err, "42704")
+	b.run(b.own, `select pgq.create_queue('gone')`)
+	b.run(b.own, `select pgq.insert_event('gone', 't', 'd')`)
+	b.run(b.own, `update pgq.queue set queue_name = 'renamed' where queue_name = 'gone'`)
+	b.run(b.own, `select pgq.insert_event('renamed', 't', 'd')`)
+	_, err = b.own.Exec(t.Context(), `select pgq.insert_event('gone', 't', 'd')`)
+	wantCode(t, err, "42704")
+	if n := one[int](b, b.own, `select count(*) from pgq.event_template`); n != 5 {
+		t.Errorf("%d events, want 5", n)
+	}
+}
+
+// TestManyQueues: each of many names, hostile ones too, finds its queue.
+func TestManyQueues(t *testing.T) {
+	b := newBench(t)
+	b.run(b.own, `create table names as select x as n from unnest(array['', 'Q', 'q ', 'it''s', '%s %L', 'back\\slash', 'ä', 'zz', '$1', 'a.b']) x
+		union all select 'n' || g from generate_series(1, 30) g`)
+	b.run(b.own, `select pgq.create_queue(n) from names`)
+	b.run(b.own, `select pgq.insert_event(n, 't', n) from names`)
+	b.run(b.own, `select skytools.insert_events(n, '{t,t}', array[n, n]) from names`)
+	if wrong := rows(t, b.own, `select n from names where 3 <> (select count(*) from pgq.event_template e join pgq.queue q on q.queue_name = n
+			where e.tableoid = (q.queue_data_pfx || '_0')::regclass and e.ev_data = n)`); len(wrong) > 0 {
+		t.Errorf("queues without their events: %q", wrong)
+	}
+	if slow := one[string](b, b.own, `select prosrc from pg_proc where proname = 'event_insert'`); strings.Count(slow, "_insert(") != 41 {
+		t.Errorf("event_insert knows %d queues", strings.Count(slow, "_insert("))
+	}
+}
+
+// TestRepeatableReadWriterAcrossRotations is the hole of upstream: the writer
+// chooses the event table by a snapshot older than the switch, while its
+// transaction id, and so its events, are younger. insert_event chooses by a
+// plan, which stays while the transaction takes no lock that is new to it.
+func TestRepeatableReadWriterAcrossRotations(t *testing.T) {
+	for name, insert := range map[string]string{
+		"snapshot": `select skytools.insert_events('q', '{t}', array[$1])`,
+		"plan":     `select pgq.insert_event('q', 't', $1)`,
+	} {
+		t.Run(name, func(t *testing.T) { lateWriter(t, insert) })
+	}
+}
+
+func lateWriter(t *testing.T, insert string) {
+	b := newBench(t)
+	writer := pgtest.Connect(t, b.dsn)
+	b.run(writer, insert, "first")
 	b.run(writer, `begin isolation level repeatable read`)
 	b.run(writer, `select count(*) from pgq.queue`) // its snapshot sees table 0 as the current one
 
 	b.tick()
-	b.drain(b.own, "c")
+	b.wantData(b.drain(b.own, "c"), "first")
 	b.rotate() // to table 1
 	b.tick()
 	b.drain(b.own, "c")
 	b.rotate() // to table 2
 	b.tick()
 	b.drain(b.own, "c")
-	b.run(writer, `select pgq.insert_event('q', 't', 'late')`)
+	b.run(writer, insert, "late")
 	b.run(writer, `commit`)
-	if in := one[string](b, b.own, `select tableoid::regclass::text from pgq.event_1`); in != "pgq.event_1_0" {
+	if in := one[string](b, b.own, `select tableoid::regclass::text from pgq.event_1 where ev_data = 'late'`); in != "pgq.event_1_0" {
 		t.Fatalf("the writer wrote into %s: the case does not arise", in)
 	}
 
-	late := one[int64](b, b.own, `select ev_txid from pgq.event_1`)
+	late := one[int64](b, b.own, `select ev_txid from pgq.event_1 where ev_data = 'late'`)
 
 	// The next table is the writer's: it must not be emptied.
 	b.rotate()

@@ -94,6 +94,9 @@ func TestEverythingAtOnce(t *testing.T) {
 		})
 	}
 	if err := g.Wait(); err != nil {
+		if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
+			t.Log(pg.Detail, pg.Where)
+		}
 		t.Fatal(err)
 	}
 	b.tick()

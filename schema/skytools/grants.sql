@@ -1,3 +1,6 @@
+-- What is generated for each queue follows its generators.
+select skytools.queues();
+
 revoke execute on all functions in schema skytools from public;
 grant usage on schema skytools to public;
 grant select on skytools.installation to public;
@@ -23,7 +26,7 @@ begin
         for fn in
             select p.oid from pg_proc p
             where p.pronamespace = 'skytools'::regnamespace
-                and p.proname in ('count_tx_event', 'insert_events', 'insert_event_at', 'insert_event_once', 'cancel_delayed')
+                and p.proname in ('capture_count', 'insert_events', 'insert_event_at', 'insert_event_once', 'cancel_delayed')
         loop
             execute format('grant execute on function %s to pgq_writer', fn);
         end loop;

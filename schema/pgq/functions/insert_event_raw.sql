@@ -1,5 +1,5 @@
 -- No SET clause: it costs a tenth of the call, and the function has its
--- caller's rights. insert_event, which has the owner's, pins the path for it.
+-- caller's rights. event_insert_any, which runs with the owner's, pins the path.
 create or replace function pgq.insert_event_raw(
     queue_name text, ev_id bigint, ev_time timestamptz, ev_owner int, ev_retry int,
     ev_type text, ev_data text, ev_extra1 text, ev_extra2 text, ev_extra3 text, ev_extra4 text)
@@ -27,7 +27,7 @@ begin
                 hint = 'this node is not the root of its set: write there';
     end if;
     if q.per_tx is not null then
-        perform skytools.count_tx_event(q.queue_id, $1, q.per_tx);
+        perform skytools.capture_count(q.queue_id, $1, q.per_tx, 1);
     end if;
 
     -- The sequence moved, also if the caller gives the id: that is how a

@@ -3,8 +3,7 @@ returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
--- The counter is the one of skytools.count_tx_event: a transaction that writes
--- by triggers and by insert_event has one limit.
+-- A transaction that writes by triggers and by insert_event has one limit.
 declare
     setting text := 'skytools.tx_events_' || i_queue_id;
     events bigint := coalesce(nullif(current_setting(setting, true), ''), '0')::bigint + i_events;
@@ -14,6 +13,7 @@ begin
             using errcode = 'configuration_limit_exceeded',
                   hint = 'Write in smaller transactions, or raise queue_per_tx_limit in pgq.queue.';
     end if;
+    -- Local to the transaction: a savepoint rolled back takes its events off.
     perform set_config(setting, events::text, true);
 end;
 $$;

@@ -32,7 +32,7 @@ begin
             using errcode = 'array_subscript_error', hint = 'each array has an element for every event, or is NULL';
     end if;
     if q.per_tx is not null then
-        perform skytools.count_tx_event(q.queue_id, i_queue_name, q.per_tx, events);
+        perform skytools.capture_count(q.queue_id, i_queue_name, q.per_tx, events);
     end if;
 
     -- One statement: its rows get their ids in the arrays' order.

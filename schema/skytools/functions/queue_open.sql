@@ -18,7 +18,7 @@ begin
                 hint = 'this node is not the root of its set: write there';
     end if;
     if q.queue_per_tx_limit is not null then
-        perform skytools.count_tx_event(q.queue_id, i_queue_name, q.queue_per_tx_limit);
+        perform skytools.capture_count(q.queue_id, i_queue_name, q.queue_per_tx_limit, 1);
     end if;
     queue_id := q.queue_id;
     event_seq := q.queue_event_seq::regclass;

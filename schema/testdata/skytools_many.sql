@@ -1,0 +1,18 @@
+select pgq.create_queue('q');
+select * from skytools.insert_events('q', '{a,b}', '{1,NULL}', null, '{x,y}');
+select * from skytools.insert_events('q', '{}', '{}');
+select * from skytools.insert_events('q', '{a,b}', '{1}');
+select * from skytools.insert_events('q', '{a}', '{1}', '{x,y}');
+select * from skytools.insert_events('q', null, '{1}');
+begin;
+update pgq.queue set queue_per_tx_limit = 2;
+select pgq.insert_event('q', 't', 'd');
+select * from skytools.insert_events('q', '{a,b}', '{1,2}');
+rollback;
+begin;
+update pgq.queue set queue_disable_insert = true;
+select * from skytools.insert_events('q', '{a}', '{1}');
+rollback;
+select ev_id, ev_type, ev_data, ev_extra1, ev_extra2 from pgq.event_1 where ev_type in ('a', 'b') order by ev_id;
+select * from skytools.insert_events('no', '{a}', '{1}');
+select * from skytools.insert_events(null, '{a}', '{1}');
