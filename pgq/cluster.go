@@ -194,24 +194,16 @@ func (c *Cluster) begin(ctx context.Context, name string, db *member) {
 	})
 }
 
-// list reads the names of the databases to serve: those that let this role in
-// and are no templates.
+// list reads the names of the databases to serve.
 func (c *Cluster) list(ctx context.Context) ([]string, error) {
 	conn, err := openSession(ctx, c.Server, tickLockWait)
 	if err != nil {
 		return nil, err
 	}
 	defer closeSession(ctx, conn)
-	rows, err := conn.Query(ctx, `select datname from pg_database
-		where datallowconn and not datistemplate and datconnlimit <> -2 -- one half dropped
-			and has_database_privilege(oid, 'connect')
-		order by 1`)
+	names, err := Databases(ctx, conn)
 	if err != nil {
-		return nil, fmt.Errorf("list databases: %w", err)
-	}
-	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err != nil {
-		return nil, fmt.Errorf("list databases: %w", err)
+		return nil, err
 	}
 	if c.Only == nil {
 		return names, nil
@@ -224,4 +216,21 @@ func (c *Cluster) list(ctx context.Context) ([]string, error) {
 		c.missing[name] = !there
 	}
 	return slices.DeleteFunc(names, func(name string) bool { return !slices.Contains(c.Only, name) }), nil
+}
+
+// Databases lists the databases of the server that conn is connected to: those
+// that let its role in and are no templates, whether they hold PgQ or not.
+func Databases(ctx context.Context, conn *pgx.Conn) ([]string, error) {
+	rows, err := conn.Query(ctx, `select datname from pg_database
+		where datallowconn and not datistemplate and datconnlimit <> -2 -- one half dropped
+			and has_database_privilege(oid, 'connect')
+		order by 1`)
+	if err != nil {
+		return nil, fmt.Errorf("list databases: %w", err)
+	}
+	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, fmt.Errorf("list databases: %w", err)
+	}
+	return names, nil
 }

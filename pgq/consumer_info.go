@@ -15,17 +15,26 @@ type ConsumerInfo struct {
 	Lag           time.Duration `json:"-"` // age of the last finished tick
 	LastSeen      time.Duration `json:"-"` // since its last sign of life
 	LastTick      TickID        `json:"last_tick"`
+	Batch         int64         `json:"current_batch"`  // the open one, 0 for none
 	NextTick      TickID        `json:"next_tick"`      // of the open batch, 0 for none
 	PendingEvents int64         `json:"pending_events"` // estimate by the event sequence
 	// HoldsRotation: rotation is due, and it has still to read what would go.
 	HoldsRotation bool `json:"holds_rotation"`
 }
 
+// State names what is out of the ordinary.
+func (c ConsumerInfo) State() []string {
+	if c.HoldsRotation {
+		return []string{"holds up rotation"}
+	}
+	return nil
+}
+
 // Consumers lists all consumers of a database by queue and name.
 func Consumers(ctx context.Context, conn *pgx.Conn) ([]ConsumerInfo, error) {
 	rows, err := conn.Query(ctx, `select queue_name, consumer_name,
 			coalesce(extract(epoch from lag), 0)::float8, coalesce(extract(epoch from last_seen), 0)::float8,
-			coalesce(last_tick, 0), coalesce(next_tick, 0), coalesce(pending_events, 0),
+			coalesce(last_tick, 0), coalesce(current_batch, 0), coalesce(next_tick, 0), coalesce(pending_events, 0),
 			coalesce(queue_switch_time + queue_rotation_period < now() and queue_switch_step2 is not null
 				and (txid_snapshot_xmin(tick_snapshot) > queue_switch_step2) is not true, false)
 		from pgq.get_consumer_info() join pgq.queue using (queue_name)
@@ -36,7 +45,7 @@ func Consumers(ctx context.Context, conn *pgx.Conn) ([]ConsumerInfo, error) {
 	}
 	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (c ConsumerInfo, err error) {
 		var lag, seen float64
-		err = row.Scan(&c.Queue, &c.Name, &lag, &seen, &c.LastTick, &c.NextTick, &c.PendingEvents, &c.HoldsRotation)
+		err = row.Scan(&c.Queue, &c.Name, &lag, &seen, &c.LastTick, &c.Batch, &c.NextTick, &c.PendingEvents, &c.HoldsRotation)
 		c.Lag, c.LastSeen = seconds(lag), seconds(seen)
 		return c, err
 	})

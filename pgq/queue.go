@@ -21,8 +21,10 @@ type Queue struct {
 	CurrentTable   int            `json:"queue_cur_table"`
 	RotationPeriod time.Duration  `json:"-"`
 	SwitchTime     time.Time      `json:"queue_switch_time"`
+	RotatedAgo     time.Duration  `json:"-"` // since SwitchTime, by the server's clock
 	ExternalTicker bool           `json:"queue_external_ticker"`
 	TickerPaused   bool           `json:"queue_ticker_paused"`
+	DisableInsert  bool           `json:"queue_disable_insert"`
 	MaxCount       int            `json:"queue_ticker_max_count"`
 	MaxLag         time.Duration  `json:"-"`
 	IdlePeriod     time.Duration  `json:"-"`
@@ -41,8 +43,9 @@ const queueSQL = `select i.queue_name, i.queue_ntables, i.queue_cur_table,
 		coalesce(extract(epoch from i.ticker_lag), 0)::float8, coalesce(i.ev_per_sec, 0), coalesce(i.ev_new, 0),
 		coalesce(i.last_tick_id, 0), (
 			select coalesce(sum(pg_total_relation_size(to_regclass(q.queue_data_pfx || '_' || n))), 0)::bigint
-			from pgq.queue q, generate_series(0, q.queue_ntables - 1) n where q.queue_name = i.queue_name)
-	from pgq.get_queue_info(%s) i order by i.queue_name`
+			from generate_series(0, q.queue_ntables - 1) n),
+		q.queue_disable_insert, extract(epoch from now() - i.queue_switch_time)::float8
+	from pgq.get_queue_info(%s) i join pgq.queue q using (queue_name) order by i.queue_name`
 
 // Queues lists all queues of a database in name order, with their consumers.
 func Queues(ctx context.Context, conn *pgx.Conn) ([]Queue, error) {
@@ -86,13 +89,44 @@ func ReadQueue(ctx context.Context, conn *pgx.Conn, name string) (Queue, error) 
 }
 
 func scanQueue(row pgx.CollectableRow) (q Queue, err error) {
-	var rotation, maxLag, idle, lag float64
+	var rotation, maxLag, idle, lag, rotated float64
 	err = row.Scan(&q.Name, &q.Tables, &q.CurrentTable, &rotation, &q.SwitchTime,
 		&q.ExternalTicker, &q.TickerPaused, &q.MaxCount, &maxLag, &idle,
-		&lag, &q.EventsPerSec, &q.NewEvents, &q.LastTick, &q.Size)
+		&lag, &q.EventsPerSec, &q.NewEvents, &q.LastTick, &q.Size, &q.DisableInsert, &rotated)
 	q.RotationPeriod, q.MaxLag, q.IdlePeriod, q.TickerLag = seconds(rotation), seconds(maxLag), seconds(idle), seconds(lag)
+	q.RotatedAgo = seconds(rotated)
 	q.Consumers = []ConsumerInfo{}
 	return q, err
+}
+
+// Slowest is the consumer that is farthest behind; nil for none.
+func (q Queue) Slowest() *ConsumerInfo {
+	var slowest *ConsumerInfo
+	for i := range q.Consumers {
+		if slowest == nil || q.Consumers[i].Lag > slowest.Lag {
+			slowest = &q.Consumers[i]
+		}
+	}
+	return slowest
+}
+
+// State names what keeps the queue from its ordinary work.
+func (q Queue) State() []string {
+	var state []string
+	for _, s := range []struct {
+		is   bool
+		text string
+	}{
+		{q.TickerPaused, "ticker paused"}, {q.ExternalTicker, "ticked from elsewhere"}, {q.DisableInsert, "insert disabled"},
+	} {
+		if s.is {
+			state = append(state, s.text)
+		}
+	}
+	if c := q.Slowest(); c != nil && c.HoldsRotation {
+		state = append(state, "rotation waits")
+	}
+	return state
 }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

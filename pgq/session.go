@@ -43,7 +43,7 @@ func CheckInstalled(ctx context.Context, conn *pgx.Conn) error {
 	var installed bool
 	err := conn.QueryRow(ctx, `select to_regclass('pgq.queue') is not null and to_regclass('pgq.tick') is not null`).Scan(&installed)
 	if err == nil && !installed {
-		err = hint.With(fmt.Errorf("PgQ is not installed in database %s", conn.Config().Database),
+		err = hint.With(fmt.Errorf("%w in database %s", ErrNotInstalled, conn.Config().Database),
 			"run \"pgqadm INI install\" or \"londiste INI provider install\"")
 	}
 	return err

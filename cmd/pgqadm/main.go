@@ -62,7 +62,9 @@ func newProgram(name string) *program {
 	p.Root.PersistentFlags().StringVar(&p.database, "database", "", "database to work in, where the ini file names a whole server")
 	p.Root.AddCommand(
 		p.installCommand(), p.tickerCommand(), p.statusCommand(),
-		p.createCommand(), p.dropCommand(), p.registerCommand(), p.unregisterCommand(), p.configCommand(),
+		p.queuesCommand(), p.createCommand(), p.dropCommand(), p.configCommand(),
+		p.insertCommand(), p.batchCommand(), p.retryCommand(), p.deadCommand(),
+		p.consumersCommand(), p.registerCommand(), p.unregisterCommand(),
 	)
 	return p
 }

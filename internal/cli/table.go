@@ -16,7 +16,7 @@ import (
 
 // Column is one column of a [Table].
 type Column struct {
-	Title string // heading
+	Title string // heading; a column without one is in JSON only
 	Key   string // name in JSON
 	Right bool   // aligned to the right, for numbers
 }
@@ -64,20 +64,19 @@ func (a *App) Print(w io.Writer, t *Table) error {
 
 // WriteText writes headings and rows, columns two blanks apart.
 func (t *Table) WriteText(w io.Writer) error {
-	lines := make([][]string, 0, len(t.rows)+1)
-	head := make([]string, len(t.Columns))
+	var columns []Column
+	lines := make([][]string, len(t.rows)+1)
 	for i, c := range t.Columns {
-		head[i] = c.Title
-	}
-	lines = append(lines, head)
-	for _, r := range t.rows {
-		line := make([]string, len(r))
-		for i, cell := range r {
-			line[i] = text(cell)
+		if c.Title == "" {
+			continue
 		}
-		lines = append(lines, line)
+		columns = append(columns, c)
+		lines[0] = append(lines[0], c.Title)
+		for n, r := range t.rows {
+			lines[n+1] = append(lines[n+1], text(r[i]))
+		}
 	}
-	width := make([]int, len(t.Columns))
+	width := make([]int, len(columns))
 	for _, line := range lines {
 		for i, s := range line {
 			width[i] = max(width[i], utf8.RuneCountInString(s))
@@ -91,7 +90,7 @@ func (t *Table) WriteText(w io.Writer) error {
 			if i > 0 {
 				row.WriteString("  ")
 			}
-			if t.Columns[i].Right {
+			if columns[i].Right {
 				row.WriteString(gap + s)
 			} else {
 				row.WriteString(s + gap)
@@ -114,6 +113,13 @@ func text(cell any) string {
 	return ident.Visible(fmt.Sprint(cell))
 }
 
+// MarshalJSON is for a table inside another one.
+func (t *Table) MarshalJSON() ([]byte, error) {
+	var b bytes.Buffer
+	err := t.WriteJSON(&b)
+	return b.Bytes(), err
+}
+
 // WriteJSON writes an array with one object a row, keys in column order.
 func (t *Table) WriteJSON(w io.Writer) error {
 	var b bytes.Buffer
@@ -133,11 +139,10 @@ func (t *Table) WriteJSON(w io.Writer) error {
 			if d, ok := cell.(time.Duration); ok {
 				cell = d.Seconds()
 			}
-			value, err := json.Marshal(cell)
-			if err != nil {
+			fmt.Fprintf(&b, "%q: ", t.Columns[i].Key)
+			if err := encode(&b, cell); err != nil {
 				return fmt.Errorf("column %s: %w", t.Columns[i].Key, err)
 			}
-			fmt.Fprintf(&b, "%q: %s", t.Columns[i].Key, value)
 		}
 		b.WriteString("}")
 	}
@@ -146,5 +151,14 @@ func (t *Table) WriteJSON(w io.Writer) error {
 	}
 	b.WriteString("]\n")
 	_, err := w.Write(b.Bytes())
+	return err
+}
+
+// encode appends a value as JSON, & < > as they stand.
+func encode(b *bytes.Buffer, value any) error {
+	e := json.NewEncoder(b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(value)
+	b.Truncate(len(bytes.TrimRight(b.Bytes(), "\n")))
 	return err
 }

@@ -3,68 +3,16 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"log/slog"
-	"slices"
 	"strings"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/spf13/cobra"
 
 	"github.com/skytools-go/skytools/internal/cli"
 	"github.com/skytools-go/skytools/internal/hint"
 	"github.com/skytools-go/skytools/pgq"
 )
-
-// call is what a command works with.
-type call struct {
-	conn *pgx.Conn
-	log  *slog.Logger
-	out  io.Writer
-	args []string
-}
-
-// command wraps the work of a command that needs the queues: settings, log and
-// connection before, all closed after.
-func (p *program) command(work func(ctx context.Context, c *call) error) func(*cobra.Command, []string) error {
-	return p.connected(func(ctx context.Context, c *call) error {
-		if slices.Contains(c.args, "") {
-			return cli.Usage(errors.New("a name is empty"))
-		}
-		if err := pgq.CheckInstalled(ctx, c.conn); err != nil {
-			return err
-		}
-		return work(ctx, c)
-	})
-}
-
-func (p *program) connected(work func(ctx context.Context, c *call) error) func(*cobra.Command, []string) error {
-	return func(cmd *cobra.Command, args []string) error {
-		set, err := p.settings()
-		if err != nil {
-			return err
-		}
-		log, err := p.OpenLog(set.section, cmd.ErrOrStderr())
-		if err != nil {
-			return err
-		}
-		defer log.Close()
-		return cli.Interruptible(cmd.Context(), func(ctx context.Context) error {
-			db, err := p.oneDatabase(set)
-			if err != nil {
-				return err
-			}
-			conn, err := connect(ctx, db, set.key())
-			if err != nil {
-				return err
-			}
-			defer closeConn(conn)
-			return work(ctx, &call{conn, log.Logger, cmd.OutOrStdout(), args})
-		})
-	}
-}
 
 func (p *program) createCommand() *cobra.Command {
 	return &cobra.Command{
@@ -93,39 +41,46 @@ func (p *program) dropCommand() *cobra.Command {
 	}
 }
 
-func (p *program) registerCommand() *cobra.Command {
-	return &cobra.Command{
-		Use: "register QUEUE CONSUMER", Short: "Register a consumer from the last tick on", Args: cobra.ExactArgs(2),
-		RunE: p.command(func(ctx context.Context, c *call) error {
-			if _, err := findQueue(ctx, c); err != nil {
-				return err
-			}
-			c.log.Info(fmt.Sprintf("Registering consumer %s on queue %s", c.args[1], c.args[0]))
-			added, err := pgq.Register(ctx, c.conn, c.args[0], c.args[1])
-			if err == nil && !added {
-				c.log.Info(fmt.Sprintf("Consumer %s is already registered on queue %s", c.args[1], c.args[0]))
+func (p *program) queuesCommand() *cobra.Command {
+	columns := []cli.Column{
+		{Title: "Queue", Key: "queue_name"},
+		{Title: "New", Key: "ev_new", Right: true},
+		{Title: "Events/s", Key: "ev_per_sec", Right: true},
+		{Title: "Tick", Key: "last_tick_id", Right: true},
+		{Title: "Tick age", Key: "ticker_lag", Right: true},
+		{Title: "Rotated", Key: "rotated_ago", Right: true},
+		{Title: "Size", Key: "queue_size", Right: true},
+		{Title: "Consumers", Key: "consumers", Right: true},
+		{Title: "Slowest", Key: "slowest_consumer"},
+		{Title: "Lag", Key: "slowest_lag", Right: true},
+		{Title: "State", Key: "state"},
+	}
+	return p.WithJSON(&cobra.Command{
+		Use: "queues", Short: "List the queues", Args: cobra.NoArgs,
+		Long: "Lists the queues: events since the last tick and per second, the last tick and its age, when the\n" +
+			"event tables were last rotated and how large they are, the consumer that is farthest behind, and\n" +
+			"what keeps the queue from its ordinary work.",
+		RunE: p.everywhere(columns, func(ctx context.Context, c *call) error {
+			queues, err := pgq.Queues(ctx, c.conn)
+			for _, q := range queues {
+				var slowest, lag any
+				if s := q.Slowest(); s != nil {
+					slowest, lag = s.Name, cli.Age(s.Lag)
+				}
+				c.add(q.Name, q.NewEvents, cli.Cell{Text: fmt.Sprintf("%.1f", q.EventsPerSec), Value: q.EventsPerSec},
+					int64(q.LastTick), cli.Age(q.TickerLag), cli.Age(q.RotatedAgo), cli.Size(q.Size),
+					len(q.Consumers), slowest, lag, cli.Words(q.State()))
 			}
 			return err
 		}),
-	}
+	})
 }
 
-func (p *program) unregisterCommand() *cobra.Command {
-	return &cobra.Command{
-		Use: "unregister QUEUE CONSUMER", Short: "Unregister a consumer", Args: cobra.ExactArgs(2),
-		RunE: p.command(func(ctx context.Context, c *call) error {
-			if _, err := findQueue(ctx, c); err != nil {
-				return err
-			}
-			c.log.Info(fmt.Sprintf("Unregistering consumer %s from queue %s", c.args[1], c.args[0]))
-			found, err := pgq.Unregister(ctx, c.conn, c.args[0], c.args[1])
-			if err == nil && !found {
-				err = hint.With(fmt.Errorf("consumer %s is not registered on queue %s", c.args[1], c.args[0]), "status lists the consumers")
-			}
-			return err
-		}),
-	}
-}
+// noQueue is [pgq.ErrQueueNotFound] in Skytools' words.
+type noQueue string
+
+func (q noQueue) Error() string { return "no such queue: " + string(q) }
+func (q noQueue) Unwrap() error { return pgq.ErrQueueNotFound }
 
 // findQueue finds the queue that the first argument names.
 func findQueue(ctx context.Context, c *call) (pgq.Queue, error) {
@@ -141,7 +96,7 @@ func findQueue(ctx context.Context, c *call) (pgq.Queue, error) {
 	for _, q := range queues {
 		names = append(names, q.Name)
 	}
-	err = fmt.Errorf("no such queue: %s", c.args[0])
+	err = noQueue(c.args[0])
 	switch near := hint.Nearest(c.args[0], names); {
 	case near != "":
 		return q, hint.With(err, "did you mean %s?", near)

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/skytools-go/skytools/internal/cli"
+	"github.com/skytools-go/skytools/internal/hint"
+	"github.com/skytools-go/skytools/pgq"
+)
+
+func (p *program) consumersCommand() *cobra.Command {
+	columns := []cli.Column{
+		{Title: "Queue", Key: "queue_name"},
+		{Title: "Consumer", Key: "consumer_name"},
+		{Title: "Lag", Key: "lag", Right: true},
+		{Title: "Last seen", Key: "last_seen", Right: true},
+		{Title: "Pending", Key: "pending_events", Right: true},
+		{Title: "Last tick", Key: "last_tick", Right: true},
+		{Title: "Batch", Key: "current_batch", Right: true},
+		{Title: "State", Key: "state"},
+	}
+	return p.WithJSON(&cobra.Command{
+		Use: "consumers [QUEUE]", Short: "List the consumers", Args: cobra.MaximumNArgs(1),
+		Long: "Lists the consumers of all queues or of one: the age of the tick up to which each has read, its last\n" +
+			"sign of life, how many events wait for it by the event sequence, its position and open batch.",
+		RunE: p.everywhere(columns, func(ctx context.Context, c *call) error {
+			if len(c.args) == 1 {
+				if _, err := findQueue(ctx, c); err != nil {
+					return err
+				}
+			}
+			consumers, err := pgq.Consumers(ctx, c.conn)
+			for _, s := range consumers {
+				if len(c.args) == 1 && s.Queue != c.args[0] {
+					continue
+				}
+				var batch any
+				if s.Batch != 0 {
+					batch = int64(s.Batch)
+				}
+				c.add(s.Queue, s.Name, cli.Age(s.Lag), cli.Age(s.LastSeen), s.PendingEvents, int64(s.LastTick), batch, cli.Words(s.State()))
+			}
+			return err
+		}),
+	})
+}
+
+// findConsumer tells whether the queue has the consumer.
+func findConsumer(q pgq.Queue, name string) error {
+	var names []string
+	for _, c := range q.Consumers {
+		if c.Name == name {
+			return nil
+		}
+		names = append(names, c.Name)
+	}
+	err := fmt.Errorf("consumer %s is not registered on queue %s", name, q.Name)
+	switch near := hint.Nearest(name, names); {
+	case near != "":
+		return hint.With(err, "did you mean %s?", near)
+	case len(names) > 0:
+		return hint.With(err, "there are: %s", strings.Join(names, ", "))
+	}
+	return hint.With(err, "it has none")
+}
+
+func (p *program) registerCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "register QUEUE CONSUMER", Short: "Register a consumer from the last tick on", Args: cobra.ExactArgs(2),
+		RunE: p.command(func(ctx context.Context, c *call) error {
+			if _, err := findQueue(ctx, c); err != nil {
+				return err
+			}
+			c.log.Info(fmt.Sprintf("Registering consumer %s on queue %s", c.args[1], c.args[0]))
+			added, err := pgq.Register(ctx, c.conn, c.args[0], c.args[1])
+			if err == nil && !added {
+				c.log.Info(fmt.Sprintf("Consumer %s is already registered on queue %s", c.args[1], c.args[0]))
+			}
+			return err
+		}),
+	}
+}
+
+func (p *program) unregisterCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "unregister QUEUE CONSUMER", Short: "Unregister a consumer", Args: cobra.ExactArgs(2),
+		RunE: p.command(func(ctx context.Context, c *call) error {
+			if _, err := findQueue(ctx, c); err != nil {
+				return err
+			}
+			c.log.Info(fmt.Sprintf("Unregistering consumer %s from queue %s", c.args[1], c.args[0]))
+			found, err := pgq.Unregister(ctx, c.conn, c.args[0], c.args[1])
+			if err == nil && !found {
+				err = hint.With(fmt.Errorf("consumer %s is not registered on queue %s", c.args[1], c.args[0]), "status lists the consumers")
+			}
+			return err
+		}),
+	}
+}

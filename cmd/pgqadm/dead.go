@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/skytools-go/skytools/internal/cli"
+	"github.com/skytools-go/skytools/pgq"
+)
+
+func (p *program) deadCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "dead", Short: "Dead letters: events that their consumer gave up"}
+	limit := 100
+	columns := append([]cli.Column{
+		{Title: "Dead", Key: "dead_id", Right: true},
+		{Title: "Queue", Key: "queue_name"},
+		{Title: "Consumer", Key: "consumer_name"},
+		{Title: "Given up", Key: "dead_time"},
+		{Title: "Reason", Key: "dead_reason"},
+	}, eventColumns...)
+	list := p.WithJSON(&cobra.Command{
+		Use: "list [QUEUE [CONSUMER]]", Short: "List them, the oldest first", Args: cobra.MaximumNArgs(2),
+		RunE: p.everywhere(columns, func(ctx context.Context, c *call) error {
+			queue, consumer, err := c.queueAndConsumer(ctx)
+			if err != nil {
+				return err
+			}
+			events, err := pgq.DeadEvents(ctx, c.conn, queue, consumer, limit)
+			for _, d := range events {
+				c.add(append([]any{d.ID, d.Queue, d.Consumer, clock(d.Time), cli.Brief(d.Reason, 40)}, eventCells(d.Event)...)...)
+			}
+			return err
+		}),
+	})
+	list.Flags().IntVarP(&limit, "limit", "n", limit, "how many to list, 0 for all")
+	cmd.AddCommand(list, p.deadReplayCommand(), p.deadPurgeCommand())
+	return cmd
+}
+
+func (p *program) deadReplayCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "replay QUEUE CONSUMER DEAD ...|all", Short: "Deliver them to their consumer again", Args: cobra.MinimumNArgs(3),
+		RunE: p.command(func(ctx context.Context, c *call) error {
+			queue, consumer, err := c.queueAndConsumer(ctx)
+			if err != nil {
+				return err
+			}
+			ids, err := parseIDs[int64](c.args[2:])
+			if err != nil {
+				return err
+			}
+			n, err := pgq.ReplayDead(ctx, c.conn, queue, consumer, ids)
+			if err == nil {
+				c.log.Info(fmt.Sprintf("Replayed: %d events of %s on queue %s", n, consumer, queue))
+			}
+			if err == nil && n < int64(len(ids)) {
+				err = fmt.Errorf("%d of %d are no dead letters of %s", int64(len(ids))-n, len(ids), consumer)
+			}
+			return err
+		}),
+	}
+}
+
+func (p *program) deadPurgeCommand() *cobra.Command {
+	var older time.Duration
+	cmd := &cobra.Command{
+		Use: "purge QUEUE CONSUMER", Short: "Delete them: they are lost", Args: cobra.ExactArgs(2),
+	}
+	cmd.Flags().DurationVar(&older, "older", 0, "only those given up longer ago, such as 72h")
+	cmd.RunE = p.command(func(ctx context.Context, c *call) error {
+		q, err := findQueue(ctx, c) // the consumer may be gone
+		if err != nil {
+			return err
+		}
+		n, err := pgq.PurgeDead(ctx, c.conn, q.Name, c.args[1], older)
+		if err == nil {
+			c.log.Info(fmt.Sprintf("Deleted: %d dead letters of %s on queue %s", n, c.args[1], q.Name))
+		}
+		return err
+	})
+	return cmd
+}
