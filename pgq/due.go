@@ -6,14 +6,17 @@ import (
 	"time"
 )
 
-// dueDelay is the period of looking for events that are due: delayed ones and
-// retries. They come later than asked for by that at most, and a tick.
+// dueDelay is the default of Ticker.DueDelay.
 const dueDelay = time.Second
 
 // bringDue moves events that are due into their queues. While there are more
 // it goes on in the next round, so that ticks come between.
 func (t *Ticker) bringDue(ctx context.Context) error {
-	if time.Since(t.due) < dueDelay {
+	delay := t.DueDelay
+	if delay <= 0 {
+		delay = dueDelay
+	}
+	if time.Since(t.due) < delay {
 		return nil
 	}
 	t.due = time.Now()

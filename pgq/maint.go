@@ -20,21 +20,19 @@ import (
 // else pgq.maint_operations lists. Each call is a transaction of its own; the
 // two steps of a rotation must be. It connects for each round.
 type Maintainer struct {
-	Database   *pgx.ConnConfig
-	Log        *slog.Logger
-	Delay      time.Duration   // between rounds; default 5 min
-	RetryDelay time.Duration   // between looks for events to be retried; 0: with each round
-	Pause      time.Duration   // before the first round
-	LockWait   time.Duration   // for one operation's locks; default 10 s
-	Stats      *Stats          // what it counts in; nil: none
-	Stop       <-chan struct{} // closed: leave after the round; may be nil
-	Leads      func() bool     // whether it is this process that works; nil: always. See [Ticker.Leads]
+	Database *pgx.ConnConfig
+	Log      *slog.Logger
+	Delay    time.Duration   // between rounds; default 5 min
+	Pause    time.Duration   // before the first round
+	LockWait time.Duration   // for one operation's locks; default 10 s
+	Stats    *Stats          // what it counts in; nil: none
+	Stop     <-chan struct{} // closed: leave after the round; may be nil
+	Leads    func() bool     // whether it is this process that works; nil: always. See [Ticker.Leads]
 	// GiveUp makes Run return what it would wait for, a [NotReady] among it,
 	// to a caller that comes back later.
 	GiveUp bool
 
-	wait  notice
-	round time.Time // when the last whole one began
+	wait notice
 }
 
 // Run maintains until ctx ends or Stop is closed.
@@ -58,9 +56,7 @@ func (m *Maintainer) Run(ctx context.Context) error {
 			sleep(ctx, waitDelay, m.Stop)
 			return true, nil
 		}
-		begun := time.Now()
-		whole := begun.Sub(m.round) >= m.Delay
-		ready, err := m.connectAndRun(ctx, whole)
+		ready, err := m.connectAndRun(ctx)
 		switch {
 		case err != nil:
 			if m.GiveUp {
@@ -68,11 +64,8 @@ func (m *Maintainer) Run(ctx context.Context) error {
 			}
 			return false, err
 		case ready:
-			if whole {
-				m.round = begun
-			}
 			m.wait.over("maintenance works")
-			sleep(ctx, m.pause(), m.Stop)
+			sleep(ctx, m.Delay, m.Stop)
 		default: // the ticker says why
 			sleep(ctx, waitDelay, m.Stop)
 		}
@@ -80,17 +73,7 @@ func (m *Maintainer) Run(ctx context.Context) error {
 	})
 }
 
-// pause is how long nothing is due.
-func (m *Maintainer) pause() time.Duration {
-	next := time.Until(m.round.Add(m.Delay))
-	if m.RetryDelay > 0 {
-		next = min(next, m.RetryDelay)
-	}
-	return max(next, time.Millisecond) // a round that took longer than its delay
-}
-
-// connectAndRun does a whole round, or brings back events only.
-func (m *Maintainer) connectAndRun(ctx context.Context, whole bool) (ready bool, err error) {
+func (m *Maintainer) connectAndRun(ctx context.Context) (ready bool, err error) {
 	wait := m.LockWait
 	if wait <= 0 {
 		wait = 10 * time.Second
@@ -108,8 +91,6 @@ func (m *Maintainer) connectAndRun(ctx context.Context, whole bool) (ready bool,
 		return false, &NotReady{reason}
 	case reason != "":
 		return false, nil
-	case !whole:
-		return true, perform(ctx, conn, m.Log, m.Stats, []operation{retryEvents()})
 	}
 	return true, maintain(ctx, conn, m.Log, m.Stats)
 }
@@ -126,15 +107,6 @@ func maintain(ctx context.Context, conn *pgx.Conn, log *slog.Logger, stats *Stat
 	if err != nil {
 		return fmt.Errorf("list maintenance operations: %w", err)
 	}
-	if err := perform(ctx, conn, log, stats, operations); err != nil {
-		return err
-	}
-	return warnOfSlow(ctx, conn, log)
-}
-
-// perform runs the operations. One that the server refuses is logged and does
-// not keep the others from running.
-func perform(ctx context.Context, conn *pgx.Conn, log *slog.Logger, stats *Stats, operations []operation) error {
 	for _, op := range operations {
 		log.Debug("maintenance: " + op.String())
 		total, err := op.run(ctx, conn)
@@ -149,7 +121,7 @@ func perform(ctx context.Context, conn *pgx.Conn, log *slog.Logger, stats *Stats
 			stats.add(0, 1, 0)
 		}
 	}
-	return nil
+	return warnOfSlow(ctx, conn, log)
 }
 
 // warnOfSlow names the consumers because of which event tables only grow.

@@ -29,7 +29,7 @@ const TickChannel = "skytools_tick"
 //	                        has ended since: the sequence will not tell of it
 //	the queue is idle       queue_ticker_idle_period has passed
 //
-// Once a second it moves the events that are due, delayed ones and retries, into
+// Every DueDelay it moves the events that are due, delayed ones and retries, into
 // their queues.
 //
 // Each tick is a transaction of its own; the notification follows in another,
@@ -42,12 +42,15 @@ const TickChannel = "skytools_tick"
 type Ticker struct {
 	Database     *pgx.ConnConfig
 	Log          *slog.Logger
-	LoopDelay    time.Duration   // period of looking; 0: 2 ms while events came in the last second, else 50 ms
-	TickInterval time.Duration   // least time between two ticks of a queue; default 10 ms
-	RestDelay    time.Duration   // period of looking when nothing came for a minute; 0: the same
-	Lifetime     time.Duration   // of a connection; 0: until it fails
-	Stats        *Stats          // what it counts in; nil: one of its own
-	Stop         <-chan struct{} // closed: leave after the round; may be nil
+	LoopDelay    time.Duration // period of looking; 0: 2 ms while events came in the last second, else 50 ms
+	TickInterval time.Duration // least time between two ticks of a queue; default 10 ms
+	// DueDelay is the period of looking for delayed events and retries that are
+	// due, so much later they come at most; default 1 s.
+	DueDelay  time.Duration
+	RestDelay time.Duration   // period of looking when nothing came for a minute; 0: the same
+	Lifetime  time.Duration   // of a connection; 0: until it fails
+	Stats     *Stats          // what it counts in; nil: one of its own
+	Stop      <-chan struct{} // closed: leave after the round; may be nil
 	// GiveUp makes Run return what it would wait for, a [NotReady] among it,
 	// to a caller that comes back later.
 	GiveUp bool

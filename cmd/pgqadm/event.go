@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -59,8 +60,11 @@ func (p *program) insertCommand() *cobra.Command {
 	cmd.Flags().StringVar(&at, "at", "", "when to insert it: a time as PostgreSQL reads it, such as '2026-12-24 18:00' or 'tomorrow'")
 	cmd.Flags().StringVar(&key, "key", "", "key under which it is inserted once")
 	cmd.Flags().DurationVar(&keep, "keep", 24*time.Hour, "how long the key is remembered")
-	cmd.MarkFlagsMutuallyExclusive("at", "key")
 	cmd.RunE = p.connected(func(ctx context.Context, c *call) error {
+		once := cmd.Flags().Changed("key")
+		if at != "" && once {
+			return cli.Usage(errors.New("--at and --key exclude each other"))
+		}
 		if err := pgq.CheckInstalled(ctx, c.conn); err != nil {
 			return err
 		}
@@ -74,7 +78,7 @@ func (p *program) insertCommand() *cobra.Command {
 		switch {
 		case at != "":
 			return p.insertAt(ctx, c, at, ev)
-		case cmd.Flags().Changed("key"):
+		case once:
 			return p.insertOnce(ctx, c, key, keep, ev)
 		}
 		id, err := c.producer().Insert(ctx, c.conn, ev)

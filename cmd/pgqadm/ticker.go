@@ -94,10 +94,11 @@ func (p pair) run(ctx context.Context, db *pgx.ConnConfig, stop <-chan struct{})
 	ticker := &pgq.Ticker{
 		Database: db, Log: p.log, Stop: stop, Stats: p.stats, GiveUp: p.oneOfMany,
 		LoopDelay: p.set.loopDelay, TickInterval: p.set.tickInterval, Lifetime: p.set.lifetime,
+		DueDelay: p.set.retryDelay,
 	}
 	maintainer := &pgq.Maintainer{
 		Database: db, Log: p.log, Stop: stop, Stats: p.stats, GiveUp: p.oneOfMany,
-		Delay: p.set.maintDelay, RetryDelay: p.set.retryDelay, Leads: ticker.Leads,
+		Delay: p.set.maintDelay, Leads: ticker.Leads,
 	}
 	if p.oneOfMany {
 		ticker.RestDelay = restDelay
