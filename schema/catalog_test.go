@@ -21,26 +21,26 @@ import (
 const interfaceSQL = `
 select format('%s %s.%s acl %s', case relkind when 'r' then 'table' else 'sequence' end, nspname, relname, replace(relacl::text, 'arwdDxtm', 'arwdDxt')) -- m came with 17
 from pg_class c join pg_namespace n on n.oid = relnamespace
-where nspname in ('pgq', 'pgq_node', 'londiste') and relkind in ('r', 'S')
+where nspname in ('pgq', 'pgq_node', 'pgq_coop', 'pgq_ext', 'londiste') and relkind in ('r', 'S')
 union all
 select format('column %s.%s.%s %s %s%s default %s', nspname, relname, lpad(attnum::text, 2, '0'), attname, format_type(atttypid, atttypmod),
 	case when attnotnull then ' not null' else '' end, pg_get_expr(adbin, adrelid))
 from pg_attribute join pg_class c on c.oid = attrelid join pg_namespace n on n.oid = relnamespace
 left join pg_attrdef on adrelid = attrelid and adnum = attnum
-where nspname in ('pgq', 'pgq_node', 'londiste') and relkind = 'r' and attnum > 0 and not attisdropped
+where nspname in ('pgq', 'pgq_node', 'pgq_coop', 'pgq_ext', 'londiste') and relkind = 'r' and attnum > 0 and not attisdropped
 union all
 select 'index ' || pg_get_indexdef(indexrelid)
 from pg_index join pg_class c on c.oid = indrelid join pg_namespace n on n.oid = relnamespace
-where nspname in ('pgq', 'pgq_node', 'londiste')
+where nspname in ('pgq', 'pgq_node', 'pgq_coop', 'pgq_ext', 'londiste')
 union all
 select format('constraint %s on %s: %s', conname, conrelid::regclass, pg_get_constraintdef(k.oid))
 from pg_constraint k join pg_namespace n on n.oid = connamespace
-where nspname in ('pgq', 'pgq_node', 'londiste') and contype <> 'n' -- those of NOT NULL, which 18 lists
+where nspname in ('pgq', 'pgq_node', 'pgq_coop', 'pgq_ext', 'londiste') and contype <> 'n' -- those of NOT NULL, which 18 lists
 union all
 select format('function %s.%s(%s) returns %s %s%s%s set %s acl %s', nspname, proname, pg_get_function_arguments(p.oid),
 	pg_get_function_result(p.oid), case provolatile when 'v' then 'volatile' when 's' then 'stable' else 'immutable' end,
 	case when proisstrict then ' strict' else '' end, case when prosecdef then ' security definer' else '' end, proconfig, proacl)
-from pg_proc p join pg_namespace n on n.oid = pronamespace where nspname in ('pgq', 'pgq_node', 'londiste')
+from pg_proc p join pg_namespace n on n.oid = pronamespace where nspname in ('pgq', 'pgq_node', 'pgq_coop', 'pgq_ext', 'londiste')
 order by 1`
 
 func rows(t *testing.T, conn *pgx.Conn, query string, args ...any) []string {
@@ -130,7 +130,7 @@ func TestPlpgsqlCheck(t *testing.T) {
 	}
 	checked := rows(t, admin, `select p.oid::regprocedure::text from pg_proc p join pg_language l on l.oid = prolang
 		where l.lanname = 'plpgsql' and prorettype <> 'trigger'::regtype
-			and pronamespace in ('pgq'::regnamespace, 'pgq_node'::regnamespace, 'londiste'::regnamespace, 'skytools'::regnamespace)`)
+			and pronamespace in ('pgq'::regnamespace, 'pgq_node'::regnamespace, 'pgq_coop'::regnamespace, 'pgq_ext'::regnamespace, 'londiste'::regnamespace, 'skytools'::regnamespace)`)
 	if len(checked) < 50 {
 		t.Fatalf("only %d functions found", len(checked))
 	}
@@ -156,7 +156,7 @@ const passesOn = "pgq.insert_event(text,text,text,text,text,text,text)"
 // TestHouseRules holds what the files of functions promise.
 func TestHouseRules(t *testing.T) {
 	conn := pgtest.Connect(t, pgtest.Database(t, pgtest.Server(t), setup))
-	const ours = ` from pg_proc p where pronamespace in ('pgq'::regnamespace, 'pgq_node'::regnamespace, 'londiste'::regnamespace, 'skytools'::regnamespace)`
+	const ours = ` from pg_proc p where pronamespace in ('pgq'::regnamespace, 'pgq_node'::regnamespace, 'pgq_coop'::regnamespace, 'pgq_ext'::regnamespace, 'londiste'::regnamespace, 'skytools'::regnamespace)`
 	for _, fn := range rows(t, conn, `select oid::regprocedure::text`+ours+` and obj_description(oid, 'pg_proc') is null`) {
 		t.Errorf("%s has no comment", fn)
 	}

@@ -1,9 +1,11 @@
 // Package schema holds all SQL of the project and installs it.
 //
-// Four schemas are made in every database, provider or subscriber, because a
+// Six schemas are made in every database, provider or subscriber, because a
 // node may change its role later: pgq (the queue), pgq_node (nodes of a set),
-// londiste (registered tables and sequences) and skytools (whatever upstream
-// does not have). Each is a directory here:
+// pgq_coop (consumers with several members), pgq_ext (what a consumer has
+// done, in the database it writes to), londiste (registered tables and
+// sequences) and skytools (whatever upstream does not have). Each is a
+// directory here:
 //
 //	NAME/tables/NNN_what.sql   structure: numbered, applied once, never edited
 //	NAME/functions/name.sql    one function name with all its overloads, replaced

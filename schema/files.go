@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-//go:embed all:pgq all:pgq_node all:londiste all:skytools
+//go:embed all:pgq all:pgq_node all:pgq_coop all:pgq_ext all:londiste all:skytools
 var tree embed.FS
 
 // steps are the parts of an install that are no component's.
@@ -20,7 +20,7 @@ var steps embed.FS
 
 // components are the schemas in the order in which they are installed: each
 // one's tables may refer to those before it.
-var components = []string{"pgq", "pgq_node", "londiste", "skytools"}
+var components = []string{"pgq", "pgq_node", "pgq_coop", "pgq_ext", "londiste", "skytools"}
 
 // bookkeeping is the one structure file that is run before all others: it
 // makes the tables in which the installer remembers what it did.

@@ -186,11 +186,10 @@ func (r *run) tables(ctx context.Context) error {
 		if applied, err = r.pairs(ctx, `select file, sum from skytools.migration`); err != nil {
 			return err
 		}
-	} else {
-		for _, component := range components {
-			if err := r.exec(ctx, "", schemaSQL(component)); err != nil {
-				return err
-			}
+	}
+	for _, component := range components {
+		if err := r.schema(ctx, component); err != nil {
+			return err
 		}
 	}
 	for _, f := range r.files.Tables {
@@ -204,6 +203,17 @@ func (r *run) tables(ctx context.Context) error {
 		r.report.Applied = append(r.report.Applied, f.Path)
 	}
 	return nil
+}
+
+// schema makes a component's schema. To make one that is there asks for the
+// right CREATE, which an owner may have lost since.
+func (r *run) schema(ctx context.Context, component string) error {
+	var there bool
+	err := r.tx.QueryRow(ctx, `select to_regnamespace($1) is not null`, component).Scan(&there)
+	if err != nil || there {
+		return err
+	}
+	return r.exec(ctx, "", schemaSQL(component))
 }
 
 func (r *run) grants(ctx context.Context) error {

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/skytools-go/skytools/internal/failpoint"
@@ -135,7 +136,7 @@ func TestFunctionsFollowTheirFiles(t *testing.T) {
 	if strings.Join(r.Dropped, " ") != "pgq.thing(text)" || strings.Join(r.Replaced, " ") != path {
 		t.Fatalf("an overload went: %+v", r)
 	}
-	if lines := r.Lines(); lines[0] != "Upgrading pgq" || lines[2] != "londiste is installed" {
+	if lines := r.Lines(); lines[0] != "Upgrading pgq" || lines[4] != "londiste is installed" {
 		t.Errorf("lines: %q", lines)
 	}
 	mustInstall(t, conn, edited(t, map[string]string{path: thing("bigint")}))
@@ -175,6 +176,50 @@ func TestStructureMovesForward(t *testing.T) {
 	}
 	_, err = Install(t.Context(), conn, Options{})
 	wantRefusal(t, err, "holds version 2 of the schemas, this program has version 1")
+}
+
+// TestSchemasComeLater: a database of the time before pgq_coop and pgq_ext.
+func TestSchemasComeLater(t *testing.T) {
+	s := pgtest.Server(t)
+	dsn := pgtest.Database(t, s, setup)
+	conn := pgtest.Connect(t, dsn)
+	admin := pgtest.Admin(t, s, pgtest.DBName(t, dsn))
+	want := pgtest.CatalogFingerprint(t, dsn)
+	before := func(sql string) {
+		t.Helper()
+		_, err := admin.Exec(t.Context(), `drop schema if exists pgq_coop, pgq_ext cascade;
+			delete from skytools.routine where file ~ '^pgq_(coop|ext)/';
+			delete from skytools.migration where file ~ '^pgq_(coop|ext)/';
+			update skytools.installation set grants_sum = ''; `+sql)
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	before(`create schema pgq_ext; create table pgq_ext.completed_tick (a int)`)
+	_, err := Install(t.Context(), conn, Options{})
+	wantRefusal(t, err, "schema pgq_ext exists already")
+
+	owner := func(role string) string {
+		return `alter database ` + pgx.Identifier{pgtest.DBName(t, dsn)}.Sanitize() + ` owner to ` + role
+	}
+	before(owner("postgres"))
+	_, err = Install(t.Context(), conn, Options{})
+	wantRefusal(t, err, "may not create schemas")
+
+	before(owner("app"))
+	if r := mustInstall(t, conn, tree); !r.touched("pgq_coop") || !r.touched("pgq_ext") || r.touched("pgq_node") {
+		t.Errorf("install: %+v", r)
+	}
+	if diff := cmp.Diff(strings.Split(want, "\n"), strings.Split(pgtest.CatalogFingerprint(t, dsn), "\n")); diff != "" {
+		t.Errorf("schemas that came later are not those of a new database: %s", diff)
+	}
+	// With all schemas there, the right to make some is not needed.
+	if _, err := admin.Exec(t.Context(), owner("postgres")); err != nil {
+		t.Fatal(err)
+	}
+	if mustInstall(t, conn, tree).Changed() {
+		t.Error("an install with nothing to do changed something")
+	}
 }
 
 func TestRefusals(t *testing.T) {

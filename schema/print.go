@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"strings"
 )
 
 // Print writes the whole install as SQL for psql. Like [Install] it refuses
@@ -17,7 +18,7 @@ func Print(w io.Writer) error {
 		return err
 	}
 	out := bufio.NewWriter(w)
-	fmt.Fprintf(out, "-- Schemas pgq, pgq_node, londiste and skytools, version %d.\n", Number)
+	fmt.Fprintf(out, "-- Schemas %s, version %d.\n", strings.Join(components, ", "), Number)
 	fmt.Fprintf(out, "begin transaction isolation level read committed read write;\n%s%s", sessionSQL(), lockSQL)
 	for _, name := range []string{"install/guard.sql", "install/roles.sql", "install/owner.sql"} {
 		step, err := readFile(steps, name)

@@ -93,8 +93,8 @@ func (p *program) installCommand(side string) *cobra.Command {
 	var printSQL bool
 	cmd := &cobra.Command{
 		Use: "install", Short: "Make the " + side + "'s schemas and node", Args: cobra.NoArgs,
-		Long: `Makes or upgrades the schemas pgq, pgq_node, londiste and skytools and this
-side's node. It needs CREATE on the database and nothing more, may be run again
+		Long: `Makes or upgrades the schemas pgq, pgq_node, pgq_coop, pgq_ext, londiste and
+skytools and this side's node. It needs CREATE on the database and nothing more, may be run again
 at any time, and on the two sides in any order.`,
 	}
 	cmd.Flags().BoolVar(&printSQL, "print-sql", false, "print the schemas as SQL and change nothing")

@@ -18,8 +18,8 @@ func (p *program) installCommand() *cobra.Command {
 	var printSQL bool
 	cmd := cli.NoConfig(&cobra.Command{
 		Use: "install", Short: "Install the schemas, or bring them to this version", Args: cobra.NoArgs,
-		Long: "Installs the schemas pgq, pgq_node, londiste and skytools in one transaction, or brings them to\n" +
-			"this program's version. The role needs the right CREATE on the database and nothing more.",
+		Long: "Installs the schemas pgq, pgq_node, pgq_coop, pgq_ext, londiste and skytools in one transaction, or\n" +
+			"brings them to this program's version. The role needs the right CREATE on the database and nothing more.",
 	})
 	cmd.Flags().BoolVar(&printSQL, "print-sql", false, "print the statements instead; needs no FILE.ini")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

@@ -11,13 +11,14 @@ declare
     fn regprocedure;
 begin
     if to_regrole('pgq_reader') is not null then
-        grant select on skytools.capture, skytools.claim to pgq_reader;
+        grant select on skytools.capture, skytools.claim, skytools.coop_key, skytools.coop_slot to pgq_reader;
         -- What consumers call, and what functions with the caller's rights use.
         for fn in
             select p.oid from pg_proc p
             where p.pronamespace = 'skytools'::regnamespace
                 and p.proname in ('ack', 'claim', 'unclaim', 'tick', 'batch_query', 'batch_query_of',
-                    'event_retry', 'event_dead', 'dead_events', 'dead_replay', 'dead_purge', 'get_queue_policy')
+                    'event_retry', 'event_dead', 'dead_events', 'dead_replay', 'dead_purge', 'get_queue_policy',
+                    'coop_next_batch', 'coop_finish_batch', 'coop_filter', 'coop_key_sql', 'json_field', 'urlencode')
         loop
             execute format('grant execute on function %s to pgq_reader', fn);
         end loop;

@@ -11,7 +11,7 @@ begin
         from pg_class c join pg_namespace n on n.oid = c.relnamespace
         where c.relkind = 'r' and (
             n.nspname = 'pgq' and c.relname in ('subscription', 'consumer', 'queue', 'tick', 'retry_queue')
-            or n.nspname in ('pgq_node', 'londiste', 'skytools'))
+            or n.nspname in ('pgq_node', 'pgq_ext', 'londiste', 'skytools'))
         order by 1;
 end;
 $$;

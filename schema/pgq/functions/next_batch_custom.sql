@@ -33,6 +33,10 @@ begin
 
     if sub.sub_batch is not null then
         cur_tick_id := sub.sub_next_tick;
+    elsif exists (select from skytools.coop_key k where k.sub_queue = sub.sub_queue and k.sub_consumer = sub.sub_consumer) then
+        raise exception 'consumer % is read by its members, in the order of keys', i_consumer_name
+            using errcode = 'object_not_in_prerequisite_state',
+                hint = 'call pgq_coop.next_batch(queue, consumer, member), or skytools.coop_set_key(queue, consumer, null) to end that';
     elsif i_min_count is not null or i_min_interval is not null then
         select h.next_tick_id into cur_tick_id
             from pgq.find_tick_helper(sub.sub_queue, prev_tick_id, prev_tick_time, prev_tick_event_seq,

@@ -41,6 +41,7 @@ begin
         set sub_last_tick = position, sub_batch = null, sub_next_tick = null, sub_active = now()
         where sub_queue = queue and sub_consumer = consumer;
     if found then
+        perform skytools.coop_move(queue, consumer, position);
         return 0;
     end if;
     insert into pgq.subscription (sub_queue, sub_consumer, sub_last_tick)

@@ -33,6 +33,9 @@ begin
                             and t.tick_time > s.sub_active - interval '1 hour'
                             and t.tick_time < s.sub_active + interval '1 hour'))
             and not exists (
+                select 1 from skytools.coop_slot c
+                where c.sub_queue = the_queue and t.tick_id in (c.last_tick, c.next_tick))
+            and not exists (
                 select 1 from pgq_node.local_state l
                 where l.queue_name = i_queue_name and l.last_tick_id = t.tick_id);
     get diagnostics deleted = row_count;

@@ -1,0 +1,13 @@
+create or replace function skytools.json_field(i_data text, i_field text) returns text
+language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return coalesce(i_data::json ->> i_field, '');
+exception when data_exception then
+    return '';
+end;
+$$;
+
+comment on function skytools.json_field(text, text) is
+'A field of a JSON object as text; empty where there is none, or no JSON.';

@@ -1,0 +1,30 @@
+-- What a consumer has done, kept where it writes.
+select pgq_ext.version(), pgq_ext.upgrade_schema();
+select pgq_ext.get_last_tick('c'), pgq_ext.get_last_tick('c', 'm');
+select pgq_ext.set_last_tick('c', 5), pgq_ext.set_last_tick('c', 'm', 6);
+select pgq_ext.get_last_tick('c'), pgq_ext.get_last_tick('c', 'm'), pgq_ext.get_last_tick('c', '');
+select pgq_ext.set_last_tick('c', 7);
+select pgq_ext.get_last_tick('c'), pgq_ext.get_last_tick('c', 'm');
+select pgq_ext.set_last_tick('c', null);
+select pgq_ext.get_last_tick('c'), pgq_ext.get_last_tick('c', 'm'), pgq_ext.get_last_tick('nobody');
+select pgq_ext.set_last_tick(null, 1);
+select pgq_ext.get_last_tick(null);
+select pgq_ext.is_batch_done('c', 1), pgq_ext.is_batch_done('c', 'm', 1);
+select pgq_ext.set_batch_done('c', 1), pgq_ext.set_batch_done('c', 1);
+select pgq_ext.is_batch_done('c', 1), pgq_ext.is_batch_done('c', 'm', 1), pgq_ext.is_batch_done('c', 2);
+select pgq_ext.set_batch_done('c', 'm', 1), pgq_ext.set_batch_done('c', 2), pgq_ext.set_batch_done('c', 2);
+select pgq_ext.is_batch_done('c', 1), pgq_ext.is_batch_done('c', 'm', 1), pgq_ext.is_batch_done('c', 2);
+select pgq_ext.set_batch_done('c', null);
+select pgq_ext.set_batch_done(null, 1);
+select pgq_ext.is_batch_done(null, null);
+select pgq_ext.is_event_done('c', 1, 10), pgq_ext.is_event_done('c', 'm', 1, 10);
+select pgq_ext.set_event_done('c', 1, 10), pgq_ext.set_event_done('c', 1, 10), pgq_ext.set_event_done('c', 1, 11), pgq_ext.set_event_done('c', 'm', 1, 10);
+select pgq_ext.is_event_done('c', 1, 10), pgq_ext.is_event_done('c', 1, 12), pgq_ext.is_event_done('c', 2, 10);
+-- Another batch: what was noted of the one before is gone.
+select pgq_ext.set_event_done('c', 2, 10);
+select consumer_id, subconsumer_id, batch_id, event_id from pgq_ext.completed_event order by 1, 2, 3, 4;
+select consumer_id, subconsumer_id, cur_batch_id from pgq_ext.partial_batch order by 1, 2;
+select pgq_ext.set_event_done('c', null, 1);
+select pgq_ext.set_event_done(null, 1, 1);
+select * from pgq_ext.completed_tick order by 1, 2;
+select * from pgq_ext.completed_batch order by 1, 2;
