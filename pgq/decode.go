@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
+	"time"
 )
 
 // decoder is the receiving end of a binary COPY of events: an io.Writer that
@@ -16,6 +18,7 @@ type decoder struct {
 	ev      RawEvent
 	buf     []byte
 	rows    int64
+	whole   bool // rows have all columns of an event
 	begun   bool // header is behind us
 	trailer bool // end marker is behind us
 }
@@ -24,6 +27,7 @@ const (
 	copySignature  = "PGCOPY\n\xff\r\n\x00"
 	copyHeaderSize = len(copySignature) + 4 + 4
 	eventColumns   = 6
+	wholeColumns   = 10
 	keepBuffer     = 1 << 20 // a larger one, left by a huge row, is given back
 )
 
@@ -34,7 +38,7 @@ func (d *decoder) reset(fn func(*RawEvent) error) {
 	if cap(buf) > keepBuffer {
 		buf = nil
 	}
-	*d = decoder{fn: fn, buf: buf}
+	*d = decoder{fn: fn, buf: buf, whole: d.whole}
 }
 
 // Write implements io.Writer.
@@ -98,17 +102,21 @@ func (d *decoder) row(p []byte) (int, error) {
 	if d.trailer {
 		return 0, fmt.Errorf("%w: bytes after the end", errStream)
 	}
-	switch count := int16(binary.BigEndian.Uint16(p)); count {
+	columns := eventColumns
+	if d.whole {
+		columns = wholeColumns
+	}
+	switch count := int(int16(binary.BigEndian.Uint16(p))); count {
 	case -1:
 		d.trailer = true
 		return 2, nil
-	case eventColumns:
+	case columns:
 	default:
 		return 0, fmt.Errorf("%w: row of %d columns", errStream, count)
 	}
-	var fields [eventColumns][]byte
+	var fields [wholeColumns][]byte
 	pos := 2
-	for i := range fields {
+	for i := range columns {
 		if len(p) < pos+4 {
 			return 0, nil
 		}
@@ -137,12 +145,35 @@ func (d *decoder) row(p []byte) (int, error) {
 		Extra1: fields[4],
 		Extra2: fields[5],
 	}
+	if d.whole {
+		var err error
+		if d.ev.rest, err = restOf(fields[eventColumns:]); err != nil {
+			return 0, err
+		}
+	}
 	d.rows++
 	if err := d.fn(&d.ev); err != nil {
 		d.fnErr = err
 		return 0, err
 	}
 	return pos, nil
+}
+
+// postgresEpoch is from where the server counts microseconds.
+var postgresEpoch = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC).UnixMicro()
+
+func restOf(fields [][]byte) (restOfEvent, error) {
+	rest := restOfEvent{extra3: fields[2], extra4: fields[3]}
+	if len(fields[0]) != 8 || len(fields[1]) != 4 && fields[1] != nil {
+		return rest, fmt.Errorf("%w: event without time", errStream)
+	}
+	if at := int64(binary.BigEndian.Uint64(fields[0])); at != math.MaxInt64 && at != math.MinInt64 { // infinity stays zero
+		rest.time = time.UnixMicro(at + postgresEpoch)
+	}
+	if fields[1] != nil {
+		rest.retry = int32(binary.BigEndian.Uint32(fields[1]))
+	}
+	return rest, nil
 }
 
 // end checks that the stream came whole: rows is the server's own count.

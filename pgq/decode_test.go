@@ -174,7 +174,7 @@ func TestBatchSQLRange(t *testing.T) {
 			t.Fatal(err)
 		}
 		var got []string
-		for part := range strings.SplitSeq(eventSQL([]string{"e"}, prev, cur, ""), " union all ") {
+		for part := range strings.SplitSeq((&Reader{tables: []string{"e"}}).eventSQL(prev, cur, ""), " union all ") {
 			_, cond, _ := strings.Cut(part, "ev_owner is null and ")
 			got = append(got, cond)
 		}

@@ -1,6 +1,9 @@
 package pgq
 
-import "time"
+import (
+	"bytes"
+	"time"
+)
 
 // Event is one event. A [Producer] writes Type, Data and the extra fields; the
 // others are what the queue gives it.
@@ -28,4 +31,27 @@ type RawEvent struct {
 	Data   []byte // ev_data
 	Extra1 []byte // ev_extra1
 	Extra2 []byte // ev_extra2
+
+	rest restOfEvent
+}
+
+// restOfEvent is what only a consumer's stream has.
+type restOfEvent struct {
+	time           time.Time
+	retry          int32
+	extra3, extra4 []byte
+}
+
+// size is about the memory that the event takes.
+func (ev *RawEvent) size() int {
+	return 100 + len(ev.Type) + len(ev.Data) + len(ev.Extra1) + len(ev.Extra2) + len(ev.rest.extra3) + len(ev.rest.extra4)
+}
+
+// event is a copy that stays when the stream goes on.
+func (ev *RawEvent) event() Event {
+	return Event{
+		ID: ev.ID, Time: ev.rest.time, TxID: ev.TxID, Retry: int(ev.rest.retry), Type: string(ev.Type),
+		Data: bytes.Clone(ev.Data), Extra1: bytes.Clone(ev.Extra1), Extra2: bytes.Clone(ev.Extra2),
+		Extra3: bytes.Clone(ev.rest.extra3), Extra4: bytes.Clone(ev.rest.extra4),
+	}
 }

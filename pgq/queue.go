@@ -155,7 +155,7 @@ func change(ctx context.Context, conn *pgx.Conn, sql string, args ...any) (int64
 		return conn.QueryRow(ctx, sql, args...).Scan(&n)
 	})
 	if err != nil || n == nil {
-		return 0, err
+		return 0, known(err)
 	}
 	return *n, nil
 }

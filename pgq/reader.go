@@ -22,12 +22,21 @@ type Reader struct {
 
 	conn   *pgx.Conn
 	queue  string
+	owner  int32    // sub_id of the consumer whose retried events are told, too
 	tables []string // the queue's event tables, ready for a statement
 	prefix string   // queue_data_pfx that tables was made of
 	decode decoder
 	chunk  EventID          // ids that the first part of a batch spans
 	sorts  int              // large batches that are to be sorted unseen
 	begun  map[TxID]EventID // of transactions open in the last batch's tick: their events have larger ids
+}
+
+// newOwnReader returns a reader for one consumer: it tells the events of the
+// retry queue that are the consumer's, and all columns.
+func newOwnReader(conn *pgx.Conn, queue string, owner int32) *Reader {
+	r := NewReader(conn, queue)
+	r.owner, r.decode.whole = owner, true
+	return r
 }
 
 // NewReader returns a reader of queue over conn, which stays the caller's.

@@ -348,7 +348,7 @@ func TestBatchCostsByItsOwnSize(t *testing.T) {
 		if len(ids) != 20 {
 			t.Fatalf("%d events", len(ids))
 		}
-		return plan(t, conn, sortedSQL(r.tables, prev.Snapshot, cur.Snapshot, ""))
+		return plan(t, conn, r.sortedSQL(prev.Snapshot, cur.Snapshot, ""))
 	}
 	_, _ = batch()
 	holder := pgtest.Connect(t, dsn)
@@ -373,7 +373,7 @@ func TestBatchCostsByItsOwnSize(t *testing.T) {
 	if ids, _ := read(t, r, prev, cur); len(ids) != 1 {
 		t.Errorf("late events: %v", ids)
 	}
-	if late, scans := plan(t, conn, sortedSQL(r.tables, prev.Snapshot, cur.Snapshot, "")); late > 60 {
+	if late, scans := plan(t, conn, r.sortedSQL(prev.Snapshot, cur.Snapshot, "")); late > 60 {
 		t.Errorf("one late event: %d pages, %v", late, scans)
 	}
 }

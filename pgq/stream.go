@@ -42,7 +42,7 @@ func (r *Reader) Stream(ctx context.Context, prev, cur Tick, fn func(*RawEvent) 
 	}
 	parts := idRanges(rest, low, cur.EventSeq, r.chunk)
 	for _, ids := range parts {
-		if err := r.copyOut(ctx, prev, cur, sortedSQL(r.tables, prev.Snapshot, cur.Snapshot, ids), fn); err != nil {
+		if err := r.copyOut(ctx, prev, cur, r.sortedSQL(prev.Snapshot, cur.Snapshot, ids), fn); err != nil {
 			return err
 		}
 	}
@@ -59,7 +59,11 @@ func (r *Reader) Stream(ctx context.Context, prev, cur Tick, fn func(*RawEvent) 
 // returned as it stands.
 func (r *Reader) copyOut(ctx context.Context, prev, cur Tick, sql string, fn func(*RawEvent) error) error {
 	r.decode.reset(fn)
-	tag, err := r.conn.PgConn().CopyTo(ctx, &r.decode, streamSettings+"copy ("+sql+") to stdout (format binary)")
+	settings := streamSettings
+	if r.decode.whole {
+		settings += "set local statement_timeout = 0; "
+	}
+	tag, err := r.conn.PgConn().CopyTo(ctx, &r.decode, settings+"copy ("+sql+") to stdout (format binary)")
 	if r.decode.fnErr != nil {
 		return r.decode.fnErr
 	}
@@ -94,7 +98,7 @@ func (r *Reader) asFound(ctx context.Context, prev, cur Tick, low EventID, fn fu
 	}
 	var first, next, found EventID // found is a number of events
 	straight, late := true, false
-	err = r.copyOut(ctx, prev, cur, eventSQL(r.tables, prev.Snapshot, cur.Snapshot, ""), func(ev *RawEvent) error {
+	err = r.copyOut(ctx, prev, cur, r.eventSQL(prev.Snapshot, cur.Snapshot, ""), func(ev *RawEvent) error {
 		if found++; found == 1 {
 			first, next = ev.ID, ev.ID
 		}
@@ -175,16 +179,29 @@ const streamSettings = "set local enable_seqscan = off; set local jit = off; set
 
 // eventSQL is the select of a batch's events with these ids, columns as
 // [RawEvent] has them.
-func eventSQL(tables []string, prev, cur Snapshot, ids string) string {
+func (r *Reader) eventSQL(prev, cur Snapshot, ids string) string {
 	conds := batchConditions(prev, cur)
 	for i := range conds {
 		conds[i] += ids
 	}
-	return unionSQL("ev_id, ev_txid, ev_type, ev_data, ev_extra1, ev_extra2", tables, conds)
+	columns := "ev_id, ev_txid, ev_type, ev_data, ev_extra1, ev_extra2"
+	if r.decode.whole {
+		columns += ", ev_time, ev_retry, ev_extra3, ev_extra4"
+	}
+	return unionSQL(columns, r.tables, r.owners(), conds)
 }
 
-func sortedSQL(tables []string, prev, cur Snapshot, ids string) string {
-	return eventSQL(tables, prev, cur, ids) + " order by 1"
+// owners is whose events are read: everybody's, and those brought back for one
+// consumer.
+func (r *Reader) owners() string {
+	if r.owner == 0 {
+		return "ev_owner is null"
+	}
+	return fmt.Sprintf("(ev_owner is null or ev_owner = %d)", r.owner)
+}
+
+func (r *Reader) sortedSQL(prev, cur Snapshot, ids string) string {
+	return r.eventSQL(prev, cur, ids) + " order by 1"
 }
 
 // batchConditions are the conditions of a batch, each one for the index of
@@ -234,7 +251,7 @@ func ranges(from TxID, cur Snapshot) []txRange {
 	return slices.DeleteFunc(found, func(r txRange) bool { return r.from >= r.to })
 }
 
-func unionSQL(columns string, tables, conds []string) string {
+func unionSQL(columns string, tables []string, owners string, conds []string) string {
 	var b strings.Builder
 	for i, table := range tables {
 		for j, cond := range conds {
@@ -242,22 +259,21 @@ func unionSQL(columns string, tables, conds []string) string {
 				b.WriteString(" union all ")
 			}
 			b.WriteString("select " + columns + " from only " + table)
-			b.WriteString(" where ev_owner is null and ")
-			b.WriteString(cond)
+			b.WriteString(" where " + owners + " and " + cond)
 		}
 	}
 	return b.String()
 }
 
 // wrote tells whether transactions below limit that cur sees and prev does
-// not have written events.
+// not have written events, be they everybody's or one consumer's.
 func (r *Reader) wrote(ctx context.Context, prev, cur Snapshot, limit TxID) (bool, error) {
 	cur = cur.below(limit)
 	if cur.Covers(prev) && prev.Covers(cur) {
 		return false, nil
 	}
 	found, err := r.conn.PgConn().Exec(ctx, streamSettings+"select 1 from ("+
-		unionSQL("1", r.tables, batchConditions(prev, cur))+") e limit 1").ReadAll()
+		unionSQL("1", r.tables, "true", batchConditions(prev, cur))+") e limit 1").ReadAll()
 	if err != nil {
 		return false, fmt.Errorf("queue %s, late events: %w", r.queue, err)
 	}

@@ -11,6 +11,9 @@ const (
 	Notify     Point = "notify"      // consumers woken after a tick
 	Rotate     Point = "rotate"      // switch of event tables, step 1 or 2
 	Maintain   Point = "maintain"    // any other maintenance call
+	Batch      Point = "batch"       // a consumer's batch opened
+	Deliver    Point = "deliver"     // what a consumer's handler wrote, and the position
+	Finish     Point = "finish"      // a consumer's batch ended, with its retries
 	Claim      Point = "claim"       // consumer claimed at the provider, lease taken at the subscriber
 	Position   Point = "position"    // consumer registered at the provider, position written down
 	Apply      Point = "apply"       // rows and position of one batch
@@ -26,6 +29,6 @@ const (
 )
 
 var points = []Point{
-	Install, Register, Tick, Notify, Rotate, Maintain, Claim, Position, Apply, Settle, Ack, Fkey,
+	Install, Register, Tick, Notify, Rotate, Maintain, Batch, Deliver, Finish, Claim, Position, Apply, Settle, Ack, Fkey,
 	CopyStart, CopyData, CopyCatch, CopyIndex, CopyState, CopyFinish,
 }

@@ -35,6 +35,9 @@ const (
 const bin = "../../bin/test"
 
 func TestMain(m *testing.M) {
+	if os.Getenv(consumerEnv) != "" {
+		os.Exit(consumerProgram())
+	}
 	build := exec.Command("go", "build", "-o", bin+"/", "../../cmd/pgqadm", "../../cmd/londiste")
 	build.Stderr = os.Stderr
 	if err := build.Run(); err != nil {
@@ -188,22 +191,28 @@ func (p *pair) start(spec, line string) *process {
 	}
 	cmd := exec.Command(program, words[1:]...)
 	cmd.Dir = p.dir
-	cmd.Env = append(os.Environ(), failpoint.Env+"="+spec)
+	return begin(p.t, spec, line, cmd)
+}
+
+// begin starts a process that ends with the test at the latest.
+func begin(t *testing.T, spec, line string, cmd *exec.Cmd) *process {
+	t.Helper()
+	cmd.Env = append(cmd.Environ(), failpoint.Env+"="+spec)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	proc := &process{cmd: cmd, said: &buffer{}, done: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = proc.said, proc.said
 	if err := cmd.Start(); err != nil {
-		p.t.Fatal(err)
+		t.Fatal(err)
 	}
 	go func() {
 		_ = cmd.Wait() // how it ended stands in ProcessState
 		close(proc.done)
 	}()
-	p.t.Cleanup(func() {
+	t.Cleanup(func() {
 		_ = cmd.Process.Kill() // the only error is that it has ended
 		<-proc.done
-		if p.t.Failed() {
-			p.t.Logf("%s said:\n%s", line, proc.said)
+		if t.Failed() {
+			t.Logf("%s said:\n%s", line, proc.said)
 		}
 	})
 	return proc

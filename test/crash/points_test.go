@@ -19,6 +19,9 @@ var whoPasses = map[failpoint.Point]string{
 	failpoint.Notify:     "ticker",
 	failpoint.Rotate:     "ticker",
 	failpoint.Maintain:   "ticker",
+	failpoint.Batch:      "consumer",
+	failpoint.Deliver:    "consumer",
+	failpoint.Finish:     "consumer",
 	failpoint.Claim:      "worker",
 	failpoint.Position:   "worker",
 	failpoint.Apply:      "worker",
@@ -37,7 +40,8 @@ var whoPasses = map[failpoint.Point]string{
 // again a later one, amid work.
 func passes(p failpoint.Point) []int {
 	switch p {
-	case failpoint.Tick, failpoint.Apply, failpoint.Settle, failpoint.Ack, failpoint.CopyState:
+	case failpoint.Tick, failpoint.Apply, failpoint.Settle, failpoint.Ack, failpoint.CopyState,
+		failpoint.Batch, failpoint.Deliver, failpoint.Finish:
 		return []int{1, 4}
 	}
 	return []int{1}
@@ -49,6 +53,7 @@ func TestEveryPointIsKilledAt(t *testing.T) {
 		point, _, _ := strings.Cut(name, ".")
 		kill := map[string]func(*testing.T, string){
 			"install": killInstall, "register": killRegister, "ticker": killTicker, "worker": killWorker,
+			"consumer": killConsumer,
 		}[whoPasses[failpoint.Point(point)]]
 		if kill == nil {
 			t.Errorf("nobody is said to pass %s", name)

@@ -1,0 +1,396 @@
+package pgq
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/skytools-go/skytools/internal/failpoint"
+	"github.com/skytools-go/skytools/internal/hint"
+	"github.com/skytools-go/skytools/internal/loop"
+)
+
+// Handler works on one batch. It reads all of it:
+//
+//	for ev, err := range batch.Events(ctx) {
+//		if err != nil {
+//			return err
+//		}
+//		…
+//	}
+//	return nil
+//
+// Nil ends the batch. After an error it is delivered again, whole, after a
+// while that grows from try to try; an error made by [Permanent] ends
+// [Consumer.Run]. So does nil from a handler that has not read the batch to its
+// end count as an error, [ErrUnread].
+type Handler func(ctx context.Context, batch *Batch) error
+
+// Consumer reads one queue under one name and gives each batch to a handler.
+// One process at a time is to run a consumer: a second would be given the same
+// batch ([Consumer.RunTx] writes it once even then).
+//
+// It has one connection of its own, which it makes anew whenever it breaks. It
+// keeps nothing in the session but LISTEN, and that only where the connection
+// goes to the server itself: behind pgbouncer, in any mode, it looks for ticks
+// by itself, every 100 ms.
+type Consumer struct {
+	Database *pgx.ConnConfig // the queue's
+	Queue    string
+	Name     string
+	// Register has Run register the consumer, at the queue's last tick, where
+	// it is not registered.
+	Register bool
+
+	// With MinCount or MinInterval no batch comes before it spans so many events
+	// or so much time, by the event sequence and the ticks' times: fewer wait,
+	// for ever if no more are written. With MinLag its end is at least that old.
+	// Zero: each batch ends at the next tick, or later where many wait.
+	MinCount    int
+	MinInterval time.Duration
+	MinLag      time.Duration
+
+	// Poll is the longest time between two looks for a tick; default 1 s, and
+	// 100 ms where no notification comes.
+	Poll     time.Duration
+	NoListen bool // do without notifications
+
+	// Trace, where it is set, returns ctx with the trace context that
+	// [Producer.Trace] sent along; see [Batch.Context].
+	Trace func(ctx context.Context, carrier string) context.Context
+	// PositionTable is the table of the target in which [Consumer.RunTx] keeps
+	// the position; default [PositionTable].
+	PositionTable string
+
+	Log  *slog.Logger
+	Stop <-chan struct{} // closed: leave after the batch in hand; may be nil
+}
+
+// Run gives batches to handle, one after another, until ctx ends or Stop is
+// closed; both are no error. The end of ctx reaches into the handler, whose
+// batch is then delivered again by the next Run; closing Stop lets it finish.
+//
+// Each event is delivered at least once: when the process dies between the
+// handler's end and the batch's, the next Run delivers the batch again. See
+// [Consumer.RunTx] for exactly once.
+//
+// Lost connections, a server that is down and errors of the handler are logged
+// and tried again. Run returns [ErrNotInstalled], [ErrQueueNotFound],
+// [ErrConsumerNotFound] and [ErrPositionLost], a connection that the server
+// refuses at the very first, and what the handler marks as [Permanent].
+func (c *Consumer) Run(ctx context.Context, handle Handler) error {
+	return c.run(ctx, func(ctx context.Context, b *Batch) error {
+		if err := handle(ctx, b); err != nil {
+			return err
+		}
+		return b.whole()
+	})
+}
+
+// run is Run with what delivers a batch: it returns nil when the handler is
+// done with it, now or at an earlier time.
+func (c *Consumer) run(ctx context.Context, deliver Handler) error {
+	idle, wakeUp := context.WithCancel(ctx)
+	var watch sync.WaitGroup
+	watch.Go(func() {
+		select {
+		case <-c.Stop:
+			wakeUp()
+		case <-idle.Done():
+		}
+	})
+	defer watch.Wait()
+	defer wakeUp()
+
+	r := &consuming{Consumer: c, deliver: deliver, idle: idle, wait: notice{log: logger(c.Log)}}
+	defer r.disconnect()
+	l := loop.Loop{
+		MaxBackoff: 20 * time.Second,
+		Stop:       c.Stop,
+		OnError:    func(err error, _ time.Duration) { r.wait.waiting("consumer " + c.Name + " waits: " + explain(err)) },
+	}
+	return l.Run(ctx, func(ctx context.Context) (bool, error) { return true, r.step(ctx) })
+}
+
+// consuming is a consumer at work.
+type consuming struct {
+	*Consumer
+	deliver Handler
+	idle    context.Context // of waiting: ends with Stop, too
+	wait    notice
+
+	conn       *pgx.Conn
+	pooled     bool // no LISTEN there
+	can        abilities
+	registered bool
+	connected  bool // once
+	rung       bool // a tick was notified since the last look
+	quiet      bool // none was for as long as we waited
+	behind     bool // the last look found a batch
+	// done is a batch that the handler has done and whose end the queue has not
+	// confirmed. If it is delivered again, only its end is to be told again.
+	done *Batch
+}
+
+const (
+	pollListening = time.Second
+	pollPooled    = 100 * time.Millisecond
+)
+
+// step does the next batch, or waits for one.
+func (r *consuming) step(ctx context.Context) error {
+	if r.conn == nil || r.conn.IsClosed() {
+		if err := r.connect(ctx); err != nil {
+			return err
+		}
+	}
+	b, err := r.open(ctx)
+	if errors.Is(err, ErrBusy) { // its other process has what there is
+		b, err = nil, nil
+	}
+	if err == nil && b == nil {
+		r.wait.over("consumer " + r.Name + " works")
+		return r.await()
+	}
+	if err == nil {
+		err = r.work(ctx, b)
+	}
+	if err == nil {
+		r.wait.over("consumer " + r.Name + " works")
+	}
+	return err
+}
+
+func (r *consuming) work(ctx context.Context, b *Batch) error {
+	if r.done == nil || r.done.ID != b.ID {
+		if err := r.deliver(ctx, b); err != nil {
+			return err
+		}
+		r.done = b
+	}
+	ended, err := r.done.finish(ctx, r.conn, r.can)
+	if errors.Is(err, ErrNotInstalled) {
+		return loop.Permanent(err)
+	}
+	if err != nil {
+		return err
+	}
+	if !ended {
+		r.wait.log.Warn(fmt.Sprintf("queue %s, batch %d of consumer %s was ended by another process", r.Queue, b.ID, r.Name))
+	}
+	r.done = nil
+	return nil
+}
+
+func (r *consuming) disconnect() {
+	if r.conn != nil {
+		closeSession(context.Background(), r.conn)
+	}
+	r.conn = nil
+}
+
+// connect makes the session. Nothing is prepared in it, and no setting made.
+func (r *consuming) connect(ctx context.Context) error {
+	r.disconnect()
+	cfg := r.Database.Copy()
+	cfg.DefaultQueryExecMode = pgx.QueryExecModeExec
+	cfg.StatementCacheCapacity, cfg.DescriptionCacheCapacity = 0, 0
+	cfg.OnNotification = func(_ *pgconn.PgConn, n *pgconn.Notification) {
+		if n.Channel == TickChannel && n.Payload == r.Queue {
+			r.rung = true
+		}
+	}
+	conn, err := pgx.ConnectConfig(ctx, cfg)
+	if err != nil {
+		refusal := !r.connected && hint.Refused(err)
+		if err = hint.Connect(err, &cfg.Config, "database", "the connection string"); refusal {
+			return loop.Permanent(err)
+		}
+		return err
+	}
+	r.conn, r.connected = conn, true
+	if err := r.greet(ctx); err != nil {
+		r.disconnect()
+		return err
+	}
+	return nil
+}
+
+// greet finds out what the connection leads to. A pooler gives its clients
+// numbers of its own in place of the server process's.
+func (r *consuming) greet(ctx context.Context) error {
+	var pid uint32
+	var installed bool
+	err := r.conn.QueryRow(ctx, `select pg_backend_pid(), to_regproc('pgq.next_batch_info') is not null,
+			to_regprocedure('skytools.event_retry(bigint,bigint[],interval)') is not null,
+			to_regproc('skytools.event_dead') is not null`).
+		Scan(&pid, &installed, &r.can.manyRetries, &r.can.deadLetters)
+	if err != nil {
+		return err
+	}
+	if !installed {
+		return loop.Permanent(hint.With(fmt.Errorf("database %s: %w", r.conn.Config().Database, ErrNotInstalled),
+			"run \"pgqadm INI install\""))
+	}
+	if r.Register && !r.registered {
+		if _, err := Register(ctx, r.conn, r.Queue, r.Name); errors.Is(err, ErrQueueNotFound) {
+			return loop.Permanent(err)
+		} else if err != nil {
+			return err
+		}
+		r.registered = true
+	}
+	r.rung, r.quiet, r.behind = false, false, false
+	if r.pooled = pid != r.conn.PgConn().PID(); r.pooled || r.NoListen {
+		return nil
+	}
+	_, err = r.conn.Exec(ctx, "listen "+TickChannel)
+	return err
+}
+
+// await waits for a tick: until one is notified, or for the time of a poll.
+func (r *consuming) await() error {
+	poll, listens := r.Poll, !r.pooled && !r.NoListen
+	switch {
+	case poll > 0:
+	case listens:
+		poll = pollListening
+	default:
+		poll = pollPooled
+	}
+	ctx, cancel := context.WithTimeout(r.idle, poll)
+	defer cancel()
+	for listens && !r.rung && ctx.Err() == nil {
+		if err := r.conn.PgConn().WaitForNotification(ctx); err != nil && ctx.Err() == nil {
+			return err
+		}
+	}
+	if !listens {
+		<-ctx.Done()
+	}
+	r.quiet = !r.rung
+	return nil
+}
+
+// dueSQL tells whether there is anything to open, without a write: opening
+// locks the consumer's row, which a look every 100 ms should not.
+const dueSQL = `select coalesce(bool_or(s.sub_batch is not null or exists (
+		select from pgq.tick t where t.tick_queue = s.sub_queue and t.tick_id > s.sub_last_tick)), true)
+	from pgq.subscription s
+		join pgq.queue q on q.queue_id = s.sub_queue
+		join pgq.consumer c on c.co_id = s.sub_consumer
+	where q.queue_name = $1 and c.co_name = $2`
+
+const openSQL = `select batch_id from pgq.next_batch_custom($1, $2, $3::interval, $4::int, $5::interval)`
+
+const batchSQL = `select q.queue_ntables, q.queue_data_pfx, s.sub_id,
+		p.tick_id, p.tick_time, p.tick_snapshot::text, coalesce(p.tick_event_seq, 0),
+		c.tick_id, c.tick_time, c.tick_snapshot::text, coalesce(c.tick_event_seq, 0)
+	from pgq.subscription s
+		join pgq.queue q on q.queue_id = s.sub_queue
+		join pgq.tick p on p.tick_queue = s.sub_queue and p.tick_id = s.sub_last_tick
+		join pgq.tick c on c.tick_queue = s.sub_queue and c.tick_id = s.sub_next_tick
+	where s.sub_batch = $1`
+
+// mergeEvents is how many events a batch is to have where so many wait.
+const mergeEvents = 5000
+
+// open opens the next batch, or finds the open one; nil if there is none.
+func (r *consuming) open(ctx context.Context) (*Batch, error) {
+	due := true
+	if r.quiet {
+		r.quiet = false
+		if err := r.conn.QueryRow(ctx, dueSQL, r.Queue, r.Name).Scan(&due); err != nil || !due {
+			return nil, err
+		}
+	}
+	r.rung = false
+	id, err := r.next(ctx)
+	if err == nil && id == 0 {
+		r.behind = false
+		return nil, nil
+	}
+	var b *Batch
+	if err == nil {
+		b, err = r.describe(ctx, id)
+	}
+	err = known(err)
+	switch {
+	case errors.Is(err, ErrQueueNotFound), errors.Is(err, ErrConsumerNotFound),
+		errors.Is(err, ErrPositionLost), errors.Is(err, ErrNotInstalled):
+		err = loop.Permanent(err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("queue %s, next batch of consumer %s: %w", r.Queue, r.Name, err)
+	}
+	r.behind = true
+	return b, nil
+}
+
+// next returns the batch's number, 0 for none. Who is behind takes some
+// thousands of events at once, rather than the few of each tick.
+func (r *consuming) next(ctx context.Context) (BatchID, error) {
+	limited := r.MinCount > 0 || r.MinInterval > 0
+	if !limited && r.behind {
+		if id, err := r.nextOf(ctx, mergeEvents); err != nil || id != 0 {
+			return id, err
+		}
+	}
+	return r.nextOf(ctx, r.MinCount)
+}
+
+func (r *consuming) nextOf(ctx context.Context, count int) (BatchID, error) {
+	var id *int64
+	err := failpoint.Commit(failpoint.Batch, func() error {
+		return r.conn.QueryRow(ctx, openSQL, r.Queue, r.Name, nonzero(r.MinLag), nonzero(count), nonzero(r.MinInterval)).Scan(&id)
+	})
+	if err != nil || id == nil {
+		return 0, err
+	}
+	return BatchID(*id), nil
+}
+
+// nonzero is SQL's NULL for zero.
+func nonzero[T comparable](v T) *T {
+	var zero T
+	if v == zero {
+		return nil
+	}
+	return &v
+}
+
+// describe reads what bounds an open batch.
+func (r *consuming) describe(ctx context.Context, id BatchID) (*Batch, error) {
+	var (
+		ntables   int
+		prefix    string
+		owner     int32
+		prev, cur string
+		b         = &Batch{ID: id, Queue: r.Queue, trace: r.Trace}
+	)
+	err := r.conn.QueryRow(ctx, batchSQL, int64(id)).Scan(&ntables, &prefix, &owner,
+		&b.Prev.ID, &b.Prev.Time, &prev, &b.Prev.EventSeq, &b.Cur.ID, &b.Cur.Time, &cur, &b.Cur.EventSeq)
+	if errors.Is(err, pgx.ErrNoRows) {
+		err = ErrBatchNotFound
+	}
+	if err != nil {
+		return nil, err
+	}
+	if b.Prev.Snapshot, err = ParseSnapshot(prev); err != nil {
+		return nil, err
+	}
+	if b.Cur.Snapshot, err = ParseSnapshot(cur); err != nil {
+		return nil, err
+	}
+	if !b.Cur.Snapshot.Covers(b.Prev.Snapshot) {
+		return nil, fmt.Errorf("tick %d does not see all that tick %d saw: %s, %s", b.Cur.ID, b.Prev.ID, b.Cur.Snapshot, b.Prev.Snapshot)
+	}
+	b.reader = newOwnReader(r.conn, r.Queue, owner)
+	return b, b.reader.setTables(prefix, ntables)
+}
