@@ -202,7 +202,7 @@ func (b *Batch) ask(ctx context.Context, tx pgx.Tx, can abilities) error {
 		if !can.deadLetters {
 			return fmt.Errorf("dead letters: %w", ErrNotInstalled)
 		}
-		_, err := tx.Exec(ctx, `select skytools.event_dead($1, $2, $3)`, int64(b.ID), b.wishes.Deads[reason], reason)
+		_, err := tx.Exec(ctx, `select skytools.event_dead($1, $2, $3)`, int64(b.ID), numbers(b.wishes.Deads[reason]), reason)
 		if err != nil {
 			return err
 		}
@@ -210,9 +210,18 @@ func (b *Batch) ask(ctx context.Context, tx pgx.Tx, can abilities) error {
 	return nil
 }
 
+// numbers is a type whose name in SQL pgx knows without asking.
+func numbers(ids []EventID) []int64 {
+	list := make([]int64, len(ids))
+	for i, id := range ids {
+		list[i] = int64(id)
+	}
+	return list
+}
+
 func (b *Batch) askRetry(ctx context.Context, tx pgx.Tx, can abilities, ids []EventID, after time.Duration) error {
 	if can.manyRetries {
-		_, err := tx.Exec(ctx, `select skytools.event_retry($1, $2, $3)`, int64(b.ID), ids, after)
+		_, err := tx.Exec(ctx, `select skytools.event_retry($1, $2, $3)`, int64(b.ID), numbers(ids), after)
 		return err
 	}
 	for _, id := range ids {

@@ -363,6 +363,50 @@ func TestConsumerRetry(t *testing.T) {
 	}
 }
 
+// TestConsumerDeadLetters: what a handler gives up, and what came as often as the
+// queue allows, lies in the dead letters with its reason, and comes again when it
+// is replayed.
+func TestConsumerDeadLetters(t *testing.T) {
+	dsn, conn := registered(t)
+	exec(t, conn, `select skytools.set_queue_policy($1, 'max_attempts', '2')`, queue)
+	write(t, conn, 3)
+	makeTick(t, conn)
+	stop := make(chan struct{})
+	var got basket
+	c := &Consumer{Database: config(t, dsn), Queue: queue, Name: consumer, Stop: stop}
+	start(t, "consumer", func(ctx context.Context) error {
+		return c.Run(ctx, func(ctx context.Context, b *Batch) error {
+			for ev, err := range b.Events(ctx) {
+				if err != nil {
+					return err
+				}
+				got.add(ev)
+				switch string(ev.Data) {
+				case "data 1":
+					b.Retry(ev, 0)
+				case "data 2":
+					b.Retry(ev, 0)
+					b.Dead(ev, "no such thing")
+				}
+			}
+			return nil
+		})
+	})
+	dead := func() []string {
+		return column(t, conn, `select concat_ws(' ', dead_reason, ev_data) from skytools.dead_event order by ev_data`)
+	}
+	eventually(t, 20*time.Second, "two are dead", func() bool {
+		exec(t, conn, `select pgq.maint_retry_events()`)
+		makeTick(t, conn)
+		time.Sleep(20 * time.Millisecond)
+		return len(dead()) == 2
+	})
+	if list := dead(); list[1] != "no such thing data 2" || len(got.data()) != 4 {
+		t.Errorf("dead %q, came %q", list, got.data())
+	}
+	close(stop)
+}
+
 // TestConsumerHoldsNoBatch: a batch of some 100 MB passes through a process
 // that never has a tenth of it.
 func TestConsumerHoldsNoBatch(t *testing.T) {
