@@ -40,6 +40,9 @@ type options struct {
 	latencySeconds float64
 	copyRows       int
 	memoryRows     int
+	queueSingles   int
+	queueBatches   int
+	queueRead      int
 }
 
 // bench is one run of the program.
@@ -65,12 +68,14 @@ var sections = []section{
 	{"latency", (*bench).latency, "native", latencyLines},
 	{"copy", (*bench).copy, "native", copyLines},
 	{"memory", (*bench).memory, "", memoryLines},
+	{"enqueue", (*bench).enqueue, extensionQueue, enqueueLines()},
+	{"dequeue", (*bench).dequeue, plainCopy, dequeueLines()},
 }
 
 func main() {
 	b := bench{out: os.Stdout, log: os.Stderr}
 	flag.IntVar(&b.runs, "runs", 5, "rounds; medians are shown")
-	flag.StringVar(&b.only, "only", "", "comma-separated sections: capture, drain, latency, copy, memory (default: all)")
+	flag.StringVar(&b.only, "only", "", "comma-separated sections: capture, drain, latency, copy, memory, enqueue, dequeue (default: all)")
 	flag.StringVar(&b.bin, "bin", "", "folder of pgqadm and londiste (default: built from here)")
 	flag.StringVar(&b.raw, "raw", "bench/raw", "folder for the single results and profiles")
 	flag.BoolVar(&b.perf, "perf", false, "have perf(1) write profiles of drain and copy to the folder of raw results")
@@ -83,6 +88,9 @@ func main() {
 	flag.Float64Var(&b.latencySeconds, "latency-seconds", 20, "length of each latency measurement")
 	flag.IntVar(&b.copyRows, "copy-rows", 3_000_000, "rows of the first copy")
 	flag.IntVar(&b.memoryRows, "memory-rows", 2_000_000, "rows of the large transaction")
+	flag.IntVar(&b.queueSingles, "queue-singles", 8_000, "events that are written in transactions of their own")
+	flag.IntVar(&b.queueBatches, "queue-batches", 96, "batches of 1,000 events")
+	flag.IntVar(&b.queueRead, "queue-read", 500_000, "events of the batch that is read; of large ones a fifth")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	missed, err := b.run(ctx)
