@@ -61,7 +61,7 @@ func newProgram(name string) *program {
 	p.Also = []cli.Section{{Name: "pgqd", Keys: pgqdKeys}}
 	p.Root.PersistentFlags().StringVar(&p.database, "database", "", "database to work in, where the ini file names a whole server")
 	p.Root.AddCommand(
-		p.installCommand(), p.tickerCommand(), p.statusCommand(),
+		p.installCommand(), p.tickerCommand(), p.statusCommand(), p.doctorCommand(),
 		p.queuesCommand(), p.createCommand(), p.dropCommand(), p.configCommand(),
 		p.insertCommand(), p.batchCommand(), p.retryCommand(), p.deadCommand(),
 		p.consumersCommand(), p.registerCommand(), p.unregisterCommand(),

@@ -1,0 +1,53 @@
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/skytools-go/skytools/internal/cli"
+	"github.com/skytools-go/skytools/pgq"
+	"github.com/skytools-go/skytools/schema"
+)
+
+func (p *program) doctorCommand() *cobra.Command {
+	columns := []cli.Column{
+		{Title: "Result", Key: "result"},
+		{Title: "Check", Key: "check"},
+		{Title: "Queue", Key: "object"},
+		{Title: "Found", Key: "text"},
+		{Key: "mend"},
+	}
+	status := cli.ExitDone
+	look := p.everywhere(columns, func(ctx context.Context, c *call) error {
+		findings, err := pgq.Examine(ctx, c.conn, schema.Number)
+		for _, f := range findings {
+			status = max(status, seriousness[f.Result])
+			if p.JSON() {
+				c.add(f.Result, f.Check, f.Object, f.Text, f.Mend)
+				continue
+			}
+			c.add(f.Result, f.Check, f.Object, f.Text, "")
+			if f.Mend != "" {
+				c.add("", "", "", "-> "+f.Mend, "")
+			}
+		}
+		return err
+	})
+	return p.WithJSON(&cobra.Command{
+		Use: "doctor", Short: "Look for trouble and say what to do", Args: cobra.NoArgs,
+		Long: "Looks at schema, ticker, ticks, rotation, old transactions, consumers, retries, dead letters, rights,\n" +
+			"sequences and transaction ids, and changes nothing.\n" +
+			"Exit status: 0 all is well, 1 something was found, 2 something could not be told.",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			status = cli.ExitDone
+			if err := look(cmd, args); err != nil {
+				return err
+			}
+			return cli.Status(status, nil)
+		},
+	})
+}
+
+// seriousness is the exit status that a result means.
+var seriousness = map[pgq.Result]int{pgq.Sound: 0, pgq.Warning: 1, pgq.Failed: 1, pgq.Unknown: 2}

@@ -1,0 +1,134 @@
+package pgq
+
+// The statements of checks, see [query]. What they read, ordinary roles may,
+// but for tables that have no rows for them then.
+
+// otherTickersSQL finds a pgqd of Skytools by the statement that it repeats.
+// Only sessions of the own role, or with pg_monitor of all, show theirs.
+const otherTickersSQL = `
+	select 'warning', '', format('process %s of %s ticks beside ours: %s', pid, usename,
+			coalesce(nullif(application_name, ''), 'a pgqd')),
+		'stop one of the two; they do no harm to each other, and none leads'
+	from pg_stat_activity
+	where datname = current_database() and pid <> pg_backend_pid() and query ~* '^\s*select\s+pgq\.ticker\s*\(\s*\)'
+		and state_change > now() - interval '1 minute'`
+
+const autovacuumSQL = `
+	select 'failed', '', 'autovacuum is off: the tables of PgQ grow', 'set autovacuum = on in postgresql.conf, and reload'
+	where current_setting('autovacuum') = 'off'
+	union all
+	select 'warning', format('%s.%s', schemaname, relname),
+		format('%s dead rows beside %s live ones', n_dead_tup, n_live_tup),
+		'find what keeps vacuum from them: an old transaction, a prepared one, a replication slot'
+	from pg_stat_user_tables
+	where schemaname in ('pgq', 'skytools') and relname !~ '^event_\d+_\d+$'
+		and n_dead_tup > 10000 and n_dead_tup > 5 * n_live_tup`
+
+const consumersSQL = `
+	with c as (
+		select q.queue_name, c.co_name, s.*, now() - s.sub_active as silent, q.queue_rotation_period as period,
+			exists (select from pgq.tick t where t.tick_queue = s.sub_queue and t.tick_id = s.sub_last_tick) as stands
+		from pgq.subscription s join pgq.queue q on q.queue_id = s.sub_queue join pgq.consumer c on c.co_id = s.sub_consumer
+	)
+	select 'failed', queue_name, format('consumer %s stands at tick %s, which is not there any more', co_name, sub_last_tick),
+		format('events were lost for it; go on from now: select pgq.register_consumer_at(%L, %L, (select max(tick_id) from pgq.tick where tick_queue = %s))',
+			queue_name, co_name, sub_queue)
+	from c where sub_last_tick is not null and not stands
+	union all
+	select 'warning', queue_name, format('consumer %s was last seen %s ago', co_name, date_trunc('second', silent)),
+		format('start it, or pgqadm INI unregister %s %s', queue_name, co_name)
+	from c where stands and silent > greatest('1 day', 3 * period)`
+
+const backlogSQL = `
+	select 'warning', queue_name, format('consumer %s is over its budget since %s: %s', consumer_name, date_trunc('second', since), reason),
+		'start it, or it is detached when it passes the queue''s limit'
+	from skytools.get_backlog_warnings()
+	union all
+	select 'failed', queue_name, format('consumer %s was detached at %s: %s', consumer_name, date_trunc('second', detached_at), reason),
+		format('select skytools.attach_consumer(%L, %L), or forget_detached', queue_name, consumer_name)
+	from skytools.get_detached_consumers()`
+
+const retriesSQL = `
+	select 'failed', q.queue_name, format('%s events should have come back, the first %s ago', count(*), date_trunc('second', now() - min(ev_retry_after))),
+		'see that the ticker runs, and its log'
+	from pgq.retry_queue join pgq.queue q on q.queue_id = ev_queue
+	where ev_retry_after < now() - interval '2 minutes' and not queue_disable_insert
+	group by 2`
+
+const delayedSQL = `
+	select 'failed', q.queue_name, format('%s delayed events are due, the first for %s', count(*), date_trunc('second', now() - min(deliver_at))),
+		'see that the ticker runs, and its log'
+	from skytools.delayed_event join pgq.queue q on q.queue_id = ev_queue
+	where deliver_at < now() - interval '2 minutes' and not queue_disable_insert
+	group by 2`
+
+const deadSQL = `
+	select 'warning', queue_name, format('%s of consumer %s, the last one %s ago', count(*), consumer_name, date_trunc('second', now() - max(dead_time))),
+		format('pgqadm INI dead list %s %s, then dead replay or dead purge', queue_name, consumer_name)
+	from skytools.dead_events(null, null, null) group by queue_name, consumer_name order by 2`
+
+// grantsSQL looks at one right of each kind that install grants. The roles
+// belong to the server, and a restored database may meet one without them.
+const grantsSQL = `
+	with want (role, ok, what) as (
+		select 'pgq_reader', has_function_privilege(r.oid, 'pgq.next_batch(text, text)', 'execute'), 'may not read batches'
+		from pg_roles r where rolname = 'pgq_reader'
+		union all
+		select 'pgq_writer', has_function_privilege(r.oid, 'pgq.insert_event(text, text, text)', 'execute'), 'may not write events'
+		from pg_roles r where rolname = 'pgq_writer'
+		union all
+		select 'pgq_admin', has_function_privilege(r.oid, 'pgq.create_queue(text)', 'execute'), 'may not create queues'
+		from pg_roles r where rolname = 'pgq_admin'
+		union all
+		select 'pgq_reader', has_table_privilege(r.oid, to_regclass(queue_data_pfx || '_' || n), 'select'),
+			format('may not read %s_%s', queue_data_pfx, n)
+		from pg_roles r, pgq.queue, generate_series(0, queue_ntables - 1) n
+		where rolname = 'pgq_reader' and to_regclass(queue_data_pfx || '_' || n) is not null
+	)
+	select 'failed', '', format('%s %s', role, what), 'pgqadm INI install grants what is missing'
+	from want where not ok
+	union all
+	select 'warning', '', format('there is no role %s: only the owner has its rights', role),
+		'an administrator makes it (pgqadm INI install says how), then install again'
+	from unnest(array['pgq_reader', 'pgq_writer', 'pgq_admin']) role where to_regrole(role) is null`
+
+const tablesSQL = `
+	with t as (
+		select queue_name, queue_data_pfx || '_' || n as name, to_regclass(queue_data_pfx || '_' || n) as oid
+		from pgq.queue, generate_series(0, queue_ntables - 1) n
+	)
+	select 'failed', queue_name, format('event table %s is not there', name), 'restore it from a backup, or drop the queue by force'
+	from t where oid is null
+	union all
+	select 'failed', queue_name, format('event table %s has no index on ev_txid: each batch reads all of it', name),
+		format('create index on %s (ev_txid)', name)
+	from t where oid is not null and not exists (
+		select from pg_index i join pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[0]
+		where i.indrelid = t.oid and a.attname = 'ev_txid' and i.indisvalid)`
+
+// sequencesSQL: one that was restored without its value gives out numbers twice.
+const sequencesSQL = `
+	with s (queue, seq, have, used) as (
+		select queue_name, queue_tick_seq, pg_sequence_last_value(to_regclass(queue_tick_seq)),
+			(select max(tick_id) from pgq.tick where tick_queue = queue_id)
+		from pgq.queue
+		union all
+		select queue_name, queue_event_seq, pg_sequence_last_value(to_regclass(queue_event_seq)),
+			(select max(tick_event_seq) from pgq.tick where tick_queue = queue_id)
+		from pgq.queue where not queue_external_ticker
+		union all
+		select '', 'pgq.batch_id_seq', pg_sequence_last_value('pgq.batch_id_seq'), (select max(sub_batch) from pgq.subscription)
+	)
+	select 'failed', queue, format('sequence %s is at %s, %s is in use', seq, coalesce(have::text, 'its begin'), used),
+		format('select pgq.seq_setval(%L, %s)', seq, used)
+	from s where coalesce(have, 0) < used`
+
+// txidsSQL: after a dump was restored into another server, the ids in the
+// tables are of the old one. Batches are then empty, or the rotation refuses.
+const txidsSQL = `
+	with now (next) as (select txid_snapshot_xmax(txid_current_snapshot()))
+	select 'failed', queue_name, 'its ticks have transaction ids of another server, ahead of this one''s: no event will be found',
+		'after the restore of a dump a queue starts anew: drop it by force, create it, register its consumers'
+	from pgq.queue, now
+	where queue_switch_step1 > next or exists (
+		select from pgq.tick where tick_queue = queue_id and txid_snapshot_xmax(tick_snapshot) > next)`

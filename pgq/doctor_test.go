@@ -1,0 +1,109 @@
+package pgq
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/skytools-go/skytools/internal/pgtest"
+	"github.com/skytools-go/skytools/schema"
+)
+
+// diagnose returns what is wrong, as "check result object: text", and the
+// names of the checks that found nothing.
+func diagnose(t *testing.T, conn *pgx.Conn) (wrong, sound []string) {
+	t.Helper()
+	findings, err := Examine(t.Context(), conn, schema.Number)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range findings {
+		switch {
+		case f.Result == Sound:
+			sound = append(sound, f.Check)
+		case f.Check == "grants" && strings.HasPrefix(f.Text, "there is no role"), f.Check == "autovacuum":
+			// of the server that all tests share
+		case f.Mend == "":
+			t.Errorf("%v does not say what to do", f)
+		default:
+			wrong = append(wrong, f.Check+" "+string(f.Result)+" "+f.Object+": "+f.Text)
+		}
+	}
+	return wrong, sound
+}
+
+// TestDoctor breaks one thing after another, each in a database of its own,
+// and wants it told, with nothing else.
+func TestDoctor(t *testing.T) {
+	register := `select pgq.register_consumer('q.one', 'c');`
+	for name, c := range map[string]struct{ sql, want string }{
+		"sound":           {``, ``},
+		"older schema":    {`update skytools.installation set version = 0`, `schema warning : the database has version 0, this program`},
+		"newer schema":    {`update skytools.installation set version = 1000`, `schema warning : the database has version 1000, this program is of`},
+		"no ticker":       {`update pgq.tick set tick_time = now() - interval '1 hour'`, `ticker failed : none is connected`},
+		"events wait":     {`update pgq.tick set tick_time = now() - interval '20 seconds'; select pgq.insert_event('q.one', 't', 'd')`, `ticks failed q.one: the last tick is 20s old, 1 events wait for one`},
+		"clock":           {`update pgq.tick set tick_time = now() + interval '1 hour'`, `clock warning : there are ticks 3600s ahead`},
+		"paused":          {`update pgq.queue set queue_ticker_paused = true`, `switches warning q.one: its ticker is paused`},
+		"closed":          {`update pgq.queue set queue_disable_insert = true`, `switches warning q.one: it takes no events`},
+		"slow consumer":   {register + `update pgq.queue set queue_switch_time = now() - interval '1 day'`, `rotation warning q.one: it grows (0 MB): rotation waits for consumer c`},
+		"no maintenance":  {`update pgq.queue set queue_switch_time = now() - interval '1 day'`, `rotation failed q.one: it grows (0 MB): rotation is overdue by 79200s`},
+		"dead consumer":   {register + `update pgq.subscription set sub_active = now() - interval '3 days'`, `consumers warning q.one: consumer c was last seen 3 days ago`},
+		"lost position":   {register + `update pgq.subscription set sub_last_tick = 77`, `consumers failed q.one: consumer c stands at tick 77`},
+		"retries":         {register + `select pgq.event_retry_raw('q.one', 'c', now() - interval '1 hour', 1, now(), 1, 't', 'd', null, null, null, null)`, `retries failed q.one: 1 events should have come back, the first 01:00:00 ago`},
+		"delayed events":  {`insert into skytools.delayed_event (deliver_at, ev_queue) select now() - interval '1 hour', queue_id from pgq.queue`, `delayed events failed q.one: 1 delayed events are due, the first for 01:00:00`},
+		"dead letters":    {register + `insert into skytools.dead_event (dead_queue, dead_consumer, dead_reason, ev_id, ev_time) select queue_id, 'c', 'r', 1, now() from pgq.queue`, `dead letters warning q.one: 1 of consumer c`},
+		"no event table":  {`drop table pgq.event_1_2`, `event tables failed q.one: event table pgq.event_1_2 is not there`},
+		"no index":        {`drop index pgq.event_1_0_txid_idx`, `event tables failed q.one: event table pgq.event_1_0 has no index`},
+		"tick sequence":   {`select skytools.tick_write(1), skytools.tick_write(1); select setval('pgq.event_1_tick_seq', 1)`, `sequences failed q.one: sequence pgq.event_1_tick_seq is at 1, 3 is in use`},
+		"batch sequence":  {register + `update pgq.subscription set sub_batch = 7`, `sequences failed : sequence pgq.batch_id_seq is at its begin, 7 is in use`},
+		"transaction ids": {`update pgq.queue set queue_switch_step1 = 1e15`, `transaction ids failed q.one: its ticks have transaction ids of another server`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			conn := pgtest.Connect(t, database(t))
+			for _, sql := range strings.Split(c.sql, "; ") {
+				exec(t, conn, sql)
+			}
+			wrong, sound := diagnose(t, conn)
+			if c.want == "" {
+				if len(wrong) > 0 || len(sound) < 15 {
+					t.Errorf("wrong: %q, sound: %q", wrong, sound)
+				}
+				return
+			}
+			if !slices.ContainsFunc(wrong, func(w string) bool { return strings.HasPrefix(w, c.want) }) {
+				t.Errorf("found %q, want %q", wrong, c.want)
+			}
+			for _, w := range wrong { // of the same trouble, at most
+				if len(wrong) > 2 {
+					t.Errorf("also found %q", w)
+				}
+			}
+		})
+	}
+}
+
+// TestDoctorSeesSessions: a pgqd that ticks beside ours, and ours.
+func TestDoctorSeesSessions(t *testing.T) {
+	dsn := database(t)
+	conn, pgqd := pgtest.Connect(t, dsn), pgtest.Connect(t, dsn)
+	exec(t, pgqd, `select pgq.ticker()`)
+	startTicker(t, dsn)
+	wrong, _ := diagnose(t, conn)
+	if len(wrong) != 1 || !strings.HasPrefix(wrong[0], "other tickers warning : process ") {
+		t.Errorf("found %q", wrong)
+	}
+}
+
+// TestDoctorWithoutRights tells what it could not look at, and goes on.
+func TestDoctorWithoutRights(t *testing.T) {
+	dsn := database(t)
+	admin := pgtest.Admin(t, pgtest.Server(t), pgtest.DBName(t, dsn))
+	exec(t, admin, `revoke select on pgq.retry_queue from public, app`)
+	conn := pgtest.Connect(t, dsn)
+	wrong, _ := diagnose(t, conn)
+	if len(wrong) != 1 || !strings.HasPrefix(wrong[0], "retries unknown : ERROR: permission denied for table retry_queue") {
+		t.Errorf("found %q", wrong)
+	}
+}
