@@ -14,6 +14,7 @@ var beyond = []string{
 	"event_retry", "event_dead", "dead_events", "dead_replay", "dead_purge",
 	"insert_event_at", "cancel_delayed", "insert_event_once",
 	"coop_next_batch", "coop_finish_batch", "coop_set_key",
+	"next_part", "get_part_events", "finish_part",
 }
 
 // referenceSQL is docs/sql.md line by line: the functions that others call,

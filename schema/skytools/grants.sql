@@ -18,7 +18,8 @@ begin
             where p.pronamespace = 'skytools'::regnamespace
                 and p.proname in ('ack', 'claim', 'unclaim', 'tick', 'batch_query', 'batch_query_of',
                     'event_retry', 'event_dead', 'dead_events', 'dead_replay', 'dead_purge', 'get_queue_policy',
-                    'coop_next_batch', 'coop_finish_batch', 'coop_filter', 'coop_key_sql', 'json_field', 'urlencode')
+                    'coop_next_batch', 'coop_finish_batch', 'coop_filter', 'coop_key_sql', 'json_field', 'urlencode',
+                    'batch_union', 'next_part', 'get_part_events', 'finish_part')
         loop
             execute format('grant execute on function %s to pgq_reader', fn);
         end loop;

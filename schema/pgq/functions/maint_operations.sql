@@ -19,7 +19,7 @@ begin
         select x.func, q.queue_name from pgq.queue q, unnest(q.queue_extra_maint) with ordinality x (func, nr)
         order by q.queue_name, x.nr;
     if exists (select from skytools.once_key) or exists (select from skytools.dead_event)
-        or exists (select from skytools.delayed_event)
+        or exists (select from skytools.delayed_event) or exists (select from skytools.batch_cut)
     then
         return query select 'skytools.maint_purge', null::text;
     end if;

@@ -9,18 +9,8 @@ as $$
 declare
     sub pgq.subscription;
 begin
-    -- Two calls for one consumer get the same batch: the second waits here and
-    -- finds it open.
-    select s.* into sub
-        from pgq.subscription s
-        join pgq.queue q on q.queue_id = s.sub_queue
-        join pgq.consumer c on c.co_id = s.sub_consumer
-        where q.queue_name = i_queue_name and c.co_name = i_consumer_name
-        for update of s;
-    if not found then
-        raise exception 'Not subscriber to queue: %/%', coalesce(i_queue_name, 'NULL'), coalesce(i_consumer_name, 'NULL')
-            using errcode = 'undefined_object', hint = 'pgq.register_consumer(queue, consumer) registers it';
-    end if;
+    -- Two calls for one consumer get the same batch: the second finds it open.
+    sub := skytools.subscription_lock(i_queue_name, i_consumer_name);
     select t.tick_id, t.tick_time, t.tick_event_seq
         into prev_tick_id, prev_tick_time, prev_tick_event_seq
         from pgq.tick t where t.tick_queue = sub.sub_queue and t.tick_id = sub.sub_last_tick;
@@ -71,4 +61,4 @@ end;
 $$;
 
 comment on function pgq.next_batch_custom(text, text, interval, int, interval) is
-'Opens the consumer''s next batch, or returns the one that is open. With limits the batch ends at least i_min_lag ago and spans at least i_min_count events or i_min_interval; batch_id is NULL while there is none such.';
+'Opens the consumer''s next batch, or returns the one that is open. With limits the batch ends at least i_min_lag ago and spans at least i_min_count events or i_min_interval; batch_id is NULL while there is none such. While another session holds the consumer in an open transaction it is busy, an error.';

@@ -9,11 +9,9 @@ declare
     owner int;
     replayed int;
 begin
-    -- Held against unregistering, which takes the retry events along.
     select s.sub_id into owner
         from pgq.subscription s join pgq.consumer c on c.co_id = s.sub_consumer
-        where s.sub_queue = the_queue and c.co_name = i_consumer_name
-        for key share of s;
+        where s.sub_queue = the_queue and c.co_name = i_consumer_name;
     if not found then
         raise exception 'consumer not registered'
             using errcode = 'undefined_object', hint = 'pgq.register_consumer(queue, consumer) registers it';

@@ -15,6 +15,11 @@ begin
             order by expires_at limit 10000 for update skip locked) e
         where k.key_queue = e.key_queue and k.key_text = e.key_text;
     get diagnostics keys = row_count;
+    -- Of batches that were finished whole, or dropped.
+    delete from skytools.batch_part p
+        where not exists (select from pgq.subscription s where s.sub_batch = p.batch_id);
+    delete from skytools.batch_cut c
+        where not exists (select from pgq.subscription s where s.sub_batch = c.batch_id);
     -- Written while their queue was dropped.
     delete from skytools.dead_event where dead_queue <> all (select queue_id from pgq.queue);
     delete from skytools.delayed_event where ev_queue <> all (select queue_id from pgq.queue);
@@ -23,4 +28,4 @@ end;
 $$;
 
 comment on function skytools.maint_purge() is
-'Deletes dead letters older than their queue''s dead_keep, and expired keys. Returns 1 if there may be more.';
+'Deletes dead letters older than their queue''s dead_keep, expired keys, and what finished batches, consumers that were moved and dropped queues left behind. Returns 1 if there may be more.';
