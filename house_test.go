@@ -111,9 +111,10 @@ var rooms = []struct {
 	{"schema", []string{"internal"}},
 	{"pgq", []string{"internal/loop", "internal/failpoint", "internal/hint", "internal/ident"}},
 	{"londiste", []string{"pgq", "internal"}},
+	{"relay", []string{"pgq", "internal"}},
 	{"web", []string{"londiste", "pgq", "internal"}},
-	{"cmd", []string{"web", "londiste", "pgq", "schema", "internal"}},
-	{"test", []string{"cmd", "web", "londiste", "pgq", "schema", "internal"}},
+	{"cmd", []string{"web", "londiste", "relay", "pgq", "schema", "internal"}},
+	{"test", []string{"cmd", "web", "londiste", "relay", "pgq", "schema", "internal"}},
 	{"bench", []string{"cmd", "web", "londiste", "pgq", "schema", "internal"}},
 	{".", nil},
 }
@@ -238,7 +239,7 @@ func TestPackageDocs(t *testing.T) {
 // TestExportedDocs wants a comment on every exported name of a public room.
 func TestExportedDocs(t *testing.T) {
 	for _, s := range goSources(t) {
-		if s.isTest() || !under(s.dir(), "pgq", "londiste", "schema") {
+		if s.isTest() || !under(s.dir(), "pgq", "londiste", "relay", "schema") {
 			continue
 		}
 		for _, decl := range s.file.Decls {

@@ -63,7 +63,7 @@ func newProgram(name string) *program {
 	p.Root.AddCommand(
 		p.installCommand(), p.tickerCommand(), p.statusCommand(), p.doctorCommand(),
 		p.queuesCommand(), p.createCommand(), p.dropCommand(), p.configCommand(),
-		p.insertCommand(), p.batchCommand(), p.retryCommand(), p.deadCommand(),
+		p.insertCommand(), p.eventsCommand(), p.batchCommand(), p.retryCommand(), p.deadCommand(),
 		p.consumersCommand(), p.registerCommand(), p.unregisterCommand(),
 	)
 	return p
