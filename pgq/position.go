@@ -32,6 +32,9 @@ type TxHandler func(ctx context.Context, tx pgx.Tx, batch *Batch) error
 // Wherever the process or a server dies, the batch is either done again from
 // nothing or known to be done.
 //
+// The transaction is open while the batch is read. Where target and queue are
+// reached through one pool, it needs a session more than it has such consumers.
+//
 // The queue is told afterwards. What the handler asked for single events
 // ([Batch.Retry], [Batch.Dead]) is kept with the position until then, so that
 // it is neither forgotten nor asked twice; an event that comes again is

@@ -1,0 +1,182 @@
+package pgq
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	osexec "os/exec"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/skytools-go/skytools/internal/pgtest"
+)
+
+// pgbouncer starts one in front of a database, in transaction mode, with six
+// sessions for all its clients, and returns the DSN that leads through it.
+func pgbouncer(t *testing.T, dsn string) string {
+	t.Helper()
+	t.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin") // Debian's folder for it, which users do not have
+	program := pgtest.RequireTool(t, "pgbouncer", "apt-get install pgbouncer")
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := listener.Addr().(*net.TCPAddr).Port
+	listener.Close()
+	cfg := config(t, dsn)
+	ini := filepath.Join(t.TempDir(), "pgbouncer.ini")
+	text := fmt.Sprintf("[databases]\n%s = host=%s port=%d user=%s\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = %d\n"+
+		"unix_socket_dir =\nauth_type = any\npool_mode = transaction\ndefault_pool_size = 6\nquery_wait_timeout = 10\nserver_login_retry = 1\n",
+		cfg.Database, cfg.Host, cfg.Port, cfg.User, port)
+	if err := os.WriteFile(ini, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	args := []string{ini}
+	if os.Geteuid() == 0 { // which it refuses to run as
+		args = []string{"-u", "nobody", ini}
+	}
+	said := &journal{}
+	cmd := osexec.Command(program, args...)
+	cmd.Stdout, cmd.Stderr = said, said
+	openFolders(t, filepath.Dir(ini))
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill() // the only error is that it has ended
+		_ = cmd.Wait()         // how does not matter
+		if t.Failed() {
+			t.Logf("pgbouncer said:\n%s", said.buf.String())
+		}
+	})
+	through := fmt.Sprintf("host=127.0.0.1 port=%d dbname=%s user=%s sslmode=disable", port, cfg.Database, cfg.User)
+	eventually(t, 10*time.Second, "pgbouncer answers", func() bool {
+		conn, err := pgx.Connect(t.Context(), through)
+		if err == nil {
+			closeSession(t.Context(), conn)
+		}
+		return err == nil
+	})
+	return through
+}
+
+// openFolders lets another user read what is in a folder of the test.
+func openFolders(t *testing.T, dir string) {
+	t.Helper()
+	for ; dir != os.TempDir() && len(dir) > 1; dir = filepath.Dir(dir) {
+		if err := os.Chmod(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestThroughPgbouncer: five consumers, their targets and a producer share six
+// sessions, in which nothing of them is left, and lose them now and then.
+func TestThroughPgbouncer(t *testing.T) {
+	dsn := database(t)
+	conn := pgtest.Connect(t, dsn)
+	exec(t, conn, `create table got (consumer text, ev_id bigint, ev_retry int)`)
+	startTicker(t, dsn)
+	through := pgbouncer(t, dsn)
+	names := []string{"a", "b", "c", "d", "e"}
+	for _, name := range names {
+		exec(t, conn, `select pgq.register_consumer($1, $2)`, queue, name)
+		start(t, "consumer "+name, func(ctx context.Context) error { return writeThrough(ctx, t, through, name) })
+	}
+	p := &Producer{Queue: queue}
+	producer := connectMode(t, through, pgx.QueryExecModeExec)
+	var ids []string
+	for i := range 30 {
+		if i%10 == 9 {
+			exec(t, conn, `select pg_terminate_backend(pid) from pg_stat_activity
+				where datname = current_database() and pid <> pg_backend_pid() and usename = 'app'
+				and pid not in (select pid from pg_locks where locktype = 'advisory')`)
+		}
+		eventually(t, 10*time.Second, "a transaction through pgbouncer", func() bool {
+			if producer.IsClosed() {
+				producer = connectMode(t, through, pgx.QueryExecModeExec)
+			}
+			tx, err := producer.Begin(t.Context())
+			if err != nil {
+				return false
+			}
+			defer tx.Rollback(t.Context()) //nolint:errcheck // tried again
+			list, err := p.InsertMany(t.Context(), tx, []Event{{Type: "x"}, {Type: "again"}, {Type: "y"}})
+			if err != nil || tx.Commit(t.Context()) != nil {
+				return false
+			}
+			for i, id := range list {
+				ids = append(ids, fmt.Sprint(id, " 0"))
+				if i == 1 {
+					ids = append(ids, fmt.Sprint(id, " 1"))
+				}
+			}
+			return true
+		})
+		time.Sleep(10 * time.Millisecond)
+	}
+	for _, name := range names {
+		var got []string
+		eventually(t, 20*time.Second, "all events for "+name, func() bool {
+			exec(t, conn, `select pgq.maint_retry_events()`)
+			got = column(t, conn, `select ev_id || ' ' || ev_retry from got where consumer = $1 order by ev_id, ev_retry`, name)
+			return len(got) >= len(ids)
+		})
+		if !slices.Equal(got, ids) {
+			t.Errorf("%s got %v\nwant %v", name, got, ids)
+		}
+	}
+	left := column(t, conn, `select query from pg_stat_activity where query ilike 'listen%' and datname = current_database()`)
+	if n := one[int](t, producer, `select count(*)::int from pg_prepared_statements`); n != 0 || len(left) != 0 {
+		t.Errorf("%d prepared statements and %q are left", n, left)
+	}
+}
+
+// writeThrough writes down what comes, and asks for some once more.
+func writeThrough(ctx context.Context, t *testing.T, dsn, name string) error {
+	target := &reconnecting{cfg: config(t, dsn)}
+	target.cfg.DefaultQueryExecMode = pgx.QueryExecModeExec
+	defer target.close()
+	c := &Consumer{Database: config(t, dsn), Queue: queue, Name: name}
+	return c.RunTx(ctx, target, func(ctx context.Context, tx pgx.Tx, b *Batch) error {
+		for ev, err := range b.Events(ctx) {
+			if err != nil {
+				return err
+			}
+			if ev.Type == "again" && ev.Retry == 0 {
+				b.Retry(ev, 0)
+			}
+			if _, err := tx.Exec(ctx, `insert into got values ($1, $2, $3)`, name, int64(ev.ID), ev.Retry); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// reconnecting is the least that a pool does.
+type reconnecting struct {
+	cfg  *pgx.ConnConfig
+	conn *pgx.Conn
+}
+
+func (r *reconnecting) Begin(ctx context.Context) (pgx.Tx, error) {
+	if r.conn == nil || r.conn.IsClosed() {
+		var err error
+		if r.conn, err = pgx.ConnectConfig(ctx, r.cfg); err != nil {
+			return nil, err
+		}
+	}
+	return r.conn.Begin(ctx)
+}
+
+func (r *reconnecting) close() {
+	if r.conn != nil {
+		closeSession(context.Background(), r.conn)
+	}
+}
