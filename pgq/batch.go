@@ -27,6 +27,7 @@ type Batch struct {
 	Prev, Cur Tick
 
 	reader *Reader
+	member bool // of a cooperative consumer
 	trace  func(ctx context.Context, carrier string) context.Context
 	read   bool  // the last time it was to its end
 	err    error // that ended the last reading
@@ -162,15 +163,19 @@ func drop[K comparable](m map[K][]EventID, key K, id EventID) {
 func (w *wishes) none() bool { return len(w.Retries) == 0 && len(w.Deads) == 0 }
 
 // abilities are what the database's PgQ has beyond upstream's.
-type abilities struct{ manyRetries, deadLetters bool }
+type abilities struct{ manyRetries, deadLetters, members, keys bool }
 
 // finish ends the batch at the queue, with all that was wished, in one
 // transaction. It tells false when the batch had been ended before.
 func (b *Batch) finish(ctx context.Context, conn *pgx.Conn, can abilities) (bool, error) {
 	var n int
+	end := `select pgq.finish_batch($1)`
+	if b.member {
+		end = `select pgq_coop.finish_batch($1)`
+	}
 	err := failpoint.Commit(failpoint.Finish, func() error {
 		if b.wishes.none() {
-			return conn.QueryRow(ctx, `select pgq.finish_batch($1)`, int64(b.ID)).Scan(&n)
+			return conn.QueryRow(ctx, end, int64(b.ID)).Scan(&n)
 		}
 		tx, err := conn.Begin(ctx)
 		if err != nil {
@@ -180,7 +185,7 @@ func (b *Batch) finish(ctx context.Context, conn *pgx.Conn, can abilities) (bool
 		if err := b.ask(ctx, tx, can); err != nil {
 			return err
 		}
-		if err := tx.QueryRow(ctx, `select pgq.finish_batch($1)`, int64(b.ID)).Scan(&n); err != nil {
+		if err := tx.QueryRow(ctx, end, int64(b.ID)).Scan(&n); err != nil {
 			return err
 		}
 		return tx.Commit(ctx)

@@ -48,6 +48,16 @@ type Consumer struct {
 	// it is not registered.
 	Register bool
 
+	// Member makes it a member of the cooperative consumer Name: each batch goes
+	// to one of the members, of which there may be many, in as many processes.
+	// Members register themselves. There is no order between batches of two
+	// members unless skytools.coop_set_key has said by what the events are
+	// divided; then those of one key stay in their order.
+	Member string
+	// DeadAfter is how long a member may be silent before another one is given
+	// its batch; it must be longer than the longest batch takes. 0: for ever.
+	DeadAfter time.Duration
+
 	// With MinCount or MinInterval no batch comes before it spans so many events
 	// or so much time, by the event sequence and the ticks' times: fewer wait,
 	// for ever if no more are written. With MinLag its end is at least that old.
@@ -182,7 +192,7 @@ func (r *consuming) work(ctx context.Context, b *Batch) error {
 		return err
 	}
 	if !ended {
-		r.wait.log.Warn(fmt.Sprintf("queue %s, batch %d of consumer %s was ended by another process", r.Queue, b.ID, r.Name))
+		r.wait.log.Warn(fmt.Sprintf("queue %s, batch %d of consumer %s is another process's, which does it again or has done it", r.Queue, b.ID, r.Name))
 	}
 	r.done = nil
 	return nil
@@ -229,16 +239,17 @@ func (r *consuming) greet(ctx context.Context) error {
 	var installed bool
 	err := r.conn.QueryRow(ctx, `select pg_backend_pid(), to_regproc('pgq.next_batch_info') is not null,
 			to_regprocedure('skytools.event_retry(bigint,bigint[],interval)') is not null,
-			to_regproc('skytools.event_dead') is not null`).
-		Scan(&pid, &installed, &r.can.manyRetries, &r.can.deadLetters)
+			to_regproc('skytools.event_dead') is not null, to_regproc('pgq_coop.finish_batch') is not null,
+			to_regproc('skytools.coop_filter') is not null`).
+		Scan(&pid, &installed, &r.can.manyRetries, &r.can.deadLetters, &r.can.members, &r.can.keys)
 	if err != nil {
 		return err
 	}
-	if !installed {
+	if !installed || r.Member != "" && !r.can.members {
 		return loop.Permanent(hint.With(fmt.Errorf("database %s: %w", r.conn.Config().Database, ErrNotInstalled),
 			"run \"pgqadm INI install\""))
 	}
-	if r.Register && !r.registered {
+	if r.Register && !r.registered && r.Member == "" {
 		if _, err := Register(ctx, r.conn, r.Queue, r.Name); errors.Is(err, ErrQueueNotFound) {
 			return loop.Permanent(err)
 		} else if err != nil {
@@ -289,6 +300,8 @@ const dueSQL = `select coalesce(bool_or(s.sub_batch is not null or exists (
 
 const openSQL = `select batch_id from pgq.next_batch_custom($1, $2, $3::interval, $4::int, $5::interval)`
 
+const openMemberSQL = `select pgq_coop.next_batch_custom($1, $2, $6, $3::interval, $4::int, $5::interval, $7::interval)`
+
 const batchSQL = `select q.queue_ntables, q.queue_data_pfx, s.sub_id,
 		p.tick_id, p.tick_time, p.tick_snapshot::text, coalesce(p.tick_event_seq, 0),
 		c.tick_id, c.tick_time, c.tick_snapshot::text, coalesce(c.tick_event_seq, 0)
@@ -304,7 +317,7 @@ const mergeEvents = 5000
 // open opens the next batch, or finds the open one; nil if there is none.
 func (r *consuming) open(ctx context.Context) (*Batch, error) {
 	due := true
-	if r.quiet {
+	if r.quiet && r.Member == "" {
 		r.quiet = false
 		if err := r.conn.QueryRow(ctx, dueSQL, r.Queue, r.Name).Scan(&due); err != nil || !due {
 			return nil, err
@@ -336,7 +349,7 @@ func (r *consuming) open(ctx context.Context) (*Batch, error) {
 // next returns the batch's number, 0 for none. Who is behind takes some
 // thousands of events at once, rather than the few of each tick.
 func (r *consuming) next(ctx context.Context) (BatchID, error) {
-	limited := r.MinCount > 0 || r.MinInterval > 0
+	limited := r.MinCount > 0 || r.MinInterval > 0 || r.Member != ""
 	if !limited && r.behind {
 		if id, err := r.nextOf(ctx, mergeEvents); err != nil || id != 0 {
 			return id, err
@@ -347,9 +360,11 @@ func (r *consuming) next(ctx context.Context) (BatchID, error) {
 
 func (r *consuming) nextOf(ctx context.Context, count int) (BatchID, error) {
 	var id *int64
-	err := failpoint.Commit(failpoint.Batch, func() error {
-		return r.conn.QueryRow(ctx, openSQL, r.Queue, r.Name, nonzero(r.MinLag), nonzero(count), nonzero(r.MinInterval)).Scan(&id)
-	})
+	sql, args := openSQL, []any{r.Queue, r.Name, nonzero(r.MinLag), nonzero(count), nonzero(r.MinInterval)}
+	if r.Member != "" {
+		sql, args = openMemberSQL, append(args, r.Member, nonzero(r.DeadAfter))
+	}
+	err := failpoint.Commit(failpoint.Batch, func() error { return r.conn.QueryRow(ctx, sql, args...).Scan(&id) })
 	if err != nil || id == nil {
 		return 0, err
 	}
@@ -372,7 +387,7 @@ func (r *consuming) describe(ctx context.Context, id BatchID) (*Batch, error) {
 		prefix    string
 		owner     int32
 		prev, cur string
-		b         = &Batch{ID: id, Queue: r.Queue, trace: r.Trace}
+		b         = &Batch{ID: id, Queue: r.Queue, member: r.Member != "", trace: r.Trace}
 	)
 	err := r.conn.QueryRow(ctx, batchSQL, int64(id)).Scan(&ntables, &prefix, &owner,
 		&b.Prev.ID, &b.Prev.Time, &prev, &b.Prev.EventSeq, &b.Cur.ID, &b.Cur.Time, &cur, &b.Cur.EventSeq)
@@ -392,5 +407,11 @@ func (r *consuming) describe(ctx context.Context, id BatchID) (*Batch, error) {
 		return nil, fmt.Errorf("tick %d does not see all that tick %d saw: %s, %s", b.Cur.ID, b.Prev.ID, b.Cur.Snapshot, b.Prev.Snapshot)
 	}
 	b.reader = newOwnReader(r.conn, r.Queue, owner)
+	if b.member && r.can.keys {
+		err := r.conn.QueryRow(ctx, `select coalesce(skytools.coop_filter($1), '')`, int64(id)).Scan(&b.reader.filter)
+		if err != nil {
+			return nil, err
+		}
+	}
 	return b, b.reader.setTables(prefix, ntables)
 }

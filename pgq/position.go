@@ -89,6 +89,10 @@ type position struct {
 }
 
 func newPosition(c *Consumer, target Beginner) (*position, error) {
+	if c.Member != "" {
+		return nil, hint.With(errors.New("batches of a cooperative consumer's members have no common position"),
+			"in the queue's own database, end the batch by skytools.coop_finish_batch in the transaction that writes")
+	}
 	p := &position{consumer: c, target: target}
 	text := c.PositionTable
 	if text == "" {

@@ -23,6 +23,7 @@ type Reader struct {
 	conn   *pgx.Conn
 	queue  string
 	owner  int32    // sub_id of the consumer whose retried events are told, too
+	filter string   // a condition in SQL that events fulfil, "" for all
 	tables []string // the queue's event tables, ready for a statement
 	prefix string   // queue_data_pfx that tables was made of
 	decode decoder

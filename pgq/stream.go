@@ -192,12 +192,16 @@ func (r *Reader) eventSQL(prev, cur Snapshot, ids string) string {
 }
 
 // owners is whose events are read: everybody's, and those brought back for one
-// consumer.
+// consumer. The rest of them may be another member's.
 func (r *Reader) owners() string {
-	if r.owner == 0 {
-		return "ev_owner is null"
+	owners := "ev_owner is null"
+	if r.owner != 0 {
+		owners = fmt.Sprintf("(ev_owner is null or ev_owner = %d)", r.owner)
 	}
-	return fmt.Sprintf("(ev_owner is null or ev_owner = %d)", r.owner)
+	if r.filter != "" {
+		owners += " and " + r.filter
+	}
+	return owners
 }
 
 func (r *Reader) sortedSQL(prev, cur Snapshot, ids string) string {
