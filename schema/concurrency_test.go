@@ -16,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/skytools-go/skytools/internal/pgserver"
 	"github.com/skytools-go/skytools/internal/pgtest"
 )
 
@@ -28,7 +29,12 @@ type bench struct {
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
-	dsn := pgtest.Database(t, pgtest.Server(t), setup)
+	return newBenchOn(t, pgtest.Server(t))
+}
+
+func newBenchOn(t *testing.T, s *pgserver.Server) *bench {
+	t.Helper()
+	dsn := pgtest.Database(t, s, setup)
 	b := &bench{t, dsn, pgtest.Connect(t, dsn)}
 	b.run(b.own, `select pgq.create_queue('q'), pgq.register_consumer('q', 'c')`)
 	return b

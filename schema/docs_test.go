@@ -15,6 +15,7 @@ var beyond = []string{
 	"insert_event_at", "cancel_delayed", "insert_event_once",
 	"coop_next_batch", "coop_finish_batch", "coop_set_key",
 	"next_part", "get_part_events", "finish_part",
+	"grant_queue", "revoke_queue", "queue_grants",
 }
 
 // referenceSQL is docs/sql.md line by line: the functions that others call,
