@@ -43,6 +43,7 @@ type options struct {
 	queueSingles   int
 	queueBatches   int
 	queueRead      int
+	eventRate      float64
 }
 
 // bench is one run of the program.
@@ -70,12 +71,13 @@ var sections = []section{
 	{"memory", (*bench).memory, "", memoryLines},
 	{"enqueue", (*bench).enqueue, extensionQueue, enqueueLines()},
 	{"dequeue", (*bench).dequeue, plainCopy, dequeueLines()},
+	{"events", (*bench).events, "", eventsLines},
 }
 
 func main() {
 	b := bench{out: os.Stdout, log: os.Stderr}
 	flag.IntVar(&b.runs, "runs", 5, "rounds; medians are shown")
-	flag.StringVar(&b.only, "only", "", "comma-separated sections: capture, drain, latency, copy, memory, enqueue, dequeue (default: all)")
+	flag.StringVar(&b.only, "only", "", "comma-separated sections: capture, drain, latency, copy, memory, enqueue, dequeue, events (default: all)")
 	flag.StringVar(&b.bin, "bin", "", "folder of pgqadm and londiste (default: built from here)")
 	flag.StringVar(&b.raw, "raw", "bench/raw", "folder for the single results and profiles")
 	flag.BoolVar(&b.perf, "perf", false, "have perf(1) write profiles of drain and copy to the folder of raw results")
@@ -91,6 +93,7 @@ func main() {
 	flag.IntVar(&b.queueSingles, "queue-singles", 8_000, "events that are written in transactions of their own")
 	flag.IntVar(&b.queueBatches, "queue-batches", 96, "batches of 1,000 events")
 	flag.IntVar(&b.queueRead, "queue-read", 500_000, "events of the batch that is read; of large ones a fifth")
+	flag.Float64Var(&b.eventRate, "event-rate", 1000, "events a second for their latency")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	missed, err := b.run(ctx)

@@ -26,7 +26,7 @@ type peer interface {
 
 func (b *bench) peer(who string, p *pair) peer {
 	if who == ours {
-		return &skytools{pair: p, bin: b.bin, dir: b.dir}
+		return &skytools{pair: p, programs: programs{b.bin, b.dir}}
 	}
 	return native{p}
 }
@@ -75,8 +75,11 @@ func (n native) stop(ctx context.Context) error {
 // skytools is this project, driven by the commands of the tutorial.
 type skytools struct {
 	*pair
-	bin, dir string
+	programs
 }
+
+// programs are ours, with their ini files in dir.
+type programs struct{ bin, dir string }
 
 // The two ini files: nothing in them but what they must have.
 const (
@@ -135,7 +138,7 @@ func (s *skytools) resume(ctx context.Context) error {
 	return s.command(ctx, "londiste replica.ini replay -d")
 }
 
-func (s *skytools) daemons() []int {
+func (s programs) daemons() []int {
 	var pids []int
 	for _, file := range []string{"ticker.pid", "replica.pid"} {
 		text, err := os.ReadFile(filepath.Join(s.dir, file))
@@ -163,7 +166,7 @@ func (s *skytools) stop(ctx context.Context) error {
 }
 
 // gone waits for a daemon's end, when it removes its pidfile.
-func (s *skytools) gone(ctx context.Context, pidfile string) error {
+func (s programs) gone(ctx context.Context, pidfile string) error {
 	return until(ctx, 20*time.Millisecond, func() (bool, error) {
 		_, err := os.Stat(filepath.Join(s.dir, pidfile))
 		return errors.Is(err, fs.ErrNotExist), nil
@@ -171,7 +174,7 @@ func (s *skytools) gone(ctx context.Context, pidfile string) error {
 }
 
 // command runs command lines in the folder of the ini files.
-func (s *skytools) command(ctx context.Context, lines ...string) error {
+func (s programs) command(ctx context.Context, lines ...string) error {
 	for _, line := range lines {
 		words := strings.Fields(line)
 		cmd := exec.CommandContext(ctx, filepath.Join(s.bin, words[0]), words[1:]...)

@@ -49,6 +49,7 @@ func (b *Batch) Events(ctx context.Context) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		b.read, b.err = false, nil
 		var ahead []Event
+		var before string
 		size := 0
 		tell := func() error {
 			for _, ev := range ahead {
@@ -60,7 +61,8 @@ func (b *Batch) Events(ctx context.Context) iter.Seq2[Event, error] {
 			return nil
 		}
 		err := b.reader.Stream(ctx, b.Prev, b.Cur, func(raw *RawEvent) error {
-			ahead = append(ahead, raw.event())
+			ahead = append(ahead, raw.event(before))
+			before = ahead[len(ahead)-1].Type
 			if size += raw.size(); size < readAhead {
 				return nil
 			}

@@ -87,8 +87,11 @@ type Consumer struct {
 // batch is then delivered again by the next Run; closing Stop lets it finish.
 //
 // Each event is delivered at least once: when the process dies between the
-// handler's end and the batch's, the next Run delivers the batch again. See
-// [Consumer.RunTx] for exactly once.
+// handler's end and the batch's, the next Run delivers the batch again. So does
+// this one where a batch of tens of thousands of events turns out, while it is
+// read, not to lie in the order of its events: the handler is told by
+// [ErrOutOfOrder] and gets it once more, sorted. See [Consumer.RunTx] for exactly
+// once.
 //
 // Lost connections, a server that is down and errors of the handler are logged
 // and tried again. Run returns [ErrNotInstalled], [ErrQueueNotFound],
@@ -136,7 +139,8 @@ type consuming struct {
 	wait    notice
 
 	conn       *pgx.Conn
-	pooled     bool // no LISTEN there
+	reader     *Reader // over conn
+	pooled     bool    // no LISTEN there
 	can        abilities
 	registered bool
 	connected  bool // once
@@ -170,6 +174,10 @@ func (r *consuming) step(ctx context.Context) error {
 	}
 	if err == nil {
 		err = r.work(ctx, b)
+	}
+	if b != nil && errors.Is(b.err, ErrOutOfOrder) {
+		r.wait.log.Info(fmt.Sprintf("queue %s, batch %d of consumer %s does not lie in order: it is delivered again, sorted", r.Queue, b.ID, r.Name))
+		return nil
 	}
 	if err == nil {
 		r.wait.over("consumer " + r.Name + " works")
@@ -406,8 +414,14 @@ func (r *consuming) describe(ctx context.Context, id BatchID) (*Batch, error) {
 	if !b.Cur.Snapshot.Covers(b.Prev.Snapshot) {
 		return nil, fmt.Errorf("tick %d does not see all that tick %d saw: %s, %s", b.Cur.ID, b.Prev.ID, b.Cur.Snapshot, b.Prev.Snapshot)
 	}
-	b.reader = newOwnReader(r.conn, r.Queue, owner)
+	if r.reader == nil || r.reader.conn != r.conn {
+		r.reader = newOwnReader(r.conn, r.Queue, owner)
+	}
+	b.reader = r.reader
+	b.reader.owner, b.reader.filter, b.reader.AsFound = owner, "", true
 	if b.member && r.can.keys {
+		// What a filter leaves out would look like disorder.
+		b.reader.AsFound = false
 		err := r.conn.QueryRow(ctx, `select coalesce(skytools.coop_filter($1), '')`, int64(id)).Scan(&b.reader.filter)
 		if err != nil {
 			return nil, err

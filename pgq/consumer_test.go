@@ -470,3 +470,37 @@ func TestConsumerCatchesUp(t *testing.T) {
 		t.Errorf("%d events in %d batches, %v", events, batches, err)
 	}
 }
+
+// TestConsumerSortsAnew: a batch that was told as it lies, until an event
+// came that belongs before the first, is delivered again in order.
+func TestConsumerSortsAnew(t *testing.T) {
+	dsn, conn := registered(t)
+	exec(t, conn, `select pgq.insert_event_raw($1, i, now(), null, null, 't', 'd', null, null, null, null) from generate_series(200001, 230000) i`, queue)
+	exec(t, conn, `select pgq.insert_event_raw($1, 100000, now(), null, null, 't', 'd', null, null, null, null)`, queue)
+	makeTick(t, conn)
+	stop := make(chan struct{})
+	var tries [][]EventID
+	c := &Consumer{Database: config(t, dsn), Queue: queue, Name: consumer, Stop: stop}
+	err := c.Run(t.Context(), func(ctx context.Context, b *Batch) error {
+		var ids []EventID
+		for ev, err := range b.Events(ctx) {
+			if err != nil {
+				tries = append(tries, ids)
+				return fmt.Errorf("handler: %w", err)
+			}
+			ids = append(ids, ev.ID)
+		}
+		tries = append(tries, ids)
+		close(stop)
+		return nil
+	})
+	if err != nil || len(tries) != 2 {
+		t.Fatalf("%d tries, %v", len(tries), err)
+	}
+	if first := tries[0]; len(first) > 30000 || len(first) > 0 && first[0] != 200001 {
+		t.Errorf("told first: %d events", len(first))
+	}
+	if ids := tries[1]; len(ids) != 30001 || ids[0] != 100000 || !slices.IsSorted(ids) {
+		t.Errorf("told at last: %d events, in order %v", len(ids), slices.IsSorted(ids))
+	}
+}

@@ -1,7 +1,6 @@
 package pgq
 
 import (
-	"bytes"
 	"time"
 )
 
@@ -47,11 +46,24 @@ func (ev *RawEvent) size() int {
 	return 100 + len(ev.Type) + len(ev.Data) + len(ev.Extra1) + len(ev.Extra2) + len(ev.rest.extra3) + len(ev.rest.extra4)
 }
 
-// event is a copy that stays when the stream goes on.
-func (ev *RawEvent) event() Event {
+// event is a copy that stays when the stream goes on. The texts of one event
+// share their memory, and events of one type in a row their type.
+func (ev *RawEvent) event(before string) Event {
+	if string(ev.Type) != before {
+		before = string(ev.Type)
+	}
+	all := make([]byte, 0, len(ev.Data)+len(ev.Extra1)+len(ev.Extra2)+len(ev.rest.extra3)+len(ev.rest.extra4))
+	keep := func(text []byte) []byte {
+		if text == nil {
+			return nil
+		}
+		from := len(all)
+		all = append(all, text...)
+		return all[from:len(all):len(all)]
+	}
 	return Event{
-		ID: ev.ID, Time: ev.rest.time, TxID: ev.TxID, Retry: int(ev.rest.retry), Type: string(ev.Type),
-		Data: bytes.Clone(ev.Data), Extra1: bytes.Clone(ev.Extra1), Extra2: bytes.Clone(ev.Extra2),
-		Extra3: bytes.Clone(ev.rest.extra3), Extra4: bytes.Clone(ev.rest.extra4),
+		ID: ev.ID, Time: ev.rest.time, TxID: ev.TxID, Retry: int(ev.rest.retry), Type: before,
+		Data: keep(ev.Data), Extra1: keep(ev.Extra1), Extra2: keep(ev.Extra2),
+		Extra3: keep(ev.rest.extra3), Extra4: keep(ev.rest.extra4),
 	}
 }

@@ -70,10 +70,10 @@ func (t *Tail) newest(ctx context.Context, from Tick, n int) ([]Event, error) {
 	next := 0
 	err := t.reader.Stream(ctx, from, t.at, func(raw *RawEvent) error {
 		if len(ring) < n {
-			ring = append(ring, raw.event())
+			ring = append(ring, raw.event(""))
 			return nil
 		}
-		ring[next] = raw.event()
+		ring[next] = raw.event("")
 		next = (next + 1) % n
 		return nil
 	})
@@ -103,7 +103,7 @@ func (t *Tail) More(ctx context.Context) iter.Seq2[Event, error] {
 			return
 		}
 		err = t.reader.Stream(ctx, t.at, next, func(raw *RawEvent) error {
-			if !yield(raw.event(), nil) {
+			if !yield(raw.event(""), nil) {
 				return errBroken
 			}
 			return nil
