@@ -165,7 +165,10 @@ func (op operation) String() string {
 // maintOperations lists a round: what PgQ's own list has, then the retry
 // queue, then each queue's old ticks.
 func maintOperations(ctx context.Context, conn *pgx.Conn) ([]operation, error) {
-	rows, err := conn.Query(ctx, `select func_name, func_arg from pgq.maint_operations()`)
+	// The real extension's rotation would lose the events of a writer with an
+	// old snapshot: ours looks first, and then calls it.
+	rows, err := conn.Query(ctx, `select case when func_name = 'pgq.maint_rotate_tables_step1' and skytools.beside_extension()
+			then 'skytools.rotate_extension' else func_name end, func_arg from pgq.maint_operations()`)
 	if err != nil {
 		return nil, err
 	}
@@ -195,7 +198,7 @@ func maintOperations(ctx context.Context, conn *pgx.Conn) ([]operation, error) {
 // commit makes the call that do is: each is a transaction of its own.
 func (op operation) commit(do func() error) error {
 	switch op.function {
-	case "pgq.maint_rotate_tables_step1", "pgq.maint_rotate_tables_step2":
+	case "pgq.maint_rotate_tables_step1", "skytools.rotate_extension", "pgq.maint_rotate_tables_step2":
 		return failpoint.Commit(failpoint.Rotate, do)
 	}
 	return failpoint.Commit(failpoint.Maintain, do)

@@ -81,7 +81,7 @@ func unready(ctx context.Context, conn *pgx.Conn) (string, error) {
 	case standby:
 		return fmt.Sprintf("the server of database %s is a standby", conn.Config().Database), nil
 	case there && !ours:
-		return fmt.Sprintf("the PgQ in database %s is another program's, which this version does not tick; tick it by its own pgqd",
+		return fmt.Sprintf("the PgQ in database %s is another program's; run \"pgqadm INI install\", which leaves it as it stands",
 			conn.Config().Database), nil
 	case !there:
 		return fmt.Sprintf("PgQ is not installed in database %s; run \"pgqadm INI install\" or \"londiste INI provider install\"",

@@ -58,6 +58,7 @@ type Ticker struct {
 	conn     *pgx.Conn
 	pooled   bool        // the session is another one in each transaction
 	leads    atomic.Bool // this one ticks
+	beside   bool        // the queues are the real extension's
 	wait     notice      // for the database
 	behind   int         // the leader's process that the log has named; 0: this one leads
 	searched time.Time   // when the leader was last looked for
@@ -82,8 +83,10 @@ const (
 // ticking is what the ticker knows of one queue.
 type ticking struct {
 	reader *Reader
+	begun  bool // there was a tick for the sequence's first number
 	known  bool // the fields below are
 	last   Tick
+	found  time.Time // our clock, when last was read
 	// refused is a sequence value that a tick was asked for in vain: ours and
 	// the tick function's reading of the sequence differ, or another ticker
 	// was first.
@@ -240,6 +243,9 @@ func (t *Ticker) interval() time.Duration {
 // when somebody is waited for.
 const lookSQL = `select queue_id, queue_name, queue_ticker_paused or queue_external_ticker,
 		extract(epoch from queue_ticker_idle_period)::float8,
+		coalesce(has_sequence_privilege((select nspowner from pg_namespace where nspname = 'skytools'),
+			to_regclass(queue_tick_seq), 'usage'), true),
+		queue_ticker_max_count, extract(epoch from queue_ticker_max_lag)::float8,
 		coalesce(pg_sequence_last_value(to_regclass(queue_event_seq)), 0), clock_timestamp(),
 		case when $1 then txid_current_snapshot()::text end
 	from pgq.queue order by queue_name`
@@ -250,6 +256,9 @@ type sighting struct {
 	name     string
 	silent   bool    // paused, or ticked from elsewhere
 	idle     float64 // seconds
+	ours     bool    // ticks are written by us, not by the extension in its own time:
+	maxCount int64
+	maxLag   float64 // seconds
 	seq      int64
 	now      time.Time
 	snapshot *string
@@ -258,14 +267,14 @@ type sighting struct {
 func (t *Ticker) look(ctx context.Context) ([]sighting, error) {
 	waited := false
 	for _, q := range t.queues {
-		waited = waited || q.late > 0
+		waited = waited || q.late > 0 || t.unsure(q)
 	}
 	rows, err := t.conn.Query(ctx, lookSQL, waited)
 	if err != nil {
 		return nil, err
 	}
 	seen, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (s sighting, err error) {
-		err = row.Scan(&s.id, &s.name, &s.silent, &s.idle, &s.seq, &s.now, &s.snapshot)
+		err = row.Scan(&s.id, &s.name, &s.silent, &s.idle, &s.ours, &s.maxCount, &s.maxLag, &s.seq, &s.now, &s.snapshot)
 		return s, err
 	})
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && (pg.Code == "42P01" || pg.Code == "XX000") {
@@ -311,49 +320,36 @@ func (t *Ticker) visit(ctx context.Context, s sighting) (*ticking, bool, error) 
 		q.known, q.late = false, 0
 		return nil, false, nil
 	}
+	// A sequence that began at 1, as the extension's do, does not move at its
+	// first number: a tick before it has counted it already.
+	first := q.known && !q.begun && s.seq == 1 && q.last.EventSeq == 1
 	moved := !q.known || s.seq != int64(q.last.EventSeq) && s.seq != q.refused
 	if moved {
 		t.moved = time.Now()
 	}
-	if !moved && s.now.Sub(q.last.Time).Seconds() < s.idle {
+	if t.unsure(q) {
+		if err := q.extendLate(s.snapshot); err != nil {
+			return nil, false, err
+		}
+	}
+	if !moved && !first && s.now.Sub(q.last.Time).Seconds() < s.idle {
 		late, err := q.lateEvents(ctx, s.snapshot)
 		if err != nil || !late {
 			return nil, false, err
 		}
 	}
-	if time.Since(q.asked) < t.interval() {
+	if time.Since(q.asked) < t.interval() || !s.due(q) {
 		return nil, false, nil
 	}
 	q.asked = time.Now()
 	made, err := t.tick(ctx, q, moved)
-	if moved && !made {
+	q.begun = q.begun || first && made
+	if moved && !made && s.ours {
 		q.refused = s.seq
 	} else {
 		q.refused = -1
 	}
 	return q, made, err
-}
-
-// lateEvents tells whether a transaction has ended since the last look that
-// wrote events under numbers drawn before the last tick. Not "tick until they
-// have all ended": one transaction held open would make ticks all the time.
-func (q *ticking) lateEvents(ctx context.Context, snapshot *string) (bool, error) {
-	if q.late == 0 || snapshot == nil {
-		return false, nil
-	}
-	now, err := ParseSnapshot(*snapshot)
-	if err != nil {
-		return false, err
-	}
-	wrote, err := q.reader.wrote(ctx, q.probed, now, q.late)
-	if err != nil || wrote {
-		return wrote, err // found again at the next look if no tick comes of it
-	}
-	q.probed = now.below(q.late)
-	if now.Xmin >= q.late {
-		q.late = 0
-	}
-	return false, nil
 }
 
 // tick asks for a tick and tells whether one was made. moved tells whether it
@@ -372,30 +368,6 @@ func (t *Ticker) tick(ctx context.Context, q *ticking, moved bool) (bool, error)
 		return false, nil // dropped since the look
 	}
 	return made != nil, err
-}
-
-// refresh reads the newest tick, whoever made it.
-func (q *ticking) refresh(ctx context.Context) error {
-	newest, writer, err := q.reader.newest(ctx)
-	if errors.Is(err, ErrTickNotFound) || errors.Is(err, ErrQueueNotFound) {
-		q.known = false
-		return nil
-	}
-	if err != nil || q.known && newest.ID == q.last.ID {
-		return err
-	}
-	q.known, q.last, q.probed = true, newest, newest.Snapshot
-	// Who drew event numbers before the tick had a transaction id by then (the
-	// writing functions see to that), lower than the one of the transaction
-	// that wrote the tick, which got its own after the snapshot.
-	q.late = newest.Snapshot.Xmax
-	if ahead := int32(writer - uint32(q.late)); ahead > 0 {
-		q.late += TxID(ahead)
-	}
-	if newest.Snapshot.Xmin >= q.late {
-		q.late = 0
-	}
-	return nil
 }
 
 // payloadLimit is the server's: a NOTIFY's text must be shorter.

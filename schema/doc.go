@@ -14,9 +14,10 @@
 // [Install] brings a database to this program's state in one transaction:
 //
 //  1. It takes an advisory lock, so that two installs go one after the other.
-//  2. It looks, and refuses what it must not touch: the real pgq extension,
-//     Skytools 2.1's tables, schemas that somebody else made, a newer version
-//     of itself.
+//  2. It looks, and refuses what it must not touch: Skytools 2.1's tables,
+//     schemas that somebody else made, a newer version of itself. Components
+//     that a real extension holds are left out from here on, and so are foreign
+//     keys to their tables.
 //  3. It makes missing roles, if it may, then goes on as the role that owns
 //     the schemas, or makes them.
 //  4. It runs each structure file that skytools.migration does not list. A

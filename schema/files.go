@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -35,13 +36,14 @@ type file struct {
 
 // bundle is everything to be installed, each list in the order of running.
 type bundle struct {
-	Tables    []file
-	Functions []file
-	Grants    []file
+	Components []string
+	Tables     []file
+	Functions  []file
+	Grants     []file
 }
 
 func load(tree fs.FS) (bundle, error) {
-	var b bundle
+	b := bundle{Components: components}
 	first, err := readFile(tree, bookkeeping)
 	if err != nil {
 		return b, err
@@ -112,4 +114,15 @@ func (b bundle) grantsSum() string {
 		}
 	}
 	return hex.EncodeToString(h.Sum(nil))
+}
+
+// without leaves out components.
+func (b bundle) without(names []string) bundle {
+	out := func(f file) bool { return slices.Contains(names, f.component()) }
+	return bundle{
+		Components: slices.DeleteFunc(slices.Clone(b.Components), func(c string) bool { return slices.Contains(names, c) }),
+		Tables:     slices.DeleteFunc(slices.Clone(b.Tables), out),
+		Functions:  slices.DeleteFunc(slices.Clone(b.Functions), out),
+		Grants:     slices.DeleteFunc(slices.Clone(b.Grants), out),
+	}
 }

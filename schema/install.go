@@ -36,6 +36,9 @@ type Report struct {
 	// run; the grants follow at the next install.
 	MissingRoles []string
 	RoleSQL      []string
+	// Extensions are the components that stay as they are because extensions of
+	// these names hold them.
+	Extensions []string
 }
 
 // Changed tells whether the install wrote anything.
@@ -48,6 +51,8 @@ func (r Report) Lines() []string {
 	var lines []string
 	for _, component := range components {
 		switch {
+		case slices.Contains(r.Extensions, component):
+			lines = append(lines, component+" is an extension's and stays as it is")
 		case r.Before == 0:
 			lines = append(lines, "Installing "+component)
 		case r.touched(component):
@@ -120,7 +125,7 @@ type run struct {
 }
 
 func (r *run) guard(ctx context.Context) error {
-	if err := r.exec(ctx, "", sessionSQL()+lockSQL); err != nil {
+	if err := r.exec(ctx, "", sessionSQL(true)+lockSQL); err != nil {
 		return err
 	}
 	if err := r.execFile(ctx, "install/guard.sql"); err != nil {
@@ -131,11 +136,21 @@ func (r *run) guard(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := r.beside(ctx); err != nil {
+		return err
+	}
 	there, err := r.bookkeeping(ctx)
 	if err != nil || !there {
 		return err
 	}
 	return r.tx.QueryRow(ctx, `select coalesce(max(version), 0) from skytools.installation`).Scan(&r.report.Before)
+}
+
+// beside finds the components that extensions hold and leaves them out.
+func (r *run) beside(ctx context.Context) error {
+	err := r.tx.QueryRow(ctx, foreignSQL, components).Scan(&r.report.Extensions)
+	r.files = r.files.without(r.report.Extensions)
+	return err
 }
 
 func (r *run) bookkeeping(ctx context.Context) (there bool, err error) {
@@ -183,11 +198,16 @@ func (r *run) tables(ctx context.Context) error {
 		return err
 	}
 	if there {
+		// What this program made of a component that is an extension's now went
+		// with its schema.
+		if err := r.exec(ctx, "", forgetComponentsSQL(r.report.Extensions)); err != nil {
+			return err
+		}
 		if applied, err = r.pairs(ctx, `select file, sum from skytools.migration`); err != nil {
 			return err
 		}
 	}
-	for _, component := range components {
+	for _, component := range r.files.Components {
 		if err := r.schema(ctx, component); err != nil {
 			return err
 		}
@@ -196,7 +216,7 @@ func (r *run) tables(ctx context.Context) error {
 		if applied[f.Path] == f.Sum {
 			continue
 		}
-		if err := r.exec(ctx, f.Path, migrationSQL(f)); err != nil {
+		if err := r.exec(ctx, f.Path, migrationSQL(f, r.report.Extensions)); err != nil {
 			return err
 		}
 		r.log.Debug("structure applied", "file", f.Path)

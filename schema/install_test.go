@@ -251,14 +251,6 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-func TestRefusesExtension(t *testing.T) {
-	s := pgtest.Second(t)
-	pgtest.RequireExtension(t, s, "pgq", "apt install postgresql-15-pgq3")
-	conn := pgtest.Connect(t, extension(t, s))
-	_, err := Install(t.Context(), conn, Options{})
-	wantRefusal(t, err, "holds the extension pgq")
-}
-
 // TestGrantsFollowRoles: installed without the roles, the database gets its
 // grants, event tables included, at the install after they were made.
 func TestGrantsFollowRoles(t *testing.T) {

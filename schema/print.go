@@ -19,7 +19,7 @@ func Print(w io.Writer) error {
 	}
 	out := bufio.NewWriter(w)
 	fmt.Fprintf(out, "-- Schemas %s, version %d.\n", strings.Join(components, ", "), Number)
-	fmt.Fprintf(out, "begin transaction isolation level read committed read write;\n%s%s", sessionSQL(), lockSQL)
+	fmt.Fprintf(out, "begin transaction isolation level read committed read write;\n%s%s", sessionSQL(false), lockSQL)
 	for _, name := range []string{"install/guard.sql", "install/roles.sql", "install/owner.sql"} {
 		step, err := readFile(steps, name)
 		if err != nil {
@@ -31,7 +31,7 @@ func Print(w io.Writer) error {
 		fmt.Fprint(out, schemaSQL(component))
 	}
 	for _, f := range files.Tables {
-		fmt.Fprintf(out, "\n-- %s\n%s", f.Path, migrationSQL(f))
+		fmt.Fprintf(out, "\n-- %s\n%s", f.Path, migrationSQL(f, nil))
 	}
 	fmt.Fprintf(out, "\n%s", forgetSQL(nil))
 	for _, f := range files.Functions {

@@ -2,6 +2,7 @@ package schema
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/skytools-go/skytools/internal/ident"
@@ -9,16 +10,21 @@ import (
 
 // sessionSQL pins what the text of our files depends on. The search path has
 // no schema a user can write to; bodies are not checked because functions
-// refer to others that come later.
-func sessionSQL() string {
+// refer to others that come later. beside: who runs the steps can leave out
+// the components that are an extension's.
+func sessionSQL(beside bool) string {
 	return fmt.Sprintf(`set local check_function_bodies = off;
 set local search_path = pg_catalog;
 set local standard_conforming_strings = on;
 set local client_min_messages = warning;
 set local statement_timeout = 0;
 set local skytools.program_version = '%d';
-`, Number)
+set local skytools.components = '%s';
+set local skytools.beside = '%s';
+`, Number, strings.Join(components, " "), onOff[beside])
 }
+
+var onOff = map[bool]string{true: "on", false: "off"}
 
 // lockSQL lets one install after the other into a database. The key is ASCII
 // of "skyinst".
@@ -29,9 +35,21 @@ func schemaSQL(component string) string {
 	return fmt.Sprintf("create schema if not exists %s;\n", component)
 }
 
+// withoutReferences leaves out foreign keys to tables of these components,
+// which are an extension's: its owner alone may let others refer to them.
+func withoutReferences(text string, components []string) string {
+	if len(components) == 0 {
+		return text
+	}
+	clause := regexp.MustCompile(`(,\s*foreign key \([\w, ]+\))? references (` + strings.Join(components, "|") +
+		`)\.\w+( \([\w, ]+\))?( on delete cascade)?`)
+	return clause.ReplaceAllString(text, "")
+}
+
 // migrationSQL runs a structure file unless it is listed as applied, and
-// refuses when what is listed had another text.
-func migrationSQL(f file) string {
+// refuses when what is listed had another text. The components of foreign are
+// an extension's.
+func migrationSQL(f file, foreign []string) string {
 	tag := "$f" + f.Sum[:12] + "$"
 	return fmt.Sprintf(`do $do%[1]s$
 declare
@@ -51,7 +69,7 @@ begin
     end if;
 end
 $do%[1]s$;
-`, f.Sum[:12], ident.Literal(f.Path), ident.Literal(f.Sum), tag, f.Text)
+`, f.Sum[:12], ident.Literal(f.Path), ident.Literal(f.Sum), tag, withoutReferences(f.Text, foreign))
 }
 
 // forgetSQL starts the replacement of function files: it notes which functions

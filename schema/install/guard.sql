@@ -2,7 +2,10 @@
 do $guard$
 declare
     program int := current_setting('skytools.program_version');
+    names text[] := string_to_array(current_setting('skytools.components'), ' ');
+    foreign_names text[];
     found_name text;
+    found_version text;
     installed boolean := to_regclass('skytools.installation') is not null;
     installed_version int;
     owner name := current_user;
@@ -14,14 +17,33 @@ begin
                 hint = 'install on the primary server';
     end if;
 
-    select e.extname into found_name
-        from pg_extension e
-        where e.extname in ('pgq', 'pgq_node', 'pgq_coop', 'pgq_ext', 'londiste')
-        order by e.extname = 'pgq' desc, e.extname limit 1;
-    if found then
-        raise exception 'database "%" holds the extension %', current_database(), found_name
+    -- An extension of one of the names that is not this project's stays as it
+    -- stands, and what is ours is installed beside it.
+    foreign_names := array(
+        select e.extname::text from pg_extension e
+        where e.extname = any (names)
+            and not exists (select from pg_depend d
+                where d.classid = 'pg_namespace'::regclass and d.objid = to_regnamespace('skytools')
+                    and d.refclassid = 'pg_extension'::regclass and d.deptype = 'e')
+        order by e.extname);
+    if foreign_names <> '{}' and current_setting('skytools.beside') <> 'on' then
+        raise exception 'database "%" holds the extension %', current_database(), foreign_names[1]
             using errcode = 'feature_not_supported',
-                hint = 'nothing of it is replaced, and this version cannot work beside it: use another database, or remove it first with drop extension';
+                hint = 'these statements would replace it; the program installs beside it: pgqadm INI install';
+    end if;
+    select e.extversion, pg_get_userbyid(e.extowner) into found_version, found_name
+        from pg_extension e where e.extname = 'pgq' and e.extname = any (foreign_names);
+    if found then
+        if (string_to_array(substring(found_version from '^[0-9.]*[0-9]'), '.')::int[] >= '{3,4}') is not true then
+            raise exception 'the extension pgq in database "%" is of version %, at least 3.4 is needed',
+                    current_database(), found_version
+                using errcode = 'feature_not_supported', hint = format('role %I can run: alter extension pgq update', found_name);
+        end if;
+        if to_regrole('pgq_admin') is null or not pg_has_role('pgq_admin', 'USAGE') then
+            raise exception 'role "%" has not the rights of pgq_admin, which work with the extension pgq needs', current_user
+                using errcode = 'insufficient_privilege',
+                    hint = format('an administrator can run: grant pgq_admin to %I', current_user);
+        end if;
     end if;
 
     if to_regclass('londiste.provider_table') is not null
@@ -44,15 +66,14 @@ begin
     -- Ours are those that a function of ours was made in.
     select n.nspname into found_name
         from pg_namespace n
-        where n.nspname in ('pgq', 'pgq_node', 'pgq_coop', 'pgq_ext', 'londiste', 'skytools')
-            and n.nspname <> all (made)
+        where n.nspname = any (names) and n.nspname <> all (foreign_names) and n.nspname <> all (made)
         order by n.nspname limit 1;
     if found then
         raise exception 'schema % exists already and was not made by this program', found_name
             using errcode = 'duplicate_schema',
                 hint = 'look what it holds; rename or drop it if nobody needs it, or use another database';
     end if;
-    if not has_database_privilege(owner, current_database(), 'CREATE') and cardinality(made) < 6 then
+    if not has_database_privilege(owner, current_database(), 'CREATE') and cardinality(made || foreign_names) < cardinality(names) then
         raise exception 'role "%" may not create schemas in database "%"', owner, current_database()
             using errcode = 'insufficient_privilege',
                 hint = format('the owner of the database can allow it: grant create on database %I to %I',

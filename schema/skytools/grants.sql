@@ -4,7 +4,7 @@ select skytools.queues();
 revoke execute on all functions in schema skytools from public;
 grant usage on schema skytools to public;
 grant select on skytools.installation to public;
-grant execute on function skytools.version() to public;
+grant execute on function skytools.version(), skytools.beside_extension() to public;
 
 do $$
 declare

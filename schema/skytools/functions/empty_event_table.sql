@@ -3,28 +3,11 @@ language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    newest bigint;
+    newest bigint := skytools.lock_event_table(i_table, i_seen);
 begin
-    if current_setting('transaction_isolation') <> 'read committed' then
-        raise exception 'rotation needs isolation level read committed, this transaction has %',
-                current_setting('transaction_isolation')
-            using errcode = 'active_sql_transaction',
-                hint = 'an old snapshot does not see all events that would be lost';
+    if newest is not null then
+        execute 'truncate ' || pgq.quote_fqname(i_table);
     end if;
-    begin
-        execute 'lock table ' || pgq.quote_fqname(i_table) || ' in access exclusive mode nowait';
-    exception when lock_not_available then
-        return null; -- a writer, a reader or a dump is at work
-    end;
-    -- A writer with an old snapshot may have written here long after the table
-    -- was the current one. Under the lock no such row is still to come from a
-    -- transaction that has the table in hand, and this statement's snapshot
-    -- sees all that came.
-    execute 'select coalesce(max(ev_txid), 0) from ' || pgq.quote_fqname(i_table) into newest;
-    if newest >= i_seen then
-        return null;
-    end if;
-    execute 'truncate ' || pgq.quote_fqname(i_table);
     return newest;
 end;
 $$;

@@ -26,10 +26,11 @@ $$;
 comment on function skytools.queue_changed() is
     'Trigger of pgq.queue: tells writers of a rotation, and of a queue that was made, closed, limited, renamed or dropped.';
 
--- Only where it is missing: to make it anew would wait for all who write.
+-- Only where it is missing: to make it anew would wait for all who write. An
+-- extension's tables get no trigger of ours, see queue_table.
 do $$
 begin
-    if not exists (select from pg_trigger where tgrelid = 'pgq.queue'::regclass and tgname = 'skytools_changed') then
+    if not skytools.beside_extension() and not exists (select from pg_trigger where tgrelid = 'pgq.queue'::regclass and tgname = 'skytools_changed') then
         create trigger skytools_changed after insert or delete or update on pgq.queue
             for each row execute function skytools.queue_changed();
         alter table pgq.queue enable always trigger skytools_changed;

@@ -7,13 +7,15 @@ as $$
 -- server throws those plans away in all sessions when the function is replaced:
 -- so a queue's state costs a writer nothing, and whoever begins a transaction
 -- after a change knows of it. The caller holds the lock of the queue's row.
+-- Beside the real extension nobody tells when the queue changes: captures ask.
 declare
     name text := format('queue_%s_table', i_queue_id);
     made bool := to_regprocedure(format('skytools.%s()', name)) is null;
     cur int;
 begin
     select q.queue_cur_table into cur from pgq.queue q
-     where q.queue_id = i_queue_id and not q.queue_disable_insert and q.queue_per_tx_limit is null;
+     where q.queue_id = i_queue_id and not skytools.beside_extension()
+       and not q.queue_disable_insert and q.queue_per_tx_limit is null;
     execute format('create or replace function skytools.%I() returns int4 language sql immutable as %L',
                    name, format('select %s::pg_catalog.int4', coalesce(cur::text, 'null')));
     if made then

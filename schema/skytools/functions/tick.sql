@@ -18,7 +18,7 @@ begin
     perform skytools.tick_lock(q.queue_id);
 
     -- What follows is read under the lock: another ticker may have been first.
-    select queue_id, queue_event_seq, queue_ticker_paused or queue_external_ticker as silent,
+    select queue_id, queue_event_seq, queue_tick_seq, queue_ticker_paused or queue_external_ticker as silent,
             queue_ticker_idle_period
         into q from pgq.queue where queue_name = i_queue_name;
     if not found or q.silent then
@@ -26,6 +26,9 @@ begin
     end if;
     select tick_id, tick_time, tick_event_seq into last from pgq.tick
         where tick_queue = q.queue_id order by tick_id desc limit 1;
+    if not has_sequence_privilege(q.queue_tick_seq, 'USAGE') then
+        return skytools.tick_extension(q.queue_id, last.tick_id is not distinct from i_after_tick);
+    end if;
     if found and last.tick_event_seq = pgq.seq_getval(q.queue_event_seq)
         and last.tick_id is distinct from i_after_tick
         and clock_timestamp() - last.tick_time < q.queue_ticker_idle_period

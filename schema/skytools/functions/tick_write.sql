@@ -18,6 +18,9 @@ begin
     -- the lock, and the sequence's value older than the snapshot.
     perform skytools.tick_lock(i_queue_id);
     select * into strict q from pgq.queue where queue_id = i_queue_id;
+    if not has_sequence_privilege(q.queue_tick_seq, 'USAGE') and coalesce(i_tick_id, i_event_seq) is null then
+        return skytools.tick_extension(i_queue_id, true);
+    end if;
     select * into older from pgq.tick
         where tick_queue = i_queue_id order by tick_id desc limit 1;
     if found and current_setting('transaction_isolation') <> 'read committed' then
