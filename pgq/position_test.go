@@ -1,0 +1,236 @@
+package pgq
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/skytools-go/skytools/internal/failpoint"
+	"github.com/skytools-go/skytools/internal/pgtest"
+)
+
+// target is a database that a consumer writes to.
+func targetDatabase(t testing.TB) string {
+	t.Helper()
+	dsn := pgtest.Database(t, pgtest.Server(t), nil)
+	exec(t, pgtest.Connect(t, dsn), `create table got (ev_id bigint, ev_retry int)`)
+	return dsn
+}
+
+// writeDown is the handler; every fifth event is to come again.
+func writeDown(ctx context.Context, tx pgx.Tx, b *Batch) error {
+	for ev, err := range b.Events(ctx) {
+		if err != nil {
+			return err
+		}
+		if ev.ID%5 == 0 && ev.Retry == 0 {
+			b.Retry(ev, 0)
+		}
+		if _, err := tx.Exec(ctx, `insert into got values ($1, $2)`, int64(ev.ID), ev.Retry); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// TestRunTxWritesOnce: two processes of one consumer, sessions killed on either
+// side and commits that fail before or after they are made.
+func TestRunTxWritesOnce(t *testing.T) {
+	dsn, conn := registered(t)
+	to := targetDatabase(t)
+	target := pgtest.Connect(t, to)
+	t.Cleanup(func() { _ = failpoint.Arm("") })
+	for i := range 2 {
+		r := &reconnecting{cfg: config(t, to)}
+		r.cfg.RuntimeParams["application_name"] = "victim"
+		c := &Consumer{Database: config(t, dsn), Queue: queue, Name: consumer, Poll: 5 * time.Millisecond}
+		c.Database.RuntimeParams["application_name"] = "victim"
+		start(t, fmt.Sprint("consumer ", i), func(ctx context.Context) error {
+			defer r.close()
+			return c.RunTx(ctx, r, writeDown)
+		})
+	}
+	points := []string{"batch", "deliver", "finish"}
+	var want []string
+	for i := range 60 {
+		ids, err := (&Producer{Queue: queue}).InsertMany(t.Context(), conn, make([]Event, 5))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, id := range ids {
+			want = append(want, fmt.Sprint(id, " 0"))
+			if id%5 == 0 {
+				want = append(want, fmt.Sprint(id, " 1"))
+			}
+		}
+		makeTick(t, conn)
+		exec(t, conn, `select pgq.maint_retry_events()`)
+		switch side := []string{"before", "after"}[i/3%2]; i % 6 {
+		case 5:
+			exec(t, target, `select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'victim'`)
+		default:
+			if err := failpoint.Arm(points[i%3] + "." + side + "-commit=error"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if err := failpoint.Arm(""); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	eventually(t, 30*time.Second, "all events", func() bool {
+		makeTick(t, conn)
+		exec(t, conn, `select pgq.maint_retry_events()`)
+		got = column(t, target, `select ev_id || ' ' || ev_retry from got order by ev_id, ev_retry`)
+		return len(got) >= len(want)
+	})
+	if !slices.Equal(got, want) {
+		t.Errorf("got %v\nwant %v", got, want)
+	}
+}
+
+// apply runs the consumer until it stands at the last tick.
+func apply(t *testing.T, dsn, to string, handle TxHandler) error {
+	t.Helper()
+	conn := pgtest.Connect(t, dsn)
+	at := last(t, conn).ID
+	stop := make(chan struct{})
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	go func() {
+		defer close(stop)
+		for ctx.Err() == nil {
+			var through bool
+			err := conn.QueryRow(ctx, `select sub_last_tick >= $1 and sub_batch is null from pgq.subscription`, int64(at)).Scan(&through)
+			if err != nil || through {
+				return
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+	}()
+	target := pgtest.Connect(t, to)
+	c := &Consumer{Database: config(t, dsn), Queue: queue, Name: consumer, Stop: stop, Poll: 5 * time.Millisecond}
+	err := c.RunTx(ctx, target, handle)
+	cancel()
+	<-stop
+	return err
+}
+
+// TestRunTxPosition: what the target has done counts, wherever the queue thinks
+// that the consumer stands.
+func TestRunTxPosition(t *testing.T) {
+	dsn, conn := registered(t)
+	to := targetDatabase(t)
+	target := pgtest.Connect(t, to)
+	plain := func(ctx context.Context, tx pgx.Tx, b *Batch) error {
+		for ev, err := range b.Events(ctx) {
+			if err != nil {
+				return err
+			}
+			if _, err := tx.Exec(ctx, `insert into got values ($1, 0)`, int64(ev.ID)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	ticks := []Tick{last(t, conn)}
+	check := func(what string) {
+		t.Helper()
+		if err := apply(t, dsn, to, plain); err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+		want := one[int](t, conn, `select count(*)::int from pgq.event_1`)
+		n, distinct := one[int](t, target, `select count(*)::int from got`), one[int](t, target, `select count(distinct ev_id)::int from got`)
+		if n != want || distinct != want {
+			t.Fatalf("%s: %d events came, %d of them different, of %d", what, n, distinct, want)
+		}
+	}
+	for range 4 {
+		write(t, conn, 3)
+		ticks = append(ticks, makeTick(t, conn))
+	}
+	check("all of it")
+	move := func(to TickID) {
+		exec(t, conn, `select pgq.register_consumer_at($1, $2, $3)`, queue, consumer, int64(to))
+	}
+	move(ticks[1].ID)
+	check("moved back at the queue")
+
+	// One batch of many ticks, that begins before the target's position.
+	for range 60 {
+		write(t, conn, 100)
+		ticks = append(ticks, makeTick(t, conn))
+	}
+	move(ticks[0].ID)
+	check("moved back, and many ticks wait")
+
+	// The target as of an older backup.
+	older := ticks[2]
+	exec(t, target, `delete from got where ev_id > 6`)
+	exec(t, target, `update pgq_position set tick_id = $1, tick_snapshot = $2`, int64(older.ID), older.Snapshot.String())
+	write(t, conn, 1)
+	makeTick(t, conn)
+	check("target restored")
+
+	// Its tick is gone.
+	exec(t, target, `update pgq_position set tick_id = 1000000`)
+	write(t, conn, 1)
+	makeTick(t, conn)
+	if err := apply(t, dsn, to, plain); !errors.Is(err, ErrPositionLost) {
+		t.Errorf("a tick that the queue does not have: %v", err)
+	}
+	// Another queue, which comes to the same numbers.
+	exec(t, target, `update pgq_position set tick_id = 3, tick_snapshot = '5:5:'`)
+	exec(t, conn, `select pgq.drop_queue($1, true)`, queue)
+	exec(t, conn, `select pgq.create_queue($1)`, queue)
+	exec(t, conn, `select pgq.register_consumer($1, $2)`, queue, consumer)
+	for range 4 {
+		write(t, conn, 1)
+		makeTick(t, conn)
+	}
+	before := one[int](t, target, `select count(*)::int from got`)
+	if err := apply(t, dsn, to, plain); !errors.Is(err, ErrPositionLost) {
+		t.Errorf("another queue: %v", err)
+	}
+	if n := one[int](t, target, `select count(*)::int from got`); n != before {
+		t.Errorf("%d events of another queue were written", n-before)
+	}
+}
+
+// TestRunTxEndsTheTransaction: a handler cannot commit without the position.
+func TestRunTxEndsTheTransaction(t *testing.T) {
+	dsn, conn := registered(t)
+	to := targetDatabase(t)
+	write(t, conn, 2)
+	makeTick(t, conn)
+	tries := 0
+	err := apply(t, dsn, to, func(ctx context.Context, tx pgx.Tx, b *Batch) error {
+		if tries++; tries == 1 {
+			if err := writeDown(ctx, tx, b); err != nil {
+				return err
+			}
+			return tx.Commit(ctx)
+		}
+		nested, err := tx.Begin(ctx)
+		if err != nil {
+			return err
+		}
+		if err := writeDown(ctx, nested, b); err != nil {
+			return err
+		}
+		return nested.Commit(ctx)
+	})
+	target := pgtest.Connect(t, to)
+	if n := one[int](t, target, `select count(*)::int from got`); err != nil || n != 2 || tries != 2 {
+		t.Errorf("%d events after %d tries, %v", n, tries, err)
+	}
+	if _, err := newPosition(&Consumer{Member: "m"}, nil); err == nil {
+		t.Error("a member of a cooperative consumer has a position")
+	}
+}
