@@ -219,6 +219,9 @@ func (b *Batch) ask(ctx context.Context, tx pgx.Tx, can abilities) error {
 
 // numbers is a type whose name in SQL pgx knows without asking.
 func numbers(ids []EventID) []int64 {
+	if ids == nil {
+		return nil
+	}
 	list := make([]int64, len(ids))
 	for i, id := range ids {
 		list[i] = int64(id)

@@ -31,7 +31,7 @@ func (c ConsumerInfo) State() []string {
 }
 
 // Consumers lists all consumers of a database by queue and name.
-func Consumers(ctx context.Context, conn *pgx.Conn) ([]ConsumerInfo, error) {
+func Consumers(ctx context.Context, conn DB) ([]ConsumerInfo, error) {
 	rows, err := conn.Query(ctx, `select queue_name, consumer_name,
 			coalesce(extract(epoch from lag), 0)::float8, coalesce(extract(epoch from last_seen), 0)::float8,
 			coalesce(last_tick, 0), coalesce(current_batch, 0), coalesce(next_tick, 0), coalesce(pending_events, 0),
@@ -57,7 +57,7 @@ func Consumers(ctx context.Context, conn *pgx.Conn) ([]ConsumerInfo, error) {
 
 // Register subscribes a consumer to a queue from its last tick on, and tells
 // whether it was not there yet.
-func Register(ctx context.Context, conn *pgx.Conn, queue, consumer string) (bool, error) {
+func Register(ctx context.Context, conn DB, queue, consumer string) (bool, error) {
 	n, err := change(ctx, conn, `select pgq.register_consumer($1, $2)`, queue, consumer)
 	if err != nil {
 		return false, fmt.Errorf("register consumer %s on queue %s: %w", consumer, queue, err)
@@ -65,8 +65,29 @@ func Register(ctx context.Context, conn *pgx.Conn, queue, consumer string) (bool
 	return n == 1, nil
 }
 
+// RegisterAt subscribes a consumer from a tick on, or moves one that is
+// registered there, back or forth; its open batch is dropped. [ErrTickNotFound]
+// if the queue has no such tick.
+func RegisterAt(ctx context.Context, conn DB, queue, consumer string, tick TickID) (bool, error) {
+	n, err := change(ctx, conn, `select pgq.register_consumer_at($1, $2, $3)`, queue, consumer, int64(tick))
+	if err != nil {
+		return false, fmt.Errorf("register consumer %s on queue %s at tick %d: %w", consumer, queue, tick, err)
+	}
+	return n == 1, nil
+}
+
+// UnregisterMember takes a member from a cooperative consumer and tells whether
+// it was there. Its open batch goes to the next member that asks.
+func UnregisterMember(ctx context.Context, conn DB, queue, consumer, member string) (bool, error) {
+	n, err := change(ctx, conn, `select pgq_coop.unregister_subconsumer($1, $2, $3, 1)`, queue, consumer, member)
+	if err != nil {
+		return false, fmt.Errorf("unregister member %s of consumer %s from queue %s: %w", member, consumer, queue, err)
+	}
+	return n > 0, nil
+}
+
 // Unregister ends a subscription and tells whether there was one.
-func Unregister(ctx context.Context, conn *pgx.Conn, queue, consumer string) (bool, error) {
+func Unregister(ctx context.Context, conn DB, queue, consumer string) (bool, error) {
 	n, err := change(ctx, conn, `select pgq.unregister_consumer($1, $2)`, queue, consumer)
 	if err != nil {
 		return false, fmt.Errorf("unregister consumer %s from queue %s: %w", consumer, queue, err)

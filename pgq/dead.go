@@ -20,7 +20,7 @@ type DeadEvent struct {
 
 // DeadEvents lists dead letters, the oldest first; "" means any queue or
 // consumer, limit 0 all of them.
-func DeadEvents(ctx context.Context, conn *pgx.Conn, queue, consumer string, limit int) ([]DeadEvent, error) {
+func DeadEvents(ctx context.Context, conn DB, queue, consumer string, limit int) ([]DeadEvent, error) {
 	rows, err := conn.Query(ctx, `select dead_id, queue_name, consumer_name, dead_time, coalesce(dead_reason, ''),
 			ev_id, ev_time, coalesce(ev_retry, 0), coalesce(ev_type, ''), ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4
 		from skytools.dead_events(nullif($1, ''), nullif($2, ''), nullif($3, 0)) order by dead_id`, queue, consumer, limit)
@@ -41,7 +41,7 @@ func DeadEvents(ctx context.Context, conn *pgx.Conn, queue, consumer string, lim
 
 // ReplayDead gives dead letters back to their consumer, all or those with
 // these numbers, and returns how many. Their attempts count anew.
-func ReplayDead(ctx context.Context, conn *pgx.Conn, queue, consumer string, ids []int64) (int64, error) {
+func ReplayDead(ctx context.Context, conn DB, queue, consumer string, ids []int64) (int64, error) {
 	n, err := change(ctx, conn, `select skytools.dead_replay($1, $2, $3)`, queue, consumer, ids)
 	if err != nil {
 		return 0, fmt.Errorf("replay dead letters of %s on queue %s: %w", consumer, queue, known(err))
@@ -51,7 +51,7 @@ func ReplayDead(ctx context.Context, conn *pgx.Conn, queue, consumer string, ids
 
 // PurgeDead deletes dead letters of a consumer that are older than that, and
 // returns how many. They are lost.
-func PurgeDead(ctx context.Context, conn *pgx.Conn, queue, consumer string, olderThan time.Duration) (int64, error) {
+func PurgeDead(ctx context.Context, conn DB, queue, consumer string, olderThan time.Duration) (int64, error) {
 	n, err := change(ctx, conn, `select skytools.dead_purge($1, $2, $3)`, queue, consumer, olderThan)
 	if err != nil {
 		return 0, fmt.Errorf("purge dead letters of %s on queue %s: %w", consumer, queue, known(err))

@@ -43,7 +43,7 @@ const oldestSQL = `
 
 // OldestTransaction finds the oldest running transaction of the server that
 // has changed something; nil if there is none.
-func OldestTransaction(ctx context.Context, conn *pgx.Conn) (*Transaction, error) {
+func OldestTransaction(ctx context.Context, conn DB) (*Transaction, error) {
 	var t Transaction
 	var age float64
 	err := conn.QueryRow(ctx, oldestSQL).Scan(&age, &t.Who)

@@ -23,7 +23,7 @@ type OpenBatch struct {
 
 // OpenBatches lists the open batches of a consumer, on any queue, or of all for
 // "".
-func OpenBatches(ctx context.Context, conn *pgx.Conn, consumer string) ([]OpenBatch, error) {
+func OpenBatches(ctx context.Context, conn DB, consumer string) ([]OpenBatch, error) {
 	rows, err := conn.Query(ctx, `select i.batch from pgq.get_consumer_info() c, lateral (select c.current_batch) i (batch)
 		where i.batch is not null and ($1 = '' or c.consumer_name = $1) order by c.queue_name, c.consumer_name`, consumer)
 	if err != nil {
@@ -46,7 +46,7 @@ func OpenBatches(ctx context.Context, conn *pgx.Conn, consumer string) ([]OpenBa
 }
 
 // ReadOpenBatch reads the batch of that number, or returns [ErrBatchNotFound].
-func ReadOpenBatch(ctx context.Context, conn *pgx.Conn, id int64) (OpenBatch, error) {
+func ReadOpenBatch(ctx context.Context, conn DB, id int64) (OpenBatch, error) {
 	b := OpenBatch{ID: id}
 	var lag float64
 	err := conn.QueryRow(ctx, `select queue_name, consumer_name, prev_tick_id, tick_id, batch_start, batch_end,
@@ -74,7 +74,7 @@ type EventKind struct {
 }
 
 // BatchKinds sums up an open batch by type.
-func BatchKinds(ctx context.Context, conn *pgx.Conn, batch int64) ([]EventKind, error) {
+func BatchKinds(ctx context.Context, conn DB, batch int64) ([]EventKind, error) {
 	rows, err := conn.Query(ctx, `select coalesce(ev_type, ''), count(*), count(*) filter (where ev_retry > 0),
 			min(ev_id), max(ev_id), coalesce(sum(octet_length(ev_data)), 0)
 		from pgq.get_batch_events($1) group by 1 order by 1`, batch)
@@ -89,7 +89,7 @@ func BatchKinds(ctx context.Context, conn *pgx.Conn, batch int64) ([]EventKind, 
 }
 
 // BatchEvents reads the first events of an open batch; limit 0 means all.
-func BatchEvents(ctx context.Context, conn *pgx.Conn, batch int64, limit int) ([]Event, error) {
+func BatchEvents(ctx context.Context, conn DB, batch int64, limit int) ([]Event, error) {
 	rows, err := conn.Query(ctx, `select ev_id, ev_time, ev_txid, coalesce(ev_retry, 0), coalesce(ev_type, ''),
 			ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4
 		from pgq.get_batch_events($1) order by ev_id limit nullif($2, 0)`, batch, limit)

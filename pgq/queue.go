@@ -48,7 +48,7 @@ const queueSQL = `select i.queue_name, i.queue_ntables, i.queue_cur_table,
 	from pgq.get_queue_info(%s) i join pgq.queue q using (queue_name) order by i.queue_name`
 
 // Queues lists all queues of a database in name order, with their consumers.
-func Queues(ctx context.Context, conn *pgx.Conn) ([]Queue, error) {
+func Queues(ctx context.Context, conn DB) ([]Queue, error) {
 	rows, err := conn.Query(ctx, fmt.Sprintf(queueSQL, ""))
 	if err != nil {
 		return nil, fmt.Errorf("list queues: %w", err)
@@ -73,7 +73,7 @@ func Queues(ctx context.Context, conn *pgx.Conn) ([]Queue, error) {
 
 // ReadQueue reads one queue, without its consumers; [ErrQueueNotFound] if
 // there is none.
-func ReadQueue(ctx context.Context, conn *pgx.Conn, name string) (Queue, error) {
+func ReadQueue(ctx context.Context, conn DB, name string) (Queue, error) {
 	rows, err := conn.Query(ctx, fmt.Sprintf(queueSQL, "$1"), name)
 	if err != nil {
 		return Queue{}, fmt.Errorf("read queue %s: %w", name, err)
@@ -132,7 +132,7 @@ func (q Queue) State() []string {
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
 // CreateQueue makes a queue and tells whether it was not there yet.
-func CreateQueue(ctx context.Context, conn *pgx.Conn, queue string) (bool, error) {
+func CreateQueue(ctx context.Context, conn DB, queue string) (bool, error) {
 	n, err := change(ctx, conn, `select pgq.create_queue($1)`, queue)
 	if err != nil {
 		return false, fmt.Errorf("create queue %s: %w", queue, err)
@@ -141,15 +141,24 @@ func CreateQueue(ctx context.Context, conn *pgx.Conn, queue string) (bool, error
 }
 
 // DropQueue drops a queue and its events. One with consumers is not dropped.
-func DropQueue(ctx context.Context, conn *pgx.Conn, queue string) error {
+func DropQueue(ctx context.Context, conn DB, queue string) error {
 	if _, err := change(ctx, conn, `select pgq.drop_queue($1)`, queue); err != nil {
 		return fmt.Errorf("drop queue %s: %w", queue, err)
 	}
 	return nil
 }
 
+// ForceDropQueue drops a queue with its consumers, who lose what they have not
+// read.
+func ForceDropQueue(ctx context.Context, conn DB, queue string) error {
+	if _, err := change(ctx, conn, `select pgq.drop_queue($1, true)`, queue); err != nil {
+		return fmt.Errorf("drop queue %s: %w", queue, err)
+	}
+	return nil
+}
+
 // change runs one function that changes things, in a transaction of its own.
-func change(ctx context.Context, conn *pgx.Conn, sql string, args ...any) (int64, error) {
+func change(ctx context.Context, conn DB, sql string, args ...any) (int64, error) {
 	var n *int64
 	err := failpoint.Commit(failpoint.Register, func() error {
 		return conn.QueryRow(ctx, sql, args...).Scan(&n)
@@ -185,7 +194,7 @@ func (q Queue) Settings() []Setting {
 
 // SetConfig changes settings of a queue, all or none. A prefix `queue_` of a
 // name is accepted; a plain number for an interval means seconds.
-func SetConfig(ctx context.Context, conn *pgx.Conn, queue string, changes []Setting) error {
+func SetConfig(ctx context.Context, conn Beginner, queue string, changes []Setting) error {
 	for i, c := range changes {
 		name := strings.TrimPrefix(c.Name, "queue_")
 		if !slices.Contains(settings, name) {
@@ -203,7 +212,7 @@ func SetConfig(ctx context.Context, conn *pgx.Conn, queue string, changes []Sett
 			return fmt.Errorf("config of queue %s: %s must not be negative: %s", queue, c.Name, c.Value)
 		}
 		if _, err := tx.Exec(ctx, `select pgq.set_queue_config($1, $2, $3)`, queue, c.Name, c.Value); err != nil {
-			return hint.With(fmt.Errorf("config of queue %s: %s: %w", queue, c.Name, err),
+			return hint.With(fmt.Errorf("config of queue %s: %s: %w", queue, c.Name, known(err)),
 				"counts are whole numbers, periods numbers of seconds or intervals like '2 minutes', switches 0 or 1")
 		}
 	}

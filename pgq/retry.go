@@ -27,7 +27,7 @@ const retryOf = `pgq.retry_queue r join pgq.queue q on q.queue_id = r.ev_queue
 
 // Retries lists the events that wait for a retry, the first due first; "" means
 // any queue or consumer, limit 0 all events.
-func Retries(ctx context.Context, conn *pgx.Conn, queue, consumer string, limit int) ([]RetryEvent, error) {
+func Retries(ctx context.Context, conn DB, queue, consumer string, limit int) ([]RetryEvent, error) {
 	rows, err := conn.Query(ctx, `select q.queue_name, coalesce(c.co_name, ''), r.ev_retry_after,
 			extract(epoch from r.ev_retry_after - now())::float8,
 			r.ev_id, r.ev_time, coalesce(r.ev_txid, 0), coalesce(r.ev_retry, 0), coalesce(r.ev_type, ''),
@@ -54,21 +54,21 @@ func Retries(ctx context.Context, conn *pgx.Conn, queue, consumer string, limit 
 
 // RetryNow makes events of one consumer due at once, all or those with these
 // ids, and returns their number. The next round of maintenance brings them back.
-func RetryNow(ctx context.Context, conn *pgx.Conn, queue, consumer string, ids []EventID) (int64, error) {
+func RetryNow(ctx context.Context, conn DB, queue, consumer string, ids []EventID) (int64, error) {
 	return changeRetries(ctx, conn, `update pgq.retry_queue set ev_retry_after = now() where ev_retry_after > now() and`, queue, consumer, ids)
 }
 
 // PurgeRetries forgets events of one consumer that wait for a retry, all or
 // those with these ids, and returns their number. They are lost.
-func PurgeRetries(ctx context.Context, conn *pgx.Conn, queue, consumer string, ids []EventID) (int64, error) {
+func PurgeRetries(ctx context.Context, conn DB, queue, consumer string, ids []EventID) (int64, error) {
 	return changeRetries(ctx, conn, `delete from pgq.retry_queue where`, queue, consumer, ids)
 }
 
-func changeRetries(ctx context.Context, conn *pgx.Conn, verb, queue, consumer string, ids []EventID) (int64, error) {
+func changeRetries(ctx context.Context, conn DB, verb, queue, consumer string, ids []EventID) (int64, error) {
 	n, err := change(ctx, conn, `with changed as (`+verb+` (ev_owner, ev_id) in (
 			select r.ev_owner, r.ev_id from `+retryOf+`
 			where q.queue_name = $1 and c.co_name = $2 and ($3::bigint[] is null or r.ev_id = any ($3))
-		) returning 1) select count(*) from changed`, queue, consumer, ids)
+		) returning 1) select count(*) from changed`, queue, consumer, numbers(ids))
 	if err != nil {
 		return 0, fmt.Errorf("events to be retried of %s on queue %s: %w", consumer, queue, err)
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strconv"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/spf13/cobra"
 
 	"github.com/skytools-go/skytools/internal/cli"
@@ -57,7 +56,7 @@ func dueIn(r pgq.RetryEvent) cli.Cell {
 }
 
 // changeRetries is the work of a command with a queue, a consumer and ids.
-func (p *program) changeRetries(done string, change func(context.Context, *pgx.Conn, string, string, []pgq.EventID) (int64, error)) func(*cobra.Command, []string) error {
+func (p *program) changeRetries(done string, change func(context.Context, pgq.DB, string, string, []pgq.EventID) (int64, error)) func(*cobra.Command, []string) error {
 	return p.command(func(ctx context.Context, c *call) error {
 		queue, consumer, err := c.queueAndConsumer(ctx)
 		if err != nil {
