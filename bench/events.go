@@ -60,17 +60,17 @@ func (b *bench) eventsFor(ctx context.Context, s *server, p programs, length tim
 	seen := map[pgq.EventID]time.Time{}
 	written := 0
 	ticker := cpuOf(p.daemons()...)
-	g, ctx := errgroup.WithContext(ctx)
+	g, running := errgroup.WithContext(ctx)
 	g.Go(func() (err error) {
-		written, err = b.produce(ctx, s.dsn(), warmUp+length)
+		written, err = b.produce(running, s.dsn(), warmUp+length)
 		if err != nil {
 			return err
 		}
-		err = sleep(ctx, time.Second)
+		err = sleep(running, time.Second)
 		close(stop)
 		return err
 	})
-	g.Go(func() error { return consume(ctx, s.dsn(), stop, seen) })
+	g.Go(func() error { return consume(running, s.dsn(), stop, seen) })
 	if err := g.Wait(); err != nil {
 		return err
 	}
