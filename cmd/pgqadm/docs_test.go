@@ -9,7 +9,11 @@ import (
 
 // The references in docs are the tables of keys in Markdown.
 func TestReferenceIsCurrent(t *testing.T) {
-	for section, keys := range map[string][]conf.Key{"pgqadm": keys, "pgqd": pgqdKeys} {
+	sections := map[string][]conf.Key{"pgqadm": keys, "pgqd": pgqdKeys}
+	for _, q := range queuePrograms {
+		sections[q.name] = q.keys
+	}
+	for section, keys := range sections {
 		path := "../../docs/config-" + section + ".md"
 		want := conf.Reference(section, keys)
 		if *update {

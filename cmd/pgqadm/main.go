@@ -58,7 +58,13 @@ func newProgram(name string) *program {
 		return p
 	}
 	p := &program{App: cli.New(name, "Set up and run queues in a PostgreSQL database", version, keys)}
-	p.Also = []cli.Section{{Name: "pgqd", Keys: pgqdKeys}}
+	p.Also = []cli.Section{{Name: "pgqd", Keys: pgqdKeys, Instead: true}}
+	for _, q := range queuePrograms {
+		for _, name := range q.sections() {
+			p.Also = append(p.Also, cli.Section{Name: name, Keys: q.keys})
+		}
+		p.Root.AddCommand(p.queueProgramCommand(q))
+	}
 	p.Root.PersistentFlags().StringVar(&p.database, "database", "", "database to work in, where the ini file names a whole server")
 	p.Root.AddCommand(
 		p.installCommand(), p.tickerCommand(), p.statusCommand(), p.doctorCommand(),

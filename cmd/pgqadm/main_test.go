@@ -2,14 +2,19 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -56,12 +61,13 @@ func TestScripts(t *testing.T) {
 					ini := "[pgqadm]\njob_name = ticker\ndb = " + strings.ReplaceAll(db, "%", "%%") +
 						"\npidfile = %(job_name)s.pid\nlogfile = %(job_name)s.log\n"
 					env.Setenv("DB", db)
+					env.Values[receiverKey{}] = &receiver{}
 					env.Setenv("DBNAME", pgtest.DBName(t, db))
 					env.Defer(func() { stop(t, env.WorkDir) })
 					return os.WriteFile(filepath.Join(env.WorkDir, "ticker.ini"), []byte(ini), 0o644)
 				},
 				Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-					"scrub": scrub, "status": status, "waitfor": waitfor, "sql": sql,
+					"scrub": scrub, "status": status, "waitfor": waitfor, "sql": sql, "webserver": webserver,
 					"database": func(ts *testscript.TestScript, neg bool, args []string) { database(t, ts, neg, args) },
 				},
 			})
@@ -170,6 +176,59 @@ func sql(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	ts.Check(rows.Err())
 	ts.Check(os.WriteFile(ts.MkAbs("sql.txt"), []byte(out.String()), 0o644))
+}
+
+// receiverKey finds a script's receiver.
+type receiverKey struct{}
+
+// receiver is a web server that does with what it gets as a script wants, and
+// writes down what it took or refused.
+type receiver struct {
+	mu   sync.Mutex
+	mode string
+	file *os.File
+}
+
+func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	body, err := io.ReadAll(req.Body)
+	var event struct {
+		Data  string `json:"ev_data"`
+		Retry int    `json:"ev_retry"`
+	}
+	_ = json.Unmarshal(body, &event) // an array is none
+	switch {
+	case err != nil || r.mode == "down":
+		http.Error(w, "busy", http.StatusServiceUnavailable)
+		return
+	case r.mode == "up" && event.Data == "second":
+		w.WriteHeader(http.StatusUnprocessableEntity)
+		fmt.Fprint(w, "no second")
+	}
+	fmt.Fprintf(r.file, "retry %d %s %s %s %s\n", event.Retry, req.Header.Get("Idempotency-Key"), req.Header.Get("Authorization"),
+		req.Header.Get("Content-Type"), body)
+}
+
+// webserver makes the server of $URL down, up (but for events with the data
+// `second`) or obliging; what it gets is in requests.txt: webserver MODE.
+func webserver(ts *testscript.TestScript, neg bool, args []string) {
+	r, _ := ts.Value(receiverKey{}).(*receiver)
+	if neg || len(args) != 1 || r == nil {
+		ts.Fatalf("usage: webserver down|up|obliging")
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.mode = args[0]
+	if r.file != nil {
+		return
+	}
+	var err error
+	r.file, err = os.Create(ts.MkAbs("requests.txt"))
+	ts.Check(err)
+	server := httptest.NewServer(r)
+	ts.Setenv("URL", server.URL)
+	ts.Defer(server.Close)
 }
 
 // database makes an empty database of the role that scripts run as, to be

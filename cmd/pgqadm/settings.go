@@ -11,7 +11,6 @@ import (
 
 	"github.com/skytools-go/skytools/internal/cli"
 	"github.com/skytools-go/skytools/internal/conf"
-	"github.com/skytools-go/skytools/internal/dsn"
 	"github.com/skytools-go/skytools/internal/hint"
 )
 
@@ -118,16 +117,10 @@ func (p *program) connectionOf(set *settings) error {
 		return err
 	}
 	var err error
-	if set.database, err = dsn.Parse(connString); err != nil {
-		return fmt.Errorf("%s: %s: %w", s.Where(key), key, err)
-	}
-	if set.server {
+	if set.database, err = parseDB(s, key, connString, p.Name); err == nil && set.server {
 		set.database.Database = initial
 	}
-	if set.database.RuntimeParams["application_name"] == "" {
-		set.database.RuntimeParams["application_name"] = p.Name
-	}
-	return nil
+	return err
 }
 
 // key is the key with the connection string.

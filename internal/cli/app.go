@@ -22,8 +22,8 @@ type App struct {
 	Name    string     // as messages and the ini section have it: londiste
 	Version string     // X of "Skytools version X"
 	Keys    []conf.Key // documented keys of its section, [CommonKeys] included
-	// Also are sections of other names that it reads: where the file has none
-	// of the program's name, and for commands marked by [ForSection].
+	// Also are sections of other names that it reads, for commands marked by
+	// [ForSection] and as each says.
 	Also []Section
 	Root *cobra.Command // add the program's commands here
 
@@ -53,8 +53,9 @@ func NoConfig(cmd *cobra.Command) *cobra.Command {
 
 // Section is a section of an ini file beside the one of the program's name.
 type Section struct {
-	Name string
-	Keys []conf.Key
+	Name    string
+	Keys    []conf.Key
+	Instead bool // read by any command where the file has none of the program's name
 }
 
 // forSection is the annotation of commands that read a section of their own.

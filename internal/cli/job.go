@@ -29,7 +29,7 @@ var CommonKeys = []conf.Key{
 // Section reads the ini file, refuses unknown keys and returns the program's
 // section. The caller takes its values and then asks the section's Err.
 func (a *App) Section() (*conf.Section, error) {
-	s, err := a.section()
+	s, err := a.section(false)
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +39,9 @@ func (a *App) Section() (*conf.Section, error) {
 	return s, nil
 }
 
-func (a *App) section() (*conf.Section, error) {
+// section reads the section that the command is for; any that the program
+// knows where no command says which.
+func (a *App) section(any bool) (*conf.Section, error) {
 	f, err := conf.Load(a.config)
 	if err != nil {
 		return nil, err
@@ -48,7 +50,9 @@ func (a *App) section() (*conf.Section, error) {
 	if len(names) == 0 {
 		names = []string{a.Name}
 		for _, other := range a.Also {
-			names = append(names, other.Name)
+			if other.Instead || any {
+				names = append(names, other.Name)
+			}
 		}
 	}
 	for _, name := range names {
@@ -238,7 +242,7 @@ func (a *App) signal(stdout io.Writer) error {
 	if n > 1 {
 		return Usage(errors.New("-s, -k and -r exclude each other"))
 	}
-	s, err := a.section()
+	s, err := a.section(true)
 	if err != nil {
 		return err
 	}

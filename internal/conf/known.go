@@ -41,11 +41,14 @@ var Skytools = join(
 	keys("there are no handlers", "handler_modules", "shard_hash_func", "shard_info_sql", "obfuscator_map", "obfuscator_key"),
 	keys("the position is told to the provider once a second", "global_wm_publish_period", "local_wm_publish_period"),
 
-	// Queue scripts, loaders and the rest, which have no counterpart.
+	keys("a queue program reads it: pgqadm INI queue_mover, queue_splitter or simple_consumer",
+		"dst_queue_name", "queue_field", "dst_query"),
+
+	// Loaders and the rest, which have no counterpart.
 	keys("it belongs to a Skytools script that has no counterpart here",
-		"dst_queue_name", "queue_field", "fields", "table_mode", "split_mode", "split_part", "split_part_template", "row_mode",
+		"fields", "table_mode", "split_mode", "split_part", "split_part_template", "row_mode",
 		"bulk_mode", "rename_tables", "mode", "dateformat", "part_template", "dest_table", "part_field", "part_method",
-		"load_method", "remap_tables", "dst_query", "dst_schema", "local_tracking_file", "subconsumer_name", "subconsumer_timeout",
+		"load_method", "remap_tables", "dst_schema", "local_tracking_file", "subconsumer_name", "subconsumer_timeout",
 		"config_list", "script", "args", "cwd", "user", "disabled",
 		"dbread", "fileread", "csv_delimiter", "csv_quotechar", "sql_get_pk_list", "dbwrite", "sql_modify", "dbbefore",
 		"sql_before_run", "dbafter", "sql_after_run", "after_zero_rows", "dbcrash", "sql_on_crash", "dbthrottle", "sql_throttle",
