@@ -303,6 +303,20 @@ func RequireExtension(t testing.TB, s *pgserver.Server, name, install string) {
 	}
 }
 
+// RequireModule is [RequireTool] for a module of Python. It returns the Python
+// that has it: Debian's packages are for Debian's own.
+func RequireModule(t testing.TB, name, install string) string {
+	t.Helper()
+	for _, python := range []string{"/usr/bin/python3", "python3"} {
+		path, err := exec.LookPath(python)
+		if err == nil && exec.Command(path, "-c", "import "+name).Run() == nil {
+			return path
+		}
+	}
+	lacks(t, "Python's module "+name, install)
+	return ""
+}
+
 // RequireVersion skips the test on servers older than a major version, which
 // lack what it is about.
 func RequireVersion(t testing.TB, s *pgserver.Server, major int, what string) {
