@@ -58,7 +58,7 @@ func TestGolden(t *testing.T) {
 	for _, script := range scripts(t) {
 		t.Run(filepath.Base(script), func(t *testing.T) {
 			golden(t, strings.TrimSuffix(script, ".sql")+".out",
-				psql(t, pgtest.Database(t, pgtest.Server(t), setup), script))
+				psql(t, installed(t, pgtest.Server(t), script), script))
 		})
 	}
 }
@@ -93,7 +93,7 @@ func TestAgainstExtension(t *testing.T) {
 			continue
 		}
 		t.Run(filepath.Base(script), func(t *testing.T) {
-			compareOutput(t, filepath.Base(script), psql(t, pgtest.Database(t, s, setup), script),
+			compareOutput(t, filepath.Base(script), psql(t, installed(t, s, script), script),
 				psql(t, extension(t, s), script), seen)
 		})
 	}
@@ -150,6 +150,17 @@ func blocks(out string) []string {
 		all[len(all)-1] += line
 	}
 	return all
+}
+
+// installed makes a database with our pgq. Scripts run as its owner, but for the
+// one that changes what only a superuser may.
+func installed(t *testing.T, s *pgserver.Server, script string) string {
+	t.Helper()
+	dsn := pgtest.Database(t, s, setup)
+	if filepath.Base(script) == "pgq_triga_session.sql" {
+		return s.DSN(pgtest.DBName(t, dsn), "postgres")
+	}
+	return dsn
 }
 
 // extension makes a database with the real pgq, as a superuser must.

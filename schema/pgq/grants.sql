@@ -39,7 +39,8 @@ begin
     grant execute on function
         pgq.insert_event(text, text, text),
         pgq.insert_event(text, text, text, text, text, text, text),
-        pgq.current_event_table(text)
+        pgq.current_event_table(text),
+        pgq.logutriga(), pgq.sqltriga(), pgq.jsontriga()
         to pgq_writer;
 end
 $$;

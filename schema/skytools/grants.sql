@@ -6,10 +6,21 @@ grant usage on schema skytools to public;
 grant select on skytools.installation to public;
 grant execute on function skytools.version(), skytools.beside_extension() to public;
 
+-- pgq.logutriga and its like run with the writer's rights, who needs no other
+-- than for pgq.insert_event. What they call tells nothing that the catalogue does
+-- not tell everybody.
 do $$
 declare
     fn regprocedure;
 begin
+    for fn in
+        select p.oid from pg_proc p
+        where p.pronamespace = 'skytools'::regnamespace
+            and (p.proname like 'triga\_%' or p.proname in ('urlencode', 'capture_settings', 'capture_columns', 'capture_unseen',
+                'capture_last', 'capture_pinned', 'capture_unpin'))
+    loop
+        execute format('grant execute on function %s to public', fn);
+    end loop;
     if to_regrole('pgq_reader') is not null then
         grant select on skytools.capture, skytools.claim, skytools.coop_key, skytools.coop_slot to pgq_reader;
         -- What consumers call, and what functions with the caller's rights use.

@@ -2,20 +2,33 @@ create or replace function skytools.urlencode(i_value text)
 returns text
 language plpgsql immutable strict parallel safe
 as $$
--- Runs inside capture with the writer's search_path: everything is qualified.
+-- Runs inside triggers with the writer's search_path: everything is qualified.
+-- One replace() a sign costs a tenth of what a look at each byte does, and most
+-- of them find nothing. Whatever else there is, is replaced sign by sign. Signs
+-- 1 to 3 stand between the values of a row, see triga_data.
+declare
+    v pg_catalog.text;
+    c pg_catalog.text;
 begin
     if i_value OPERATOR(pg_catalog.!~) '[^0-9A-Za-z_.-]' then
         return i_value;
     end if;
-    return (select pg_catalog.string_agg(case
-                    when b.v OPERATOR(pg_catalog.=) 32 then '+'
-                    when b.v OPERATOR(pg_catalog.<) 128 and pg_catalog.chr(b.v) OPERATOR(pg_catalog.~) '[0-9A-Za-z_.-]'
-                        then pg_catalog.chr(b.v)
-                    else '%' OPERATOR(pg_catalog.||) pg_catalog.lpad(pg_catalog.to_hex(b.v), 2, '0') end,
-                    '' order by i.n)
-               from (select pg_catalog.convert_to(i_value, pg_catalog.getdatabaseencoding()) as bytes) d
-              cross join lateral pg_catalog.generate_series(0, pg_catalog.length(d.bytes) OPERATOR(pg_catalog.-) 1) i (n)
-              cross join lateral (select pg_catalog.get_byte(d.bytes, i.n)) b (v));
+    v := pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(
+         pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(
+         i_value, '%', '%25'), '!', '%21'), '"', '%22'), '#', '%23'), '$', '%24'), '&', '%26'),
+         '''', '%27'), '(', '%28'), ')', '%29'), '*', '%2a'), '+', '%2b'), ',', '%2c');
+    v := pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(
+         pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(
+         pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(v, E'\x01', '%01'), E'\x02', '%02'), E'\x03', '%03'), '/', '%2f'), ':', '%3a'), ';', '%3b'), '<', '%3c'), '=', '%3d'), '>', '%3e'), '?', '%3f'),
+         '@', '%40'), '[', '%5b'), E'\\', '%5c'), ']', '%5d'), ' ', '+'), E'\n', '%0a');
+    if v OPERATOR(pg_catalog.!~) '[^0-9A-Za-z_.%+-]' then
+        return v;
+    end if;
+    for c in select distinct m.sign[1] from pg_catalog.regexp_matches(v, '[^0-9A-Za-z_.%+-]', 'g') m (sign) loop
+        v := pg_catalog.replace(v, c, pg_catalog.regexp_replace(
+                 pg_catalog.encode(pg_catalog.convert_to(c, pg_catalog.getdatabaseencoding()), 'hex'), '(..)', E'%\\1', 'g'));
+    end loop;
+    return v;
 end;
 $$;
 comment on function skytools.urlencode(text) is
