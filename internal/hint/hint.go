@@ -12,6 +12,7 @@ package hint
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 )
@@ -38,8 +39,22 @@ func Of(err error) string {
 	if h, ok := errors.AsType[*hinted](err); ok {
 		return h.hint
 	}
-	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
-		return pg.Hint
+	pg, ok := errors.AsType[*pgconn.PgError](err)
+	switch {
+	case !ok:
+		return ""
+	case older(pg):
+		return "its schemas are older than this program: run \"pgqadm INI install\" or \"londiste INI provider install\""
 	}
-	return ""
+	return pg.Hint
+}
+
+// older tells a database that lacks a function, table or column of schema
+// skytools, which no other program makes. The server would advise type casts.
+func older(err *pgconn.PgError) bool {
+	switch err.Code {
+	case "42883", "42P01", "42703":
+		return strings.Contains(err.Message, "skytools.")
+	}
+	return false
 }
