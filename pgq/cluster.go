@@ -56,10 +56,12 @@ type member struct {
 	again  time.Time     // when to begin anew
 	delay  time.Duration // how long to wait after the next failure
 	unfit  string        // why it has last been found not ready
+	failed bool          // it ended with an error, and has not been served for long since
 }
 
 const (
 	clusterPace   = time.Second      // between looks whether something is due
+	settled       = 5 * time.Second  // a failed database is served for so long: it works again
 	againDelay    = time.Second      // before a database is served again, doubling
 	maxAgainDelay = 20 * time.Second // the longest
 )
@@ -108,7 +110,11 @@ func (db *member) over() bool {
 
 func (c *Cluster) step(ctx context.Context) error {
 	due := time.Since(c.looked) >= c.CheckPeriod
-	for _, db := range c.known {
+	for name, db := range c.known {
+		if db.failed && db.done != nil && !db.over() && time.Since(db.since) > settled {
+			db.failed, db.delay = false, againDelay
+			c.Log.Info(fmt.Sprintf("database %s is ticked again", name))
+		}
 		due = due || db.over() || db.done == nil && !time.Now().Before(db.again)
 	}
 	if !due {
@@ -154,9 +160,6 @@ func (c *Cluster) review(name string, db *member, listed bool) {
 	if !db.over() {
 		return
 	}
-	if time.Since(db.since) > time.Minute {
-		db.delay = againDelay
-	}
 	db.done = nil
 	unfit, isUnfit := errors.AsType[*NotReady](db.err)
 	switch {
@@ -169,7 +172,7 @@ func (c *Cluster) review(name string, db *member, listed bool) {
 		db.unfit, db.again = unfit.Reason, time.Now().Add(c.CheckPeriod)
 	default:
 		c.trouble.say(name+db.err.Error(), fmt.Sprintf("database %s waits: %s", name, explain(db.err)))
-		db.again, db.delay = time.Now().Add(db.delay), min(2*db.delay, maxAgainDelay)
+		db.again, db.delay, db.failed = time.Now().Add(db.delay), min(2*db.delay, maxAgainDelay), true
 	}
 }
 
@@ -178,12 +181,14 @@ func (c *Cluster) begin(ctx context.Context, name string, db *member) {
 	config := c.Server.Copy()
 	config.Database = name
 	ctx, cancel := context.WithCancel(ctx)
-	stop, done := make(chan struct{}), make(chan struct{})
+	stop, done, quiet := make(chan struct{}), make(chan struct{}), db.failed
 	db.stop, db.done, db.cancel, db.since, db.err = stop, done, cancel, time.Now(), nil
 	c.Go(func() {
 		defer cancel()
 		if db.err = CheckReady(ctx, config); db.err == nil {
-			c.Log.Info(fmt.Sprintf("database %s is ticked", name))
+			if !quiet {
+				c.Log.Info(fmt.Sprintf("database %s is ticked", name))
+			}
 			db.err = c.Serve(ctx, config, stop)
 		}
 		close(done)

@@ -90,6 +90,9 @@ func TestCluster(t *testing.T) {
 	if n := journal.count("it is broken"); n != 1 {
 		t.Errorf("what is broken was said %d times", n)
 	}
+	if n := journal.count("database " + broken + " is ticked"); n != 1 {
+		t.Errorf("that it is ticked was said %d times", n)
+	}
 
 	late := database()
 	eventually(t, 10*time.Second, "a new one is served", w.are(deaf, sound, late))

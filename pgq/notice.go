@@ -2,11 +2,14 @@ package pgq
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
 	"strings"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/skytools-go/skytools/internal/hint"
 )
@@ -45,7 +48,11 @@ func (n *notice) over(what string) {
 
 // explain is err with what can be done about it.
 func explain(err error) string {
-	if advice := hint.Of(err); advice != "" {
+	advice := hint.Of(err)
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == "42883" && strings.Contains(pg.Message, "skytools.") {
+		advice = "the schemas here are older than this program: run \"pgqadm INI install\""
+	}
+	if advice != "" {
 		return fmt.Sprintf("%v; hint: %s", err, advice)
 	}
 	return err.Error()
