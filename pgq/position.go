@@ -43,7 +43,7 @@ type TxHandler func(ctx context.Context, tx pgx.Tx, batch *Batch) error
 // The position counts, not the queue's idea of it. A batch that begins before
 // the position is read from there; one that ends before it is passed over. If
 // the target was restored from a backup, what it lost is read again as long as
-// the queue has it. With the position stand the time and snapshot of its tick,
+// the queue has the tick at which it stands. With the position stand the time and snapshot of its tick,
 // so that another queue of the same name, or one that was restored to an
 // earlier state, is noticed: RunTx returns [ErrPositionLost] and changes
 // nothing.

@@ -8,9 +8,13 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/skytools-go/skytools/internal/pgtest"
 )
+
+// All that a producer may be given.
+var _ = []DB{(*pgx.Conn)(nil), pgx.Tx(nil), (*pgxpool.Pool)(nil), (*pgxpool.Conn)(nil), (*pgxpool.Tx)(nil)}
 
 // modes are pgx's ways to send a statement; behind pgbouncer only some work.
 var modes = []pgx.QueryExecMode{
