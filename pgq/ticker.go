@@ -239,14 +239,15 @@ func (t *Ticker) interval() time.Duration {
 }
 
 // lookSQL reads each queue's sequence without a dynamic statement; one
-// that was never used has no last value. The snapshot ($1) is asked for only
-// when somebody is waited for.
+// that was never used has no last value, nor has the tick sequence while a tick
+// is forced. The snapshot ($1) is asked for only when somebody is waited for.
 const lookSQL = `select queue_id, queue_name, queue_ticker_paused or queue_external_ticker,
 		extract(epoch from queue_ticker_idle_period)::float8,
 		coalesce(has_sequence_privilege((select nspowner from pg_namespace where nspname = 'skytools'),
 			to_regclass(queue_tick_seq), 'usage'), true),
 		queue_ticker_max_count, extract(epoch from queue_ticker_max_lag)::float8,
-		coalesce(pg_sequence_last_value(to_regclass(queue_event_seq)), 0), clock_timestamp(),
+		coalesce(pg_sequence_last_value(to_regclass(queue_event_seq)), 0),
+		pg_sequence_last_value(to_regclass(queue_tick_seq)) is null, clock_timestamp(),
 		case when $1 then txid_current_snapshot()::text end
 	from pgq.queue order by queue_name`
 
@@ -260,6 +261,7 @@ type sighting struct {
 	maxCount int64
 	maxLag   float64 // seconds
 	seq      int64
+	forced   bool // pgq.force_tick was called
 	now      time.Time
 	snapshot *string
 }
@@ -274,7 +276,7 @@ func (t *Ticker) look(ctx context.Context) ([]sighting, error) {
 		return nil, err
 	}
 	seen, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (s sighting, err error) {
-		err = row.Scan(&s.id, &s.name, &s.silent, &s.idle, &s.ours, &s.maxCount, &s.maxLag, &s.seq, &s.now, &s.snapshot)
+		err = row.Scan(&s.id, &s.name, &s.silent, &s.idle, &s.ours, &s.maxCount, &s.maxLag, &s.seq, &s.forced, &s.now, &s.snapshot)
 		return s, err
 	})
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && (pg.Code == "42P01" || pg.Code == "XX000") {
@@ -323,7 +325,7 @@ func (t *Ticker) visit(ctx context.Context, s sighting) (*ticking, bool, error) 
 	// A sequence that began at 1, as the extension's do, does not move at its
 	// first number: a tick before it has counted it already.
 	first := q.known && !q.begun && s.seq == 1 && q.last.EventSeq == 1
-	moved := !q.known || s.seq != int64(q.last.EventSeq) && s.seq != q.refused
+	moved := !q.known || s.forced || s.seq != int64(q.last.EventSeq) && s.seq != q.refused
 	if moved {
 		t.moved = time.Now()
 	}

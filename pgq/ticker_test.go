@@ -196,6 +196,31 @@ func TestTickerObeysSettings(t *testing.T) {
 	eventually(t, 2*time.Second, "a tick of the new queue", func() bool { return last(t, conn).ID > first.ID })
 }
 
+// TestForcedTick: the ticker finds a tick that was forced, also before the
+// commit, and no event id is spent on it.
+func TestForcedTick(t *testing.T) {
+	dsn := database(t)
+	conn := pgtest.Connect(t, dsn)
+	startTicker(t, dsn)
+	write(t, conn, 1)
+	seq := one[int64](t, conn, `select pgq.seq_getval(queue_event_seq) from pgq.queue`)
+	eventually(t, 5*time.Second, "a tick of the event", func() bool { return int64(last(t, conn).EventSeq) == seq })
+	for range 3 {
+		time.Sleep(300 * time.Millisecond) // what is left to tick for the writers is ticked
+		before := last(t, conn)
+		caller := pgtest.Connect(t, dsn)
+		exec(t, caller, `begin`)
+		if id := one[int64](t, caller, `select pgq.force_tick('`+queue+`')`); id != int64(before.ID) {
+			t.Errorf("force_tick returned %d, the last tick is %d", id, before.ID)
+		}
+		eventually(t, 5*time.Second, "the forced tick", func() bool { return last(t, conn).ID > before.ID })
+		exec(t, caller, `rollback`)
+		if after := last(t, conn); after.ID != before.ID+1 || after.EventSeq != before.EventSeq {
+			t.Errorf("tick %d of sequence value %d after %d of %d", after.ID, after.EventSeq, before.ID, before.EventSeq)
+		}
+	}
+}
+
 func TestTickFunction(t *testing.T) {
 	dsn := database(t)
 	conn := pgtest.Connect(t, dsn)

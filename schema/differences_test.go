@@ -8,31 +8,36 @@ const (
 	keyChange      = "an UPDATE that changes the key does not fail, it is told as DELETE and INSERT"
 	writerSettings = "the writer's DateStyle, TimeZone, search_path and other settings do not reach the event: its reader has others"
 	tickOrder      = "a tick that is not after the last one would deliver events twice or never"
+	noGap          = "a forced tick is marked by the tick sequence; upstream jumps the event sequence, which looks like new events"
 )
 
 // differences are the statements of the scripts whose results differ from
 // those of the real extension, and why they shall.
 var differences = map[string]string{
-	"pgq_queue.sql: select tick_event_seq from pgq.tick order by tick_queue;":                                         freshSequence,
-	"pgq_ticker.sql: select tick_id, tick_event_seq from pgq.tick order by 1;":                                        freshSequence,
-	"pgq_ticker.sql: select pgq.ticker('q', 50, now(), 9000);":                                                        tickOrder,
-	"pgq_ticker.sql: select pgq.ticker('q', 49, now(), 9000);":                                                        tickOrder,
-	"pgq_ticker.sql: update pgq.tick set tick_snapshot = '99999999:99999999:', tick_time = '2020-01-01 00:00:00+00';": "counts the tick that was refused here",
-	"pgq_queue.sql: select pgq.set_queue_config('first', 'ticker_max_lag', null);":                                    "upstream fails inside, with the text of an internal error",
-	"pgq_null.sql: select pgq.set_queue_config('q', 'rotation_period', null);":                                        "upstream fails inside, with the text of an internal error",
-	"pgq_batch.sql: select pgq.next_batch('q', 'c');":                                                                 "upstream prints <NULL> for the tick that the consumer stands at",
-	"pgq_consumer.sql: select co_name from pgq.consumer order by 1;":                                                  "upstream leaves members of a cooperative consumer behind in pgq.consumer",
-	"pgq_rotate.sql: select tick_id from pgq.tick where tick_queue = 1 order by 1;":                                   "upstream deletes a queue's last tick too; consumers then cannot register",
-	"pgq_rotate.sql: select pgq.force_tick('q') is not null;":                                                         "upstream deleted the last tick",
-	"pgq_triga_args.sql: select try($$'q', 'pkey=a'$$);":                                                              keyChange,
-	"pgq_triga_args.sql: select try($$'q', 'pkey=a'$$, 'after', 'sqltriga');":                                         keyChange,
-	"pgq_triga_format.sql: select events() as scale;":                                                                 "a number's other scale is a change: upstream asks the type's equality, and the subscriber keeps the old text",
-	"pgq_triga_format.sql: select events() as stale;":                                                                 "before an UPDATE the new value of a generated column is not known: upstream sends the old one",
-	"pgq_triga_format.sql: update included set v = 2;":                                                                "an INCLUDE column of the primary key's index is no part of the key",
-	"pgq_triga_format.sql: select events() as included;":                                                              "an INCLUDE column of the primary key's index is no part of the key",
-	"pgq_triga_session.sql: select events() as writer_settings;":                                                      writerSettings,
-	"pgq_triga_session.sql: select public.events() as writer_path;":                                                   writerSettings,
-	"pgq_triga_session.sql: select events() as writer_styles;":                                                        writerSettings,
+	"pgq_queue.sql: select tick_event_seq from pgq.tick order by tick_queue;":                                                                              freshSequence,
+	"pgq_ticker.sql: select tick_id, tick_event_seq from pgq.tick order by 1;":                                                                             freshSequence,
+	"pgq_ticker.sql: select pgq.ticker('q', 50, now(), 9000);":                                                                                             tickOrder,
+	"pgq_ticker.sql: select pgq.ticker('q', 49, now(), 9000);":                                                                                             tickOrder,
+	"pgq_ticker.sql: update pgq.tick set tick_snapshot = '99999999:99999999:', tick_time = '2020-01-01 00:00:00+00';":                                      "counts the tick that was refused here",
+	"pgq_queue.sql: select pgq.set_queue_config('first', 'ticker_max_lag', null);":                                                                         "upstream fails inside, with the text of an internal error",
+	"pgq_null.sql: select pgq.set_queue_config('q', 'rotation_period', null);":                                                                             "upstream fails inside, with the text of an internal error",
+	"pgq_batch.sql: select pgq.next_batch('q', 'c');":                                                                                                      "upstream prints <NULL> for the tick that the consumer stands at",
+	"pgq_consumer.sql: select co_name from pgq.consumer order by 1;":                                                                                       "upstream leaves members of a cooperative consumer behind in pgq.consumer",
+	"pgq_rotate.sql: select tick_id from pgq.tick where tick_queue = 1 order by 1;":                                                                        "upstream deletes a queue's last tick too; consumers then cannot register",
+	"pgq_rotate.sql: select pgq.force_tick('q') is not null;":                                                                                              "upstream deleted the last tick",
+	"pgq_triga_args.sql: select try($$'q', 'pkey=a'$$);":                                                                                                   keyChange,
+	"pgq_triga_args.sql: select try($$'q', 'pkey=a'$$, 'after', 'sqltriga');":                                                                              keyChange,
+	"pgq_triga_format.sql: select events() as scale;":                                                                                                      "a number's other scale is a change: upstream asks the type's equality, and the subscriber keeps the old text",
+	"pgq_triga_format.sql: select events() as stale;":                                                                                                      "before an UPDATE the new value of a generated column is not known: upstream sends the old one",
+	"pgq_triga_format.sql: update included set v = 2;":                                                                                                     "an INCLUDE column of the primary key's index is no part of the key",
+	"pgq_triga_format.sql: select events() as included;":                                                                                                   "an INCLUDE column of the primary key's index is no part of the key",
+	"pgq_triga_session.sql: select events() as writer_settings;":                                                                                           writerSettings,
+	"pgq_triga_session.sql: select public.events() as writer_path;":                                                                                        writerSettings,
+	"pgq_triga_session.sql: select events() as writer_styles;":                                                                                             writerSettings,
+	"pgq_consumer.sql: select queue_name, consumer_name, last_tick, current_batch, next_tick, pending_events > 0 as pending from pgq.get_consumer_info();": noGap,
+	"pgq_ticker.sql: select ev_new from pgq.get_queue_info('q');":                                                                                          noGap,
+	"pgq_ticker.sql: select pgq.insert_event('q', 't', 'after it was forced');":                                                                            noGap,
+	"pgq_ticker.sql: select pgq.ticker('q') as set_back;":                                                                                                  noGap,
 }
 
 // extensionSQL describes schema pgq with all that a client, a tool or an

@@ -85,7 +85,7 @@ func golden(t *testing.T, path, got string) {
 // differences, each with its reason; an entry that does not differ any more is
 // an error too.
 func TestAgainstExtension(t *testing.T) {
-	s := pgtest.Second(t)
+	s := withRoles(t)
 	pgtest.RequireExtension(t, s, "pgq", "apt install postgresql-15-pgq3")
 	seen := map[string]bool{}
 	for _, script := range scripts(t) {

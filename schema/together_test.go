@@ -14,13 +14,76 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/skytools-go/skytools/internal/pgserver"
 	"github.com/skytools-go/skytools/internal/pgtest"
 )
 
 // TestEverythingAtOnce: writers, tickers, readers and two maintenances work on
 // one queue; each consumer reads each committed event once.
 func TestEverythingAtOnce(t *testing.T) {
-	b := newBench(t)
+	everythingAtOnce(newBench(t))
+}
+
+// TestLargeTransactionIDs: the same where ids need more than 32 bits.
+func TestLargeTransactionIDs(t *testing.T) {
+	everythingAtOnce(newBenchAt(t, 7<<32+1<<24))
+}
+
+// TestNewEpoch: events of transactions before, across and after the 2^32nd are
+// read once, a writer with an old snapshot and rotation included. Sessions take
+// turns here: in a server that was set to such an id by pg_resetwal, sessions that
+// update one row all the time miss it now and then, without PgQ as well.
+func TestNewEpoch(t *testing.T) {
+	const epoch = 1 << 32
+	b := newBenchAt(t, epoch)
+	across, old := pgtest.Connect(t, b.dsn), pgtest.Connect(t, b.dsn)
+	b.run(across, `begin; select pgq.insert_event('q', 't', 'across, written before')`)
+	b.run(old, `begin isolation level repeatable read; select count(*) from pgq.queue`)
+	var want, got []string
+	for i := range 40 {
+		data := fmt.Sprint("event ", i)
+		b.run(b.own, `select pgq.insert_event('q', 't', $1)`, data)
+		want = append(want, data)
+		b.tick()
+		got = append(got, b.drain(b.own, "c")...)
+		b.run(b.own, `do $$ begin for i in 1 .. 5 loop perform txid_current(); commit; end loop; end $$`)
+		if i%10 == 5 {
+			b.rotate()
+		}
+	}
+	b.run(across, `select pgq.insert_event('q', 't', 'across, written after'); commit`)
+	b.run(old, `select pgq.insert_event('q', 't', 'by an old snapshot'); commit`)
+	want = append(want, "across, written before", "across, written after", "by an old snapshot")
+	b.tick()
+	b.wantData(append(got, b.drain(b.own, "c")...), want...)
+	b.rotate()
+	b.rotate()
+	if n := one[int64](b, b.own, `select count(*) from pgq.event_1 where ev_txid >= $1`, epoch); n == 0 {
+		t.Error("no event of the new epoch")
+	}
+	if cur := one[int](b, b.own, `select queue_cur_table from pgq.queue`); cur == 0 {
+		t.Error("nothing was rotated")
+	}
+}
+
+// newBenchAt is a queue in a server whose next transactions come shortly before
+// an id.
+func newBenchAt(t *testing.T, id uint64) *bench {
+	t.Helper()
+	s := pgtest.Own(t, pgserver.Options{})
+	if err := s.ResetTransactionID(t.Context(), id-4000); err != nil {
+		t.Fatal(err)
+	}
+	b := newBenchOn(t, s)
+	b.run(b.own, fmt.Sprintf(`do $$ begin while txid_current() < %d loop commit; end loop; end $$`, id-100))
+	if now := one[uint64](b, b.own, `select txid_current()`); now >= id {
+		t.Fatalf("transaction %d already", now)
+	}
+	return b
+}
+
+func everythingAtOnce(b *bench) {
+	t := b.t
 	b.run(b.own, `select pgq.register_consumer('q', 'd')`)
 	made := one[int64](b, b.own, `select queue_switch_step1 from pgq.queue`)
 	ctx, stop := context.WithTimeout(t.Context(), 4*time.Second)

@@ -30,7 +30,7 @@ select pgq.force_tick('q') is not null;
 select pgq.ticker('q');
 -- A consumer that stands still holds rotation up.
 select pgq.register_consumer('q', 'slow');
-select pgq.insert_event('q', 'wanted', '');
+select pgq.insert_event('q', 'wanted', '') is not null as made;
 update pgq.queue set queue_switch_time = now() - interval '3 hours' where queue_name = 'q';
 select pgq.maint_rotate_tables_step1('q');
 select queue_cur_table from pgq.queue where queue_name = 'q';

@@ -30,14 +30,20 @@ update pgq.tick set tick_time = clock_timestamp() - interval '3 seconds';
 select pgq.ticker('q');
 -- Forced.
 select pgq.force_tick('q');
+select pgq.force_tick('q');
+select ev_new from pgq.get_queue_info('q');
+select pgq.insert_event('q', 't', 'after it was forced');
 select pgq.ticker('q');
+select pgq.ticker('q');
+select pgq.force_tick('q');
+select pgq.ticker();
 select pgq.force_tick('nowhere');
 select tick_id, tick_event_seq from pgq.tick order by 1;
 -- The sequence was set back.
 select setval('pgq.event_1_id_seq', 5);
-select pgq.ticker('q');
+select pgq.ticker('q') as set_back;
 update pgq.tick set tick_time = clock_timestamp() - interval '1 hour';
-select pgq.ticker('q');
+select pgq.ticker('q') as set_back;
 -- Paused, or ticked from outside.
 select pgq.set_queue_config('q', 'ticker_paused', 'on');
 select pgq.ticker('q');

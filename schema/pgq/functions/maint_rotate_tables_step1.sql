@@ -9,13 +9,14 @@ declare
     gone bigint;
 begin
     -- The lock keeps registrations and other maintenance out; who waited for
-    -- it finds the queue switched and not due.
+    -- it finds the queue switched and not due. It lets foreign keys be checked:
+    -- a lock that kept out ticks could meet one in a deadlock.
     select * into q from pgq.queue
         where queue_name = i_queue_name
             and queue_rotation_period is not null
             and queue_switch_step2 is not null
             and queue_switch_time + queue_rotation_period < now()
-        for update;
+        for no key update;
     if not found then
         return 0;
     end if;

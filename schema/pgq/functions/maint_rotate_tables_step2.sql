@@ -7,7 +7,7 @@ declare
 begin
     -- In one order, as another session may be doing the same.
     for waiting in
-        select queue_id from pgq.queue where queue_switch_step2 is null order by queue_id for update
+        select queue_id from pgq.queue where queue_switch_step2 is null order by queue_id for no key update
     loop
         update pgq.queue set queue_switch_step2 = txid_current() where queue_id = waiting;
     end loop;

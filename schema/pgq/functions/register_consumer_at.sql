@@ -8,10 +8,10 @@ declare
     consumer int;
     position bigint;
 begin
-    -- Rotation holds this row FOR UPDATE while it deletes ticks and empties a
+    -- Rotation holds this row FOR NO KEY UPDATE while it deletes ticks and empties a
     -- table, thinning the ticks that it deletes: the tick chosen below is there
     -- when the registration commits.
-    select queue_id into queue from pgq.queue where queue_name = x_queue_name for key share;
+    select queue_id into queue from pgq.queue where queue_name = x_queue_name for share;
     if not found then
         raise exception 'Event queue not created yet'
             using errcode = 'undefined_object', hint = 'pgq.create_queue(queue) makes it';

@@ -14,7 +14,7 @@ begin
                 hint = 'ticks are given from outside only to a queue with external_ticker on and ticker_paused off';
     end if;
     perform skytools.tick_write(q.queue_id, i_tick_id, i_orig_timestamp, i_event_seq);
-    perform pgq.seq_setval(q.queue_tick_seq, i_tick_id);
+    perform setval(q.queue_tick_seq::regclass, greatest(i_tick_id, pgq.seq_getval(q.queue_tick_seq)));
     perform pgq.seq_setval(q.queue_event_seq, i_event_seq);
     return i_tick_id;
 end;
@@ -31,6 +31,12 @@ declare
     q pgq.queue;
 begin
     select * into q from pgq.queue where queue_name = i_queue_name;
+    if found then
+        -- What decides is read under the lock: another session may have ticked
+        -- the queue, paused it or dropped it.
+        perform skytools.tick_lock(q.queue_id);
+        select * into q from pgq.queue where queue_name = i_queue_name;
+    end if;
     if not found then
         raise exception 'no such queue'
             using errcode = 'undefined_object', hint = 'pgq.get_queue_info() lists the queues';
@@ -45,8 +51,6 @@ begin
             using errcode = 'object_not_in_prerequisite_state',
                 hint = 'pgq.set_queue_config(queue, ''ticker_paused'', ''0'') lets it go on';
     end if;
-    -- The decision reads the last tick, so it is made under the lock as well.
-    perform skytools.tick_lock(q.queue_id);
     if skytools.tick_due(q.queue_id) then
         return skytools.tick_write(q.queue_id);
     end if;
@@ -62,16 +66,21 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pgq, pg_temp
 as $$
 declare
-    one text;
+    one int;
     ticked bigint := 0;
 begin
-    -- In name order, as the locks are kept until the end.
+    -- In name order, as the locks are kept until the end. A queue that another
+    -- session pauses or drops meanwhile is passed over.
     for one in
-        select queue_name from pgq.queue
+        select queue_id from pgq.queue
         where not queue_external_ticker and not queue_ticker_paused
         order by queue_name
     loop
-        if pgq.ticker(one) is not null then
+        perform skytools.tick_lock(one);
+        perform 1 from pgq.queue
+            where queue_id = one and not queue_external_ticker and not queue_ticker_paused;
+        if found and skytools.tick_due(one) then
+            perform skytools.tick_write(one);
             ticked := ticked + 1;
         end if;
     end loop;

@@ -31,6 +31,7 @@ begin
     end if;
     if found and last.tick_event_seq = pgq.seq_getval(q.queue_event_seq)
         and last.tick_id is distinct from i_after_tick
+        and not skytools.tick_forced(q.queue_id)
         and clock_timestamp() - last.tick_time < q.queue_ticker_idle_period
     then
         return null;
@@ -40,4 +41,4 @@ end;
 $$;
 
 comment on function skytools.tick(text, bigint) is
-'Makes a tick of the queue if the event sequence moved since the last one, if the idle period is over, or if the last tick is still i_after_tick: the caller then knows of events committed since. Returns the tick, or null for none: nothing new, paused, ticked from elsewhere, or a standby.';
+'Makes a tick of the queue if the event sequence moved since the last one, if the idle period is over, if a tick was forced, or if the last tick is still i_after_tick: the caller then knows of events committed since. Returns the tick, or null for none: nothing new, paused, ticked from elsewhere, or a standby.';

@@ -23,6 +23,9 @@ begin
             using errcode = 'data_corrupted',
                 hint = 'the event sequence was set back: set it to the largest ev_id of the queue';
     end if;
+    if skytools.tick_forced(i_queue_id) then
+        return true;
+    end if;
     if events > 0 then
         return events >= q.queue_ticker_max_count or lag >= q.queue_ticker_max_lag;
     end if;
@@ -38,4 +41,4 @@ end;
 $$;
 
 comment on function skytools.tick_due(int) is
-'Is a tick of the queue due by its max_count, max_lag and idle_period? Call it under the tick lock.';
+'Is a tick of the queue due by its max_count, max_lag and idle_period, or forced? Call it under the tick lock.';
