@@ -192,13 +192,14 @@ func (q Queue) Settings() []Setting {
 	return list
 }
 
-// SetConfig changes settings of a queue, all or none. A prefix `queue_` of a
-// name is accepted; a plain number for an interval means seconds.
+// SetConfig changes settings and policies of a queue, all or none. A prefix
+// `queue_` of a name is accepted; a plain number for an interval means seconds.
+// A policy's empty value switches it off.
 func SetConfig(ctx context.Context, conn Beginner, queue string, changes []Setting) error {
 	for i, c := range changes {
 		name := strings.TrimPrefix(c.Name, "queue_")
-		if !slices.Contains(settings, name) {
-			return hint.With(fmt.Errorf("unknown config var: %s", c.Name), "known are %s", strings.Join(settings, ", "))
+		if all := slices.Concat(settings, policies); !slices.Contains(all, name) {
+			return hint.With(fmt.Errorf("unknown config var: %s", c.Name), "known are %s", strings.Join(all, ", "))
 		}
 		changes[i].Name = name
 	}
@@ -210,6 +211,12 @@ func SetConfig(ctx context.Context, conn Beginner, queue string, changes []Setti
 	for _, c := range changes {
 		if strings.HasPrefix(strings.TrimSpace(c.Value), "-") {
 			return fmt.Errorf("config of queue %s: %s must not be negative: %s", queue, c.Name, c.Value)
+		}
+		if slices.Contains(policies, c.Name) {
+			if _, err := tx.Exec(ctx, `select skytools.set_queue_policy($1, $2, nullif($3, ''))`, queue, c.Name, c.Value); err != nil {
+				return fmt.Errorf("config of queue %s: %s: %w", queue, c.Name, known(err))
+			}
+			continue
 		}
 		if _, err := tx.Exec(ctx, `select pgq.set_queue_config($1, $2, $3)`, queue, c.Name, c.Value); err != nil {
 			return hint.With(fmt.Errorf("config of queue %s: %s: %w", queue, c.Name, known(err)),

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -69,20 +71,43 @@ func findConsumer(q pgq.Queue, name string) error {
 }
 
 func (p *program) registerCommand() *cobra.Command {
-	return &cobra.Command{
+	var at int64
+	var like string
+	cmd := &cobra.Command{
 		Use: "register QUEUE CONSUMER", Short: "Register a consumer from the last tick on", Args: cobra.ExactArgs(2),
-		RunE: p.command(func(ctx context.Context, c *call) error {
-			if _, err := findQueue(ctx, c); err != nil {
+		Long: "Registers a consumer, from the queue's last tick on. With --at or --like it is placed at a tick, also one\n" +
+			"that is registered already, and its open batch is forgotten.",
+	}
+	cmd.Flags().Int64Var(&at, "at", 0, "tick to place it at")
+	cmd.Flags().StringVar(&like, "like", "", "consumer to place it beside")
+	cmd.RunE = p.command(func(ctx context.Context, c *call) error {
+		q, err := findQueue(ctx, c)
+		if err != nil {
+			return err
+		}
+		tick := pgq.TickID(at)
+		if like != "" {
+			if at != 0 {
+				return cli.Usage(errors.New("--at and --like exclude each other"))
+			}
+			if err := findConsumer(q, like); err != nil {
 				return err
 			}
-			c.log.Info(fmt.Sprintf("Registering consumer %s on queue %s", c.args[1], c.args[0]))
-			added, err := pgq.Register(ctx, c.conn, c.args[0], c.args[1])
-			if err == nil && !added {
-				c.log.Info(fmt.Sprintf("Consumer %s is already registered on queue %s", c.args[1], c.args[0]))
-			}
+			i := slices.IndexFunc(q.Consumers, func(c pgq.ConsumerInfo) bool { return c.Name == like })
+			tick = q.Consumers[i].LastTick
+		}
+		c.log.Info(fmt.Sprintf("Registering consumer %s on queue %s", c.args[1], c.args[0]))
+		if tick != 0 {
+			_, err := pgq.RegisterAt(ctx, c.conn, c.args[0], c.args[1], tick)
 			return err
-		}),
-	}
+		}
+		added, err := pgq.Register(ctx, c.conn, c.args[0], c.args[1])
+		if err == nil && !added {
+			c.log.Info(fmt.Sprintf("Consumer %s is already registered on queue %s", c.args[1], c.args[0]))
+		}
+		return err
+	})
+	return cmd
 }
 
 func (p *program) unregisterCommand() *cobra.Command {

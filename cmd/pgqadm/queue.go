@@ -3,8 +3,8 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -29,16 +29,22 @@ func (p *program) createCommand() *cobra.Command {
 }
 
 func (p *program) dropCommand() *cobra.Command {
-	return &cobra.Command{
+	var force bool
+	cmd := &cobra.Command{
 		Use: "drop QUEUE", Short: "Drop a queue that has no consumers", Args: cobra.ExactArgs(1),
 		RunE: p.command(func(ctx context.Context, c *call) error {
 			if _, err := findQueue(ctx, c); err != nil {
 				return err
 			}
 			c.log.Info("Dropping queue: " + c.args[0])
+			if force {
+				return pgq.ForceDropQueue(ctx, c.conn, c.args[0])
+			}
 			return pgq.DropQueue(ctx, c.conn, c.args[0])
 		}),
 	}
+	cmd.Flags().BoolVar(&force, "force", false, "also with its consumers, and what they have not read")
+	return cmd
 }
 
 func (p *program) queuesCommand() *cobra.Command {
@@ -109,33 +115,41 @@ func findQueue(ctx context.Context, c *call) (pgq.Queue, error) {
 func (p *program) configCommand() *cobra.Command {
 	return p.WithJSON(&cobra.Command{
 		Use: "config [QUEUE [NAME=VALUE ...]]", Short: "Show or change settings of queues", Args: cobra.ArbitraryArgs,
-		Long: "Shows the settings of all queues or of one, intervals in seconds; or changes some of one.",
+		Long: "Shows the settings of all queues or of one, intervals in seconds, and the policies that are on; or\n" +
+			"changes some of one. NAME= switches a policy off: max_attempts, dead_keep, backlog_…",
 		RunE: p.command(func(ctx context.Context, c *call) error {
 			if len(c.args) == 0 {
 				queues, err := pgq.Queues(ctx, c.conn)
 				if err != nil {
 					return err
 				}
-				return p.printSettings(c.out, queues)
+				return p.printSettings(ctx, c, queues)
 			}
 			q, err := findQueue(ctx, c)
 			if err != nil {
 				return err
 			}
 			if len(c.args) == 1 {
-				return p.printSettings(c.out, []pgq.Queue{q})
+				return p.printSettings(ctx, c, []pgq.Queue{q})
 			}
 			return changeSettings(ctx, c)
 		}),
 	})
 }
 
-func (p *program) printSettings(w io.Writer, queues []pgq.Queue) error {
+func (p *program) printSettings(ctx context.Context, c *call, queues []pgq.Queue) error {
+	w := c.out
 	t := &cli.Table{Columns: []cli.Column{{Key: "queue_name"}}}
 	for _, s := range (pgq.Queue{}).Settings() {
 		t.Columns = append(t.Columns, cli.Column{Key: s.Name})
 	}
+	t.Columns = append(t.Columns, cli.Column{Key: "policy"})
+	policies, err := pgq.Policies(ctx, c.conn)
+	if err != nil && !errors.Is(err, pgq.ErrNotInstalled) {
+		return err
+	}
 	for _, q := range queues {
+		policy := policies[q.Name]
 		row := []any{q.Name}
 		if !p.JSON() {
 			fmt.Fprintln(w, q.Name)
@@ -146,7 +160,12 @@ func (p *program) printSettings(w io.Writer, queues []pgq.Queue) error {
 				fmt.Fprintf(w, "    %-15s = %6s\n", s.Name, s.Value)
 			}
 		}
-		t.Add(row...)
+		for _, s := range policy.Settings() {
+			if !p.JSON() {
+				fmt.Fprintf(w, "    %-15s = %6s\n", s.Name, s.Value)
+			}
+		}
+		t.Add(append(row, policy)...)
 	}
 	if p.JSON() {
 		return t.WriteJSON(w)
