@@ -16,30 +16,17 @@ begin
         return 0;
     end if;
 
-    -- A member of a cooperative consumer shares the main one's sub_id: without
-    -- the main one all go, a member goes alone. Its open batch does not go with
-    -- it: slots are free again, a whole batch keeps the row until another
-    -- member comes for it.
+    -- Members of a cooperative consumer share the main one's sub_id: without it
+    -- all go, a member goes alone.
     if skytools.coop_main(main) is not null then
-        update skytools.coop_slot set next_tick = null, batch_id = null where batch_id = main.sub_batch;
-        if main.sub_batch is not null and not found then
-            update pgq.subscription set sub_active = '1970-01-01 00:00:00+00'
-                where sub_queue = main.sub_queue and sub_consumer = main.sub_consumer;
-            return 1;
-        end if;
-        with done as (
-            delete from pgq.subscription
-                where sub_queue = main.sub_queue and sub_consumer = main.sub_consumer
-                returning sub_consumer)
-        select array_agg(sub_consumer) into gone from done;
-    else
-        delete from pgq.retry_queue where ev_owner = main.sub_id;
-        with done as (
-            delete from pgq.subscription
-                where sub_queue = main.sub_queue and sub_id = main.sub_id
-                returning sub_consumer)
-        select array_agg(sub_consumer) into gone from done;
+        return skytools.coop_remove(main);
     end if;
+    delete from pgq.retry_queue where ev_owner = main.sub_id;
+    with done as (
+        delete from pgq.subscription
+            where sub_queue = main.sub_queue and sub_id = main.sub_id
+            returning sub_consumer)
+    select array_agg(sub_consumer) into gone from done;
     delete from pgq.consumer c
         where c.co_id = any (gone)
             and not exists (select from pgq.subscription s where s.sub_consumer = c.co_id);

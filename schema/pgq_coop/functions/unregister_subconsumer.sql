@@ -20,7 +20,7 @@ begin
             using errcode = 'invalid_parameter_value',
                 hint = '0 fails if the member has a batch open, 1 gives the batch to another member';
     end if;
-    return pgq.unregister_consumer(i_queue_name, i_consumer_name || '.' || i_subconsumer_name);
+    return skytools.coop_remove(member);
 end;
 $$;
 

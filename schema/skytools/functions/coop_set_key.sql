@@ -10,6 +10,11 @@ declare
     stands bigint[];
 begin
     if i_key is not null then
+        if skytools.beside_extension() then
+            raise exception 'members keep no order of keys over the extension pgq'
+                using errcode = 'feature_not_supported',
+                    hint = 'the extension reads batches whole: install the schemas of this program instead, or use one consumer for each key';
+        end if;
         perform skytools.coop_key_sql(i_key);
     end if;
     perform pgq.register_consumer(i_queue_name, i_consumer_name);

@@ -29,7 +29,7 @@ begin
 
     -- The number is the fence: what the silent member still does under the old
     -- one finds no batch.
-    batch := nextval('pgq.batch_id_seq');
+    batch := skytools.coop_batch_id(i_main.sub_queue, silent.sub_last_tick);
     delete from pgq.subscription where sub_queue = silent.sub_queue and sub_consumer = silent.sub_consumer;
     delete from pgq.consumer c
         where c.co_id = silent.sub_consumer
