@@ -44,6 +44,12 @@ func (p *Provider) Install(ctx context.Context, install InstallFunc) error {
 		}
 		if made == 1 {
 			s.log.Info("Creating queue: " + s.queue)
+			// The real extension makes ticks by this setting; ours come at once.
+			_, err := tx.Exec(ctx, `select pgq.set_queue_config($1, 'ticker_max_lag', '0')
+				where skytools.beside_extension()`, s.queue)
+			if err != nil {
+				return fmt.Errorf("configure queue %s: %w", s.queue, err)
+			}
 		}
 		return s.makeNode(ctx, tx, "root", RootNode, RootNode)
 	})

@@ -138,7 +138,12 @@ func run(t testing.TB, what string, work func(context.Context) error) (stop func
 }
 
 func ticker(t testing.TB, dsn string) (stop func()) {
-	return run(t, "ticker", (&pgq.Ticker{Database: config(t, dsn), Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))}).Run)
+	return run(t, "ticker", (&pgq.Ticker{Database: config(t, dsn), Log: logger(t)}).Run)
+}
+
+// logger shows a daemon's warnings.
+func logger(t testing.TB) *slog.Logger {
+	return slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 }
 
 var discard = slog.New(slog.DiscardHandler)

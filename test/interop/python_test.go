@@ -131,7 +131,7 @@ func traffic(t *testing.T, dsn string) {
 func served(t *testing.T, dsn string) {
 	t.Helper()
 	ticker(t, dsn)
-	run(t, "maintenance", (&pgq.Maintainer{Database: config(t, dsn), Log: discard, Delay: 500 * time.Millisecond}).Run)
+	run(t, "maintenance", (&pgq.Maintainer{Database: config(t, dsn), Log: logger(t), Delay: 500 * time.Millisecond}).Run)
 }
 
 // TestPython: upstream's producers and consumers on our schema.
