@@ -10,6 +10,7 @@ import (
 
 	"github.com/skytools-go/skytools/internal/failpoint"
 	"github.com/skytools-go/skytools/internal/hint"
+	"github.com/skytools-go/skytools/internal/ident"
 	"github.com/skytools-go/skytools/internal/loop"
 	"github.com/skytools-go/skytools/pgq"
 )
@@ -108,6 +109,9 @@ func (r *run) checkPosition(ctx context.Context, here, there pgq.TickID, registe
 	}
 	const anew = "to copy everything again: replay --reset, then subscriber resync --all"
 	if !registered {
+		if err := r.detached(ctx); err != nil {
+			return pgq.Tick{}, err
+		}
 		return pgq.Tick{}, r.lost("register again and copy everything: subscriber register, then subscriber resync --all",
 			"the consumer is not registered at the provider, which may have dropped events since tick %d", here)
 	}
@@ -133,6 +137,24 @@ func (r *run) checkPosition(ctx context.Context, here, there pgq.TickID, registe
 			here, tick.Time.Format(time.RFC3339Nano), applied.Format(time.RFC3339Nano))
 	}
 	return tick, err
+}
+
+// detached is the error of a consumer that the provider's policy has detached;
+// its events may still be there.
+func (r *run) detached(ctx context.Context) error {
+	list, err := pgq.DetachedConsumers(ctx, r.prov)
+	if err != nil {
+		return err
+	}
+	for _, d := range list {
+		if d.Queue == r.Queue && d.Consumer == r.ConsumerName() {
+			return r.lost(fmt.Sprintf("at the provider, select skytools.attach_consumer(%s, %s); if it says that events are gone: "+
+				"skytools.forget_detached, then subscriber register and subscriber resync --all",
+				ident.Literal(d.Queue), ident.Literal(d.Consumer)),
+				"the provider detached it at %s, its backlog being %s", d.At.Format(time.DateTime), d.Reason)
+		}
+	}
+	return nil
 }
 
 const sameServer = "if nothing was lost there, go on with replay --rewind; else replay --reset, then subscriber resync --all"

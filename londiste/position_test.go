@@ -121,6 +121,29 @@ func TestUnregisteredConsumer(t *testing.T) {
 	f.ok(w.stop())
 }
 
+// A worker that the provider detached says so, and goes on from where it stood
+// once it is attached.
+func TestDetachedWorker(t *testing.T) {
+	f := established(t)
+	f.exec(f.provConn, `insert into book values (3)`)
+	f.exec(f.provConn, `select skytools.tick('londiste.write')`)
+	f.exec(f.provConn, `update pgq.tick set tick_time = tick_time - interval '2 hours'
+		where tick_id > (select max(sub_last_tick) from pgq.subscription)`)
+	f.exec(f.provConn, `select skytools.set_queue_policy('londiste.write', 'backlog_max_age', '1 hour')`)
+	f.exec(f.provConn, `select skytools.maint_backlog()`)
+	if n := value[int](f.pair, f.provConn, `select count(*)::int from skytools.detached_consumer`); n != 0 {
+		t.Fatal("a worker is detached although the policy does not say so")
+	}
+	f.exec(f.provConn, `select skytools.set_queue_policy('londiste.write', 'backlog_workers', 'on')`)
+	f.exec(f.provConn, `select skytools.maint_backlog()`)
+	f.refuses("the provider detached it at", "select skytools.attach_consumer('londiste.write', 'job')")
+	f.exec(f.provConn, `select skytools.set_queue_policy('londiste.write', 'backlog_max_age', null)`)
+	f.exec(f.provConn, `select skytools.attach_consumer('londiste.write', 'job')`)
+	w := start(t, f.newWorker().Run)
+	f.equal("public.book")
+	f.ok(w.stop())
+}
+
 // The server's process of a worker that has ended holds the lease a moment longer.
 func TestResetAfterTheWorkerEnded(t *testing.T) {
 	f := established(t)

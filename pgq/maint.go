@@ -78,7 +78,13 @@ func (m *Maintainer) connectAndRun(ctx context.Context) (ready bool, err error) 
 	if wait <= 0 {
 		wait = 10 * time.Second
 	}
-	conn, err := openSession(ctx, m.Database, wait)
+	db := m.Database.Copy()
+	db.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) {
+		if n.SeverityUnlocalized == "WARNING" { // of a backlog, or a consumer that goes
+			m.Log.Warn(fmt.Sprintf("maintenance: %s; hint: %s", n.Message, n.Hint))
+		}
+	}
+	conn, err := openSession(ctx, db, wait)
 	if err != nil {
 		return false, err
 	}

@@ -21,6 +21,8 @@ type Status struct {
 	Tickers           []TickerSession `json:"tickers"`            // the leader first
 	OldestTransaction *Transaction    `json:"oldest_transaction"` // nil: none is running
 	Queues            []Queue         `json:"queues"`
+	Warnings          []Backlog       `json:"backlog_warnings"`   // over a queue's policy
+	Detached          []Detached      `json:"detached_consumers"` // because of it
 }
 
 // ReadStatus reads it.
@@ -37,7 +39,13 @@ func ReadStatus(ctx context.Context, conn *pgx.Conn) (Status, error) {
 	if s.OldestTransaction, err = OldestTransaction(ctx, conn); err != nil {
 		return s, err
 	}
-	s.Queues, err = Queues(ctx, conn)
+	if s.Queues, err = Queues(ctx, conn); err != nil {
+		return s, err
+	}
+	if s.Warnings, err = BacklogWarnings(ctx, conn); err != nil {
+		return s, err
+	}
+	s.Detached, err = DetachedConsumers(ctx, conn)
 	return s, err
 }
 
@@ -87,6 +95,12 @@ func (s Status) WriteText(w io.Writer) error {
 	}
 	if len(s.Tickers) == 0 {
 		p.line("! no ticker is connected: pgqadm INI ticker -d starts it")
+	}
+	for _, w := range s.Warnings {
+		p.line("! %s", w)
+	}
+	for _, d := range s.Detached {
+		p.line("! %s", d)
 	}
 	if t := s.OldestTransaction; t.Long() {
 		p.line("! %s", t)

@@ -16,6 +16,7 @@ var beyond = []string{
 	"coop_next_batch", "coop_finish_batch", "coop_set_key",
 	"next_part", "get_part_events", "finish_part",
 	"grant_queue", "revoke_queue", "queue_grants",
+	"attach_consumer", "forget_detached", "get_backlog_warnings", "get_detached_consumers",
 }
 
 // referenceSQL is docs/sql.md line by line: the functions that others call,

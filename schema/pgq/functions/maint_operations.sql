@@ -18,6 +18,11 @@ begin
     return query
         select x.func, q.queue_name from pgq.queue q, unnest(q.queue_extra_maint) with ordinality x (func, nr)
         order by q.queue_name, x.nr;
+    if exists (select from skytools.backlog_warning) or exists (select from skytools.queue_policy p
+        where (p.backlog_warn_age, p.backlog_max_age, p.backlog_warn_bytes, p.backlog_max_bytes) is distinct from (null, null, null, null))
+    then
+        return query select 'skytools.maint_backlog', null::text;
+    end if;
     if exists (select from skytools.once_key) or exists (select from skytools.dead_event)
         or exists (select from skytools.delayed_event) or exists (select from skytools.batch_cut)
     then

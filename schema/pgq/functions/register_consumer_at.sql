@@ -16,6 +16,13 @@ begin
         raise exception 'Event queue not created yet'
             using errcode = 'undefined_object', hint = 'pgq.create_queue(queue) makes it';
     end if;
+    -- Registered anew it would pass over what it had to read, and nobody
+    -- would know.
+    if skytools.detached_hint(x_queue_name, x_consumer_name) is not null then
+        raise exception 'consumer % was detached from queue %', x_consumer_name, x_queue_name
+            using errcode = 'object_not_in_prerequisite_state',
+                hint = skytools.detached_hint(x_queue_name, x_consumer_name);
+    end if;
     -- A conflict waits for the other registration and leaves its row in view.
     insert into pgq.consumer (co_name) values (x_consumer_name)
         on conflict (co_name) do update set co_name = excluded.co_name

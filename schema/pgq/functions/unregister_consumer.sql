@@ -13,7 +13,7 @@ begin
         where q.queue_name = x_queue_name and c.co_name = x_consumer_name
         for update of s, c;
     if not found then
-        return 0;
+        return skytools.forget_detached(x_queue_name, x_consumer_name);
     end if;
 
     -- Members of a cooperative consumer share the main one's sub_id: without it

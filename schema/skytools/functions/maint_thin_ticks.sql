@@ -37,11 +37,14 @@ begin
                 where c.sub_queue = the_queue and t.tick_id in (c.last_tick, c.next_tick))
             and not exists (
                 select 1 from pgq_node.local_state l
-                where l.queue_name = i_queue_name and l.last_tick_id = t.tick_id);
+                where l.queue_name = i_queue_name and l.last_tick_id = t.tick_id)
+            and not exists (
+                select 1 from skytools.detached_consumer d
+                where d.detached_queue = the_queue and d.last_tick = t.tick_id);
     get diagnostics deleted = row_count;
     return deleted;
 end;
 $$;
 
 comment on function skytools.maint_thin_ticks(text) is
-'Deletes ticks older than ten minutes but for the last one of each second, and returns their number. A tick that a subscription or node points at stays, and so do those that a worker may have applied up to without having told yet: after its last tick, within an hour of its last sign of life. Readers choose among old ticks only such as this leaves.';
+'Deletes ticks older than ten minutes but for the last one of each second, and returns their number. A tick that a subscription, a node or a detached consumer points at stays, and so do those that a worker may have applied up to without having told yet: after its last tick, within an hour of its last sign of life. Readers choose among old ticks only such as this leaves.';

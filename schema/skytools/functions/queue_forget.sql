@@ -9,6 +9,8 @@ begin
     delete from skytools.dead_event where dead_queue = i_queue_id;
     delete from skytools.delayed_event where ev_queue = i_queue_id;
     delete from skytools.once_key where key_queue = i_queue_id;
+    delete from skytools.backlog_warning where warn_queue = i_queue_id;
+    delete from skytools.detached_consumer where detached_queue = i_queue_id;
     for twin in
         select p.oid from pg_proc p
         where p.pronamespace = 'skytools'::regnamespace and p.prosecdef
@@ -20,4 +22,4 @@ end;
 $$;
 
 comment on function skytools.queue_forget(int) is
-'Deletes what schema skytools keeps about a queue that is dropped: policies, dead letters, delayed events, keys, functions for those who had rights on it alone.';
+'Deletes what schema skytools keeps about a queue that is dropped: policies, dead letters, delayed events, keys, detached consumers, functions for those who had rights on it alone.';

@@ -26,7 +26,9 @@ begin
             where q.queue_name = i_queue_name and c.co_name = i_consumer_name;
         if not found then
             raise exception 'Not subscriber to queue: %/%', coalesce(i_queue_name, 'NULL'), coalesce(i_consumer_name, 'NULL')
-                using errcode = 'undefined_object', hint = 'pgq.register_consumer(queue, consumer) registers it';
+                using errcode = 'undefined_object',
+                    hint = coalesce(skytools.detached_hint(i_queue_name, i_consumer_name),
+                        'pgq.register_consumer(queue, consumer) registers it');
         end if;
         perform pg_sleep(0.01);
     end loop;

@@ -1,0 +1,112 @@
+package pgq
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/skytools-go/skytools/internal/ident"
+)
+
+// BacklogChannel is notified when maintenance warns of a consumer or detaches
+// it; the payload is JSON: queue, consumer, action (warn or detach), age in
+// seconds, bytes.
+const BacklogChannel = "skytools_backlog"
+
+// Backlog is a consumer that maintenance warns of: what it has still to read
+// is over a limit of its queue's policy.
+type Backlog struct {
+	Queue    string        `json:"queue_name"`
+	Consumer string        `json:"consumer_name"`
+	Since    time.Time     `json:"since"`
+	Age      time.Duration `json:"-"` // of the oldest tick that it has not finished
+	Bytes    int64         `json:"bytes"`
+	Reason   string        `json:"reason"`
+}
+
+// String is a line of `pgqadm status`.
+func (b Backlog) String() string {
+	return fmt.Sprintf("queue %s: consumer %s has a backlog of %s, %d bytes: %s", b.Queue, b.Consumer, short(b.Age), b.Bytes, b.Reason)
+}
+
+// MarshalJSON adds the age, in seconds.
+func (b Backlog) MarshalJSON() ([]byte, error) {
+	type plain Backlog
+	return json.Marshal(struct {
+		plain
+		Age float64 `json:"age"`
+	}{plain(b), fine(b.Age)})
+}
+
+// BacklogWarnings lists them as of maintenance's last look.
+func BacklogWarnings(ctx context.Context, conn *pgx.Conn) ([]Backlog, error) {
+	return policyRows(ctx, conn, "get_backlog_warnings", `select queue_name, consumer_name, since, extract(epoch from age)::float8, bytes, reason
+		from skytools.get_backlog_warnings()`, func(row pgx.CollectableRow) (b Backlog, err error) {
+		var age float64
+		err = row.Scan(&b.Queue, &b.Consumer, &b.Since, &age, &b.Bytes, &b.Reason)
+		b.Age = seconds(age)
+		return b, err
+	})
+}
+
+// Detached is a consumer that maintenance took from its queue, and where it
+// stood.
+type Detached struct {
+	Queue    string        `json:"queue_name"`
+	Consumer string        `json:"consumer_name"`
+	LastTick TickID        `json:"last_tick"`
+	At       time.Time     `json:"detached_at"`
+	Age      time.Duration `json:"-"` // of its backlog then
+	Bytes    int64         `json:"bytes"`
+	Reason   string        `json:"reason"`
+}
+
+// String is a line of `pgqadm status`, with the function that mends it.
+func (d Detached) String() string {
+	return fmt.Sprintf("queue %s: consumer %s was detached %s at tick %d, its backlog of %s, %d bytes was %s; skytools.attach_consumer(%s, %s) brings it back",
+		d.Queue, d.Consumer, d.At.Format(time.DateTime), d.LastTick, short(d.Age), d.Bytes, d.Reason,
+		ident.Literal(d.Queue), ident.Literal(d.Consumer))
+}
+
+// MarshalJSON adds the age, in seconds.
+func (d Detached) MarshalJSON() ([]byte, error) {
+	type plain Detached
+	return json.Marshal(struct {
+		plain
+		Age float64 `json:"age"`
+	}{plain(d), fine(d.Age)})
+}
+
+// DetachedConsumers lists them.
+func DetachedConsumers(ctx context.Context, conn *pgx.Conn) ([]Detached, error) {
+	return policyRows(ctx, conn, "get_detached_consumers", `select queue_name, consumer_name, last_tick, detached_at, extract(epoch from age)::float8, bytes, reason
+		from skytools.get_detached_consumers()`, func(row pgx.CollectableRow) (d Detached, err error) {
+		var age float64
+		err = row.Scan(&d.Queue, &d.Consumer, &d.LastTick, &d.At, &age, &d.Bytes, &d.Reason)
+		d.Age = seconds(age)
+		return d, err
+	})
+}
+
+// policyRows reads what a function of schema skytools tells, which a database
+// that was installed by an older program does not have.
+func policyRows[T any](ctx context.Context, conn *pgx.Conn, function, sql string, scan pgx.RowToFunc[T]) ([]T, error) {
+	var there bool
+	if err := conn.QueryRow(ctx, `select to_regprocedure('skytools.' || $1 || '()') is not null`, function).Scan(&there); err != nil {
+		return nil, fmt.Errorf("look for skytools.%s: %w", function, err)
+	}
+	if !there {
+		return []T{}, nil
+	}
+	rows, err := conn.Query(ctx, sql)
+	if err == nil {
+		var list []T
+		if list, err = pgx.CollectRows(rows, scan); err == nil {
+			return list, nil
+		}
+	}
+	return nil, fmt.Errorf("skytools.%s: %w", function, err)
+}

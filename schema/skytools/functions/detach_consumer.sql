@@ -1,0 +1,44 @@
+create or replace function skytools.detach_consumer(i_queue_id int, i_sub_id int, i_max_age interval, i_max_bytes bigint)
+returns boolean
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    queue text := (select queue_name from pgq.queue where queue_id = i_queue_id);
+    b record;
+    over text;
+    gone int[];
+begin
+    -- One that is at work this moment is let go on until the next look.
+    perform 1 from pgq.subscription where sub_queue = i_queue_id and sub_id = i_sub_id for update skip locked;
+    if not found then
+        return false;
+    end if;
+    -- Read under the lock: it may have moved on before.
+    select * into b from skytools.backlogs(i_queue_id, i_sub_id);
+    over := skytools.backlog_over(b.age, b.bytes, i_max_age, i_max_bytes);
+    if over is null or b.last_tick is null then
+        return false;
+    end if;
+    insert into skytools.detached_consumer as d (detached_queue, detached_consumer, sub_id, last_tick, tick_time, backlog_age, backlog_bytes, reason)
+        values (i_queue_id, b.consumer_name, i_sub_id, b.last_tick, b.tick_time, b.age, b.bytes, over);
+    with done as (
+        delete from pgq.subscription where sub_queue = i_queue_id and sub_id = i_sub_id
+            returning sub_consumer)
+    select array_agg(sub_consumer) into gone from done;
+    delete from pgq.consumer c
+        where c.co_id = any (gone)
+            and not exists (select from pgq.subscription s where s.sub_consumer = c.co_id);
+    delete from skytools.backlog_warning where warn_queue = i_queue_id and warn_consumer = b.consumer_name;
+    raise warning 'queue %: consumer % is detached at tick %, its backlog of %, % bytes is %', queue, b.consumer_name,
+            b.last_tick, date_trunc('second', b.age), b.bytes, over
+        using errcode = 'configuration_limit_exceeded',
+            hint = format('skytools.attach_consumer(%L, %L) brings it back, without loss until rotation has emptied the tables it had to read',
+                queue, b.consumer_name);
+    perform skytools.backlog_notify(queue, b.consumer_name, 'detach', b.age, b.bytes);
+    return true;
+end;
+$$;
+
+comment on function skytools.detach_consumer(int, int, interval, bigint) is
+'Takes a consumer whose backlog is over a limit from its queue, and notes where it stood; its retry events and dead letters stay. Returns whether it did.';
