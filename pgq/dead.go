@@ -2,10 +2,13 @@ package pgq
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/skytools-go/skytools/internal/hint"
 )
 
 // DeadEvent is an event that its consumer gave up: a dead letter.
@@ -25,7 +28,7 @@ func DeadEvents(ctx context.Context, conn DB, queue, consumer string, limit int)
 			ev_id, ev_time, coalesce(ev_retry, 0), coalesce(ev_type, ''), ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4
 		from skytools.dead_events(nullif($1, ''), nullif($2, ''), nullif($3, 0)) order by dead_id`, queue, consumer, limit)
 	if err != nil {
-		return nil, fmt.Errorf("list dead letters: %w", known(err))
+		return nil, fmt.Errorf("list dead letters: %w", lacking(err))
 	}
 	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (d DeadEvent, err error) {
 		ev := &d.Event
@@ -34,7 +37,7 @@ func DeadEvents(ctx context.Context, conn DB, queue, consumer string, limit int)
 		return d, err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("list dead letters: %w", known(err))
+		return nil, fmt.Errorf("list dead letters: %w", lacking(err))
 	}
 	return list, nil
 }
@@ -44,7 +47,7 @@ func DeadEvents(ctx context.Context, conn DB, queue, consumer string, limit int)
 func ReplayDead(ctx context.Context, conn DB, queue, consumer string, ids []int64) (int64, error) {
 	n, err := change(ctx, conn, `select skytools.dead_replay($1, $2, $3)`, queue, consumer, ids)
 	if err != nil {
-		return 0, fmt.Errorf("replay dead letters of %s on queue %s: %w", consumer, queue, known(err))
+		return 0, fmt.Errorf("replay dead letters of %s on queue %s: %w", consumer, queue, lacking(err))
 	}
 	return n, nil
 }
@@ -54,7 +57,15 @@ func ReplayDead(ctx context.Context, conn DB, queue, consumer string, ids []int6
 func PurgeDead(ctx context.Context, conn DB, queue, consumer string, olderThan time.Duration) (int64, error) {
 	n, err := change(ctx, conn, `select skytools.dead_purge($1, $2, $3)`, queue, consumer, olderThan)
 	if err != nil {
-		return 0, fmt.Errorf("purge dead letters of %s on queue %s: %w", consumer, queue, known(err))
+		return 0, fmt.Errorf("purge dead letters of %s on queue %s: %w", consumer, queue, lacking(err))
 	}
 	return n, nil
+}
+
+// lacking says what to do where schema skytools is not installed.
+func lacking(err error) error {
+	if err = known(err); errors.Is(err, ErrNotInstalled) {
+		err = hint.With(err, "dead letters stand in schema skytools: run \"pgqadm INI install\"")
+	}
+	return err
 }

@@ -1,6 +1,7 @@
 package pgq
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/skytools-go/skytools/internal/hint"
 )
 
 // Result is what a check has found.
@@ -52,7 +55,7 @@ func Examine(ctx context.Context, conn *pgx.Conn, schema int) ([]Finding, error)
 		case err != nil && !refused(err):
 			return all, err
 		case err != nil:
-			found = []Finding{{Result: Unknown, Text: explain(err), Mend: "run doctor as the owner of the queues"}}
+			found = []Finding{{Result: Unknown, Text: err.Error(), Mend: cmp.Or(hint.Of(err), "run doctor as the owner of the queues")}}
 		case len(found) == 0:
 			found = []Finding{{Result: Sound, Text: check.sound}}
 		}
