@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/skytools-go/skytools/internal/hint"
+	"github.com/skytools-go/skytools/internal/ident"
 )
 
 // Result is what a check has found.
@@ -96,7 +97,7 @@ var checks = []check{
 	{"transactions", "none has been running for long", transactionOf},
 	{"autovacuum", "it keeps the tables of PgQ small", query("", autovacuumSQL)},
 	{"consumers", "all were seen lately, at ticks that exist", query("", consumersSQL)},
-	{"backlog", "within each queue's policy", query("skytools.get_backlog_warnings", backlogSQL)},
+	{"backlog", "within each queue's policy", backlogOf},
 	{"retries", "what is due comes back", query("", retriesSQL)},
 	{"delayed events", "what is due comes", query("skytools.insert_event_at", delayedSQL)},
 	{"dead letters", "there are none", query("skytools.dead_events", deadSQL)},
@@ -262,6 +263,25 @@ func rotationOf(_ context.Context, x *examination) ([]Finding, error) {
 				Mend: "see that the ticker runs, and what its log says of maintenance",
 			})
 		}
+	}
+	return found, nil
+}
+
+func backlogOf(_ context.Context, x *examination) ([]Finding, error) {
+	var found []Finding
+	for _, w := range x.Warnings {
+		found = append(found, Finding{
+			Result: Warning, Object: w.Queue,
+			Text: fmt.Sprintf("consumer %s is %s and %d MB behind: %s", w.Consumer, short(w.Age), w.Bytes>>20, w.Reason),
+			Mend: "start it; the queue's policy may detach it",
+		})
+	}
+	for _, d := range x.Detached {
+		found = append(found, Finding{
+			Result: Failed, Object: d.Queue,
+			Text: fmt.Sprintf("consumer %s was detached at %s: %s", d.Consumer, d.At.Local().Format(time.DateTime), d.Reason),
+			Mend: fmt.Sprintf("select skytools.attach_consumer(%s, %s), or skytools.forget_detached", ident.Literal(d.Queue), ident.Literal(d.Consumer)),
+		})
 	}
 	return found, nil
 }

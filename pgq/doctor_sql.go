@@ -39,15 +39,6 @@ const consumersSQL = `
 		format('start it, or pgqadm INI unregister %s %s', queue_name, co_name)
 	from c where stands and silent > greatest('1 day', 3 * period)`
 
-const backlogSQL = `
-	select 'warning', queue_name, format('consumer %s is over its budget since %s: %s', consumer_name, date_trunc('second', since), reason),
-		'start it, or it is detached when it passes the queue''s limit'
-	from skytools.get_backlog_warnings()
-	union all
-	select 'failed', queue_name, format('consumer %s was detached at %s: %s', consumer_name, date_trunc('second', detached_at), reason),
-		format('select skytools.attach_consumer(%L, %L), or forget_detached', queue_name, consumer_name)
-	from skytools.get_detached_consumers()`
-
 const retriesSQL = `
 	select 'failed', q.queue_name, format('%s events should have come back, the first %s ago', count(*), date_trunc('second', now() - min(ev_retry_after))),
 		'see that the ticker runs, and its log'
