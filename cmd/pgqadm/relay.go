@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -62,18 +63,26 @@ var sourceKeys = []conf.Key{
 	{Name: "pgq_consumer_id", Doc: "consumer_name by the name that Skytools 2.1 has for it."},
 }
 
-var dstKey = conf.Key{Name: "dst_db", Doc: "Connection string of the target.", Sample: "dbname=dst host=127.0.0.1"}
+// targetKeys are those of a program that writes to a database.
+var targetKeys = []conf.Key{
+	{Name: "dst_db", Doc: "Connection string of the target.", Sample: "dbname=dst host=127.0.0.1"},
+	{Name: "position_table", Default: pgq.PositionTable, Doc: "Table of the target with the position; it is made if the role may."},
+}
 
 func sectionKeys(own ...conf.Key) []conf.Key { return slices.Concat(cli.CommonKeys, sourceKeys, own) }
 
-const exactlyOnce = "\nEach event arrives exactly once: the position stands in the target's table public.pgq_position,\n" +
-	"which is made at the first start, and moves in the transaction that writes."
+func targetSectionKeys(own ...conf.Key) []conf.Key {
+	return sectionKeys(slices.Concat(targetKeys, own)...)
+}
+
+const exactlyOnce = "\nEach event arrives exactly once: the position stands in a table of the target, public.pgq_position\n" +
+	"if not said otherwise, which is made at the first start, and moves in the transaction that writes."
 
 var queuePrograms = []queueProgram{
 	{
 		name: "queue_mover", short: "Copy events into another queue (daemon)", target: true,
 		long: "Copies the events of one queue into another, also in another database." + exactlyOnce,
-		keys: sectionKeys(dstKey, conf.Key{Name: "dst_queue_name", Doc: "The target's queue.", Sample: "other.queue"}),
+		keys: targetSectionKeys(conf.Key{Name: "dst_queue_name", Doc: "The target's queue.", Sample: "other.queue"}),
 		prepare: func(s *conf.Section) (relayRun, error) {
 			queue := s.Need("dst_queue_name")
 			return func(ctx context.Context, r *relaying) error {
@@ -85,7 +94,7 @@ var queuePrograms = []queueProgram{
 	{
 		name: "queue_splitter", short: "Copy events into queues that they name (daemon)", target: true,
 		long: "Copies each event into the queue that one of its fields names." + exactlyOnce,
-		keys: sectionKeys(dstKey, conf.Key{Name: "queue_field", Default: "extra1", Doc: "The field with the queue's name: " + strings.Join(relay.Fields, ", ") + "."}),
+		keys: targetSectionKeys(conf.Key{Name: "queue_field", Default: "extra1", Doc: "The field with the queue's name: " + strings.Join(relay.Fields, ", ") + "."}),
 		prepare: func(s *conf.Section) (relayRun, error) {
 			field := s.Choice("queue_field", "extra1", relay.Fields...)
 			return func(ctx context.Context, r *relaying) error {
@@ -98,7 +107,7 @@ var queuePrograms = []queueProgram{
 		name: "simple_consumer", short: "Run a statement for each event (daemon)", target: true,
 		long: "Runs dst_query for each event. %(pgq.ev_data)s and the like are columns of the event, %(id)s one of the\n" +
 			"row in its data; in the ini file each % is written twice. Values are bound, not pasted." + exactlyOnce,
-		keys: sectionKeys(dstKey,
+		keys: targetSectionKeys(
 			conf.Key{Name: "dst_query", Doc: "The statement.", Sample: "insert into note (type, data) values (%%(pgq.ev_type)s, %%(pgq.ev_data)s)"},
 			conf.Key{Name: "table_filter", Doc: "Comma list of tables: only events with one of them in extra1."},
 			conf.Key{Name: "consumer_filter", Doc: "Condition in SQL: only events that it is true of, such as ev_type = 'note'."}),
@@ -139,6 +148,9 @@ func prepareWebhook(s *conf.Section) (relayRun, error) {
 		URL: s.Need("url"), Header: http.Header{}, Batch: s.Int("batch_size", 0), Retry: s.Duration("retry_delay", time.Minute),
 	}
 	var errs []error
+	if u, err := url.Parse(hook.URL); hook.URL != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
+		errs = append(errs, fmt.Errorf("%s: url is not http:// or https:// and a host", s.Where("url")))
+	}
 	for line := range strings.Lines(s.String("headers", "")) {
 		name, value, ok := strings.Cut(line, ":")
 		if !ok {
@@ -202,6 +214,7 @@ type relaySettings struct {
 	section         *conf.Section
 	source, target  *pgx.ConnConfig
 	queue, consumer string
+	positions       string // table of the target
 	run             relayRun
 }
 
@@ -239,7 +252,7 @@ func (p *program) relaySettings(q queueProgram) (relaySettings, error) {
 	source := s.Need("src_db")
 	target := ""
 	if q.target {
-		target = s.Need("dst_db")
+		target, set.positions = s.Need("dst_db"), s.String("position_table", pgq.PositionTable)
 	}
 	if err := errors.Join(s.Err(), err); err != nil {
 		return set, err
@@ -285,7 +298,10 @@ func (set relaySettings) reachable(ctx context.Context) error {
 func serveRelay(ctx context.Context, set relaySettings, job cli.Job) error {
 	r := &relaying{
 		source: &relay.Target{Database: set.source, Key: "src_db"}, log: job.Log,
-		consumer: &pgq.Consumer{Database: set.source, Queue: set.queue, Name: set.consumer, Register: true, Log: job.Log, Stop: job.Stop},
+		consumer: &pgq.Consumer{
+			Database: set.source, Queue: set.queue, Name: set.consumer, Register: true,
+			PositionTable: set.positions, Log: job.Log, Stop: job.Stop,
+		},
 	}
 	defer r.source.Close()
 	if set.target != nil {
