@@ -504,3 +504,52 @@ func TestConsumerSortsAnew(t *testing.T) {
 		t.Errorf("told at last: %d events, in order %v", len(ids), slices.IsSorted(ids))
 	}
 }
+
+// TestConsumerOverExtension: batches, retries and their ends by the functions
+// that the real extension has.
+func TestConsumerOverExtension(t *testing.T) {
+	s := pgtest.Server(t)
+	pgtest.RequireExtension(t, s, "pgq", "apt-get install postgresql-NN-pgq3")
+	admin := pgtest.Admin(t, s, pgtest.DBName(t, pgtest.Database(t, s, nil)))
+	exec(t, admin, `create extension pgq`)
+	exec(t, admin, `select pgq.create_queue($1)`, queue)
+	exec(t, admin, `select pgq.register_consumer($1, $2)`, queue, consumer)
+	write(t, admin, 3)
+	tick := func() {
+		exec(t, admin, `select pgq.maint_retry_events()`)
+		exec(t, admin, `select pgq.force_tick($1)`, queue)
+		exec(t, admin, `select pgq.ticker($1)`, queue)
+	}
+	stop := make(chan struct{})
+	var got basket
+	c := &Consumer{Database: admin.Config(), Queue: queue, Name: consumer, Stop: stop, Poll: 10 * time.Millisecond}
+	start(t, "consumer", func(ctx context.Context) error {
+		return c.Run(ctx, func(ctx context.Context, b *Batch) error {
+			for ev, err := range b.Events(ctx) {
+				if err != nil {
+					return err
+				}
+				if got.add(ev); string(ev.Data) == "data 2" && ev.Retry == 0 {
+					b.Retry(ev, 0)
+				}
+			}
+			return nil
+		})
+	})
+	eventually(t, 10*time.Second, "all, and one again", func() bool { tick(); return len(got.data()) >= 4 })
+	close(stop)
+	if data := got.data(); !slices.Equal(data, []string{"data 1", "data 2", "data 3", "data 2"}) {
+		t.Errorf("got %q", data)
+	}
+	c.Stop = nil
+	if err := c.Run(t.Context(), func(ctx context.Context, b *Batch) error {
+		tick()
+		for ev := range b.Events(ctx) {
+			b.Dead(ev, "x")
+		}
+		b.Dead(Event{ID: 1}, "x")
+		return nil
+	}); !errors.Is(err, ErrNotInstalled) {
+		t.Errorf("dead letters, which it has not: %v", err)
+	}
+}
