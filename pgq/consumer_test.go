@@ -514,6 +514,7 @@ func TestConsumerOverExtension(t *testing.T) {
 	exec(t, admin, `create extension pgq`)
 	exec(t, admin, `select pgq.create_queue($1)`, queue)
 	exec(t, admin, `select pgq.register_consumer($1, $2)`, queue, consumer)
+	exec(t, admin, `select pgq.register_consumer($1, 'other')`, queue)
 	write(t, admin, 3)
 	tick := func() {
 		exec(t, admin, `select pgq.maint_retry_events()`)
@@ -541,13 +542,11 @@ func TestConsumerOverExtension(t *testing.T) {
 	if data := got.data(); !slices.Equal(data, []string{"data 1", "data 2", "data 3", "data 2"}) {
 		t.Errorf("got %q", data)
 	}
-	c.Stop = nil
-	if err := c.Run(t.Context(), func(ctx context.Context, b *Batch) error {
-		tick()
+	other := &Consumer{Database: admin.Config(), Queue: queue, Name: "other"}
+	if err := other.Run(t.Context(), func(ctx context.Context, b *Batch) error {
 		for ev := range b.Events(ctx) {
 			b.Dead(ev, "x")
 		}
-		b.Dead(Event{ID: 1}, "x")
 		return nil
 	}); !errors.Is(err, ErrNotInstalled) {
 		t.Errorf("dead letters, which it has not: %v", err)

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -252,9 +251,9 @@ func (p *position) move(ctx context.Context, tx pgx.Tx, b *Batch) error {
 		asked = &s
 	}
 	tag, err := tx.Exec(ctx, `update `+p.table.SQL()+`
-		set tick_id = $3, tick_time = $4, tick_snapshot = $5, batch_id = $6, wishes = $7::jsonb, updated = $8
+		set tick_id = $3, tick_time = $4, tick_snapshot = $5, batch_id = $6, wishes = $7::jsonb, updated = now()
 		where queue_name = $1 and consumer_name = $2`, p.consumer.Queue, p.consumer.Name,
-		int64(b.Cur.ID), b.Cur.Time, b.Cur.Snapshot.String(), int64(b.ID), asked, time.Now())
+		int64(b.Cur.ID), b.Cur.Time, b.Cur.Snapshot.String(), int64(b.ID), asked)
 	if err == nil && tag.RowsAffected() != 1 {
 		err = errors.New("the consumer's row is gone")
 	}
