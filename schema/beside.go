@@ -19,3 +19,10 @@ func forgetComponentsSQL(names []string) string {
 delete from skytools.routine r where split_part(r.file, '/', 1) = any (` + list + `);
 `
 }
+
+// ownExtensionSQL is the version of this project's extension, if schema
+// skytools is in it.
+const ownExtensionSQL = `select coalesce((
+	select e.extversion from pg_depend d join pg_extension e on e.oid = d.refobjid
+	where d.classid = 'pg_namespace'::regclass and d.objid = to_regnamespace('skytools')
+		and d.refclassid = 'pg_extension'::regclass and d.deptype = 'e'), '')`

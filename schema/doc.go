@@ -33,5 +33,9 @@
 // steps as plain SQL for who wants to read first or has no Go program at hand;
 // that text may be run again, too.
 //
+// [WriteExtension] writes them once more, as an extension that is created
+// without a superuser; Install finds such a database in order, or refuses to
+// change what is the extension's.
+//
 // The SQL of a step is built in one place, steps.go, for both.
 package schema

@@ -43,6 +43,9 @@ func (r *run) functions(ctx context.Context) error {
 	if len(paths) == 0 {
 		return nil
 	}
+	if err := r.mayChange(); err != nil {
+		return err
+	}
 	if err := r.exec(ctx, "", forgetSQL(paths)); err != nil {
 		return err
 	}

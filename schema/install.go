@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/skytools-go/skytools/internal/failpoint"
+	"github.com/skytools-go/skytools/internal/hint"
 )
 
 // Options of one [Install].
@@ -39,6 +40,9 @@ type Report struct {
 	// Extensions are the components that stay as they are because extensions of
 	// these names hold them.
 	Extensions []string
+	// Own is the version of this program's extension pgq, if the schemas were
+	// made by it: see [WriteExtension].
+	Own string
 }
 
 // Changed tells whether the install wrote anything.
@@ -60,6 +64,9 @@ func (r Report) Lines() []string {
 		default:
 			lines = append(lines, component+" is installed")
 		}
+	}
+	if r.Own != "" {
+		lines = append(lines, "The schemas belong to the extension pgq "+r.Own)
 	}
 	if len(r.MissingRoles) > 0 {
 		lines = append(lines,
@@ -139,6 +146,9 @@ func (r *run) guard(ctx context.Context) error {
 	if err := r.beside(ctx); err != nil {
 		return err
 	}
+	if err := r.tx.QueryRow(ctx, ownExtensionSQL).Scan(&r.report.Own); err != nil {
+		return err
+	}
 	there, err := r.bookkeeping(ctx)
 	if err != nil || !there {
 		return err
@@ -216,6 +226,9 @@ func (r *run) tables(ctx context.Context) error {
 		if applied[f.Path] == f.Sum {
 			continue
 		}
+		if err := r.mayChange(); err != nil {
+			return err
+		}
 		if err := r.exec(ctx, f.Path, migrationSQL(f, r.report.Extensions)); err != nil {
 			return err
 		}
@@ -225,12 +238,26 @@ func (r *run) tables(ctx context.Context) error {
 	return nil
 }
 
+// mayChange refuses to change what is an extension's: an object made beside its
+// script would come twice from a dump, and a member cannot be dropped.
+func (r *run) mayChange() error {
+	if r.report.Own == "" {
+		return nil
+	}
+	return hint.With(fmt.Errorf("the schemas in database %q belong to the extension pgq %s, which differs from this program's",
+		r.report.Database, r.report.Own),
+		"write this program's with: pgqadm print-extension $(pg_config --sharedir)/extension; then run: alter extension pgq update")
+}
+
 // schema makes a component's schema. To make one that is there asks for the
 // right CREATE, which an owner may have lost since.
 func (r *run) schema(ctx context.Context, component string) error {
 	var there bool
 	err := r.tx.QueryRow(ctx, `select to_regnamespace($1) is not null`, component).Scan(&there)
 	if err != nil || there {
+		return err
+	}
+	if err := r.mayChange(); err != nil {
 		return err
 	}
 	return r.exec(ctx, "", schemaSQL(component))

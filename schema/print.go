@@ -30,20 +30,42 @@ func Print(w io.Writer) error {
 	for _, component := range components {
 		fmt.Fprint(out, schemaSQL(component))
 	}
-	for _, f := range files.Tables {
-		fmt.Fprintf(out, "\n-- %s\n%s", f.Path, migrationSQL(f, nil))
-	}
-	fmt.Fprintf(out, "\n%s", forgetSQL(nil))
-	for _, f := range files.Functions {
-		fmt.Fprintf(out, "\n-- %s\n%s%s", f.Path, f.Text, recordSQL(f))
-	}
-	fmt.Fprintf(out, "\n%s", dropVanishedSQL)
-	for _, f := range files.Grants {
-		fmt.Fprintf(out, "\n-- %s\n%s", f.Path, f.Text)
-	}
-	fmt.Fprintf(out, "\n%scommit;\n", finishSQL(files.grantsSum()))
+	fmt.Fprintf(out, "%s%s%scommit;\n", files.structure(), files.replacement(), files.rights())
 	if err := out.Flush(); err != nil {
 		return fmt.Errorf("print schema: %w", err)
 	}
 	return nil
+}
+
+// structure runs the structure files that were not applied yet.
+func (b bundle) structure() string {
+	var out strings.Builder
+	for _, f := range b.Tables {
+		fmt.Fprintf(&out, "\n-- %s\n%s", f.Path, migrationSQL(f, nil))
+	}
+	return out.String()
+}
+
+// replacement replaces every function and drops those that are gone.
+func (b bundle) replacement() string {
+	return "\n" + forgetSQL(nil) + b.definitions() + "\n" + dropVanishedSQL
+}
+
+// definitions makes every function and notes it.
+func (b bundle) definitions() string {
+	var out strings.Builder
+	for _, f := range b.Functions {
+		fmt.Fprintf(&out, "\n-- %s\n%s%s", f.Path, f.Text, recordSQL(f))
+	}
+	return out.String()
+}
+
+// rights runs the grants and notes that all is done.
+func (b bundle) rights() string {
+	var out strings.Builder
+	for _, f := range b.Grants {
+		fmt.Fprintf(&out, "\n-- %s\n%s", f.Path, f.Text)
+	}
+	fmt.Fprintf(&out, "\n%s", finishSQL(b.grantsSum()))
+	return out.String()
 }

@@ -67,7 +67,7 @@ func newProgram(name string) *program {
 	}
 	p.Root.PersistentFlags().StringVar(&p.database, "database", "", "database to work in, where the ini file names a whole server")
 	p.Root.AddCommand(
-		p.installCommand(), p.tickerCommand(), p.statusCommand(), p.doctorCommand(),
+		p.installCommand(), p.printExtensionCommand(), p.tickerCommand(), p.statusCommand(), p.doctorCommand(),
 		p.queuesCommand(), p.createCommand(), p.dropCommand(), p.configCommand(),
 		p.insertCommand(), p.eventsCommand(), p.batchCommand(), p.retryCommand(), p.deadCommand(),
 		p.consumersCommand(), p.registerCommand(), p.unregisterCommand(),

@@ -31,6 +31,14 @@ begin
             using errcode = 'feature_not_supported',
                 hint = 'these statements would replace it; the program installs beside it: pgqadm INI install';
     end if;
+    if current_setting('skytools.beside') <> 'on' and exists (select from pg_depend d
+            where d.classid = 'pg_namespace'::regclass and d.objid = to_regnamespace('skytools')
+                and d.refclassid = 'pg_extension'::regclass and d.deptype = 'e')
+    then
+        raise exception 'the schemas in database "%" belong to the extension pgq', current_database()
+            using errcode = 'feature_not_supported',
+                hint = 'alter extension pgq update brings them to the version of the files that pgqadm print-extension wrote';
+    end if;
     select e.extversion, pg_get_userbyid(e.extowner) into found_version, found_name
         from pg_extension e where e.extname = 'pgq' and e.extname = any (foreign_names);
     if found then
