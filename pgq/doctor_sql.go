@@ -79,9 +79,8 @@ const grantsSQL = `
 	select 'failed', '', format('%s %s', role, what), 'pgqadm INI install grants what is missing'
 	from want where not ok
 	union all
-	select 'warning', '', format('there is no role %s: only the owner has its rights', role),
-		'an administrator makes it (pgqadm INI install says how), then install again'
-	from unnest(array['pgq_reader', 'pgq_writer', 'pgq_admin']) role where to_regrole(role) is null`
+	select 'ok', '', format('without roles (%s): only the owner has their rights; install says how to make them', string_agg(role, ', ')), ''
+	from unnest(array['pgq_reader', 'pgq_writer', 'pgq_admin']) role where to_regrole(role) is null having count(*) > 0`
 
 const tablesSQL = `
 	with t as (

@@ -26,14 +26,19 @@ func TestReferenceIsCurrent(t *testing.T) {
 	}
 }
 
-// What README tells people to type is typed by tutorial.txtar, in that order,
-// and the ini files of etc are those of that story but for the servers.
+// What README tells people to type is typed by tutorial.txtar, then by
+// pgqadm's readme.txtar, in that order, and the ini files of etc are those of
+// the tutorial but for the servers.
 func TestReadmeIsRun(t *testing.T) {
 	story, err := txtar.ParseFile("testdata/script/tutorial.txtar")
 	if err != nil {
 		t.Fatal(err)
 	}
-	runs := strings.Split(string(story.Comment), "\n")
+	queues, err := txtar.ParseFile("../pgqadm/testdata/script/readme.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	runs := strings.Split(string(story.Comment)+string(queues.Comment), "\n")
 	readme, err := os.ReadFile("../../README.md")
 	if err != nil {
 		t.Fatal(err)
@@ -48,7 +53,7 @@ func TestReadmeIsRun(t *testing.T) {
 		typed++
 		at := slices.Index(runs, "exec "+command)
 		if at < 0 {
-			t.Errorf("tutorial.txtar does not run, after what comes before it in README: %s", command)
+			t.Errorf("no story runs, after what comes before it in README: %s", command)
 			continue
 		}
 		runs = runs[at+1:]

@@ -3,9 +3,14 @@
 //	pgqadm [flags] FILE.ini COMMAND [ARGS] [flags]
 //
 // `install` makes the schemas, `ticker` is the daemon that makes ticks and
-// keeps the queues small, `status` shows queues and consumers; the others
-// create, drop and configure queues and register consumers. Commands run
-// beside the daemon and take no pidfile.
+// keeps the queues small, of one database or of all of a server. `status`,
+// `queues`, `consumers`, `batch`, `events`, `retry` and `dead` show what there
+// is, `doctor` what is wrong; the others create, drop and configure queues,
+// register consumers and insert events. Commands run beside the daemon and take
+// no pidfile.
+//
+// `queue_mover`, `queue_splitter`, `simple_consumer` and `webhook` are daemons
+// that take events elsewhere, each with a section of its own in the ini file.
 //
 // Called pgqd, it is the ticker alone: pgqd [flags] FILE.ini. The ini file of
 // a pgqd, with many databases, is taken by either name.
