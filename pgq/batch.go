@@ -190,6 +190,9 @@ func (b *Batch) finish(ctx context.Context, conn *pgx.Conn, can abilities) (bool
 		if err := tx.QueryRow(ctx, end, int64(b.ID)).Scan(&n); err != nil {
 			return err
 		}
+		if n == 0 {
+			return nil // who ended the batch has asked for its events: rolled back
+		}
 		return tx.Commit(ctx)
 	})
 	if err != nil {
