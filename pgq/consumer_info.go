@@ -76,6 +76,16 @@ func RegisterAt(ctx context.Context, conn DB, queue, consumer string, tick TickI
 	return n == 1, nil
 }
 
+// RegisterMember adds a member to a cooperative consumer, which is registered
+// with it, and tells whether it was not there yet.
+func RegisterMember(ctx context.Context, conn DB, queue, consumer, member string) (bool, error) {
+	n, err := change(ctx, conn, `select pgq_coop.register_subconsumer($1, $2, $3)`, queue, consumer, member)
+	if err != nil {
+		return false, fmt.Errorf("register member %s of consumer %s on queue %s: %w", member, consumer, queue, err)
+	}
+	return n == 1, nil
+}
+
 // UnregisterMember takes a member from a cooperative consumer and tells whether
 // it was there. Its open batch goes to the next member that asks.
 func UnregisterMember(ctx context.Context, conn DB, queue, consumer, member string) (bool, error) {

@@ -72,7 +72,7 @@ func findConsumer(q pgq.Queue, name string) error {
 
 func (p *program) registerCommand() *cobra.Command {
 	var at int64
-	var like string
+	var like, member string
 	cmd := &cobra.Command{
 		Use: "register QUEUE CONSUMER", Short: "Register a consumer from the last tick on", Args: cobra.ExactArgs(2),
 		Long: "Registers a consumer, from the queue's last tick on. With --at or --like it is placed at a tick, also one\n" +
@@ -80,16 +80,22 @@ func (p *program) registerCommand() *cobra.Command {
 	}
 	cmd.Flags().Int64Var(&at, "at", 0, "tick to place it at")
 	cmd.Flags().StringVar(&like, "like", "", "consumer to place it beside")
+	cmd.Flags().StringVar(&member, "member", "", "register this member of the consumer, which shares its batches with others")
 	cmd.RunE = p.command(func(ctx context.Context, c *call) error {
 		q, err := findQueue(ctx, c)
 		if err != nil {
 			return err
 		}
+		if at != 0 && like != "" || member != "" && (at != 0 || like != "") {
+			return cli.Usage(errors.New("--at, --like and --member exclude each other"))
+		}
+		if member != "" {
+			c.log.Info(fmt.Sprintf("Registering member %s of consumer %s on queue %s", member, c.args[1], c.args[0]))
+			_, err := pgq.RegisterMember(ctx, c.conn, c.args[0], c.args[1], member)
+			return err
+		}
 		tick := pgq.TickID(at)
 		if like != "" {
-			if at != 0 {
-				return cli.Usage(errors.New("--at and --like exclude each other"))
-			}
 			if err := findConsumer(q, like); err != nil {
 				return err
 			}
@@ -111,18 +117,25 @@ func (p *program) registerCommand() *cobra.Command {
 }
 
 func (p *program) unregisterCommand() *cobra.Command {
-	return &cobra.Command{
-		Use: "unregister QUEUE CONSUMER", Short: "Unregister a consumer", Args: cobra.ExactArgs(2),
-		RunE: p.command(func(ctx context.Context, c *call) error {
-			if _, err := findQueue(ctx, c); err != nil {
-				return err
-			}
-			c.log.Info(fmt.Sprintf("Unregistering consumer %s from queue %s", c.args[1], c.args[0]))
-			found, err := pgq.Unregister(ctx, c.conn, c.args[0], c.args[1])
-			if err == nil && !found {
-				err = hint.With(fmt.Errorf("consumer %s is not registered on queue %s", c.args[1], c.args[0]), "status lists the consumers")
-			}
+	var member string
+	cmd := &cobra.Command{Use: "unregister QUEUE CONSUMER", Short: "Unregister a consumer", Args: cobra.ExactArgs(2)}
+	cmd.Flags().StringVar(&member, "member", "", "unregister only this member; its open batch goes to another")
+	cmd.RunE = p.command(func(ctx context.Context, c *call) error {
+		if _, err := findQueue(ctx, c); err != nil {
 			return err
-		}),
-	}
+		}
+		what := "consumer " + c.args[1]
+		unregister := func() (bool, error) { return pgq.Unregister(ctx, c.conn, c.args[0], c.args[1]) }
+		if member != "" {
+			what = fmt.Sprintf("member %s of consumer %s", member, c.args[1])
+			unregister = func() (bool, error) { return pgq.UnregisterMember(ctx, c.conn, c.args[0], c.args[1], member) }
+		}
+		c.log.Info(fmt.Sprintf("Unregistering %s from queue %s", what, c.args[0]))
+		found, err := unregister()
+		if err == nil && !found {
+			err = hint.With(fmt.Errorf("%s is not registered on queue %s", what, c.args[0]), "status lists the consumers")
+		}
+		return err
+	})
+	return cmd
 }
