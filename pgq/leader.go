@@ -43,7 +43,7 @@ const aliveSQL = `select set_config(name, setting, false) from (values
 // enter makes the session a ticker's, which does not lead yet.
 func (t *Ticker) enter(ctx context.Context) error {
 	var pid uint32
-	if err := t.conn.QueryRow(ctx, `select pg_backend_pid(), skytools.beside_extension()`).Scan(&pid, &t.beside); err != nil {
+	if err := t.conn.QueryRow(ctx, `select pg_backend_pid()`).Scan(&pid); err != nil {
 		return err
 	}
 	if t.pooled = pid != t.conn.PgConn().PID(); t.pooled {

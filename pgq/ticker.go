@@ -246,6 +246,7 @@ const lookSQL = `select queue_id, queue_name, queue_ticker_paused or queue_exter
 		coalesce(has_sequence_privilege((select nspowner from pg_namespace where nspname = 'skytools'),
 			to_regclass(queue_tick_seq), 'usage'), true),
 		queue_ticker_max_count, extract(epoch from queue_ticker_max_lag)::float8,
+		exists (select from pg_extension where extname = 'pgq'),
 		coalesce(pg_sequence_last_value(to_regclass(queue_event_seq)), 0),
 		pg_sequence_last_value(to_regclass(queue_tick_seq)) is null, clock_timestamp(),
 		case when $1 then txid_current_snapshot()::text end
@@ -276,7 +277,7 @@ func (t *Ticker) look(ctx context.Context) ([]sighting, error) {
 		return nil, err
 	}
 	seen, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (s sighting, err error) {
-		err = row.Scan(&s.id, &s.name, &s.silent, &s.idle, &s.ours, &s.maxCount, &s.maxLag, &s.seq, &s.forced, &s.now, &s.snapshot)
+		err = row.Scan(&s.id, &s.name, &s.silent, &s.idle, &s.ours, &s.maxCount, &s.maxLag, &t.beside, &s.seq, &s.forced, &s.now, &s.snapshot)
 		return s, err
 	})
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && (pg.Code == "42P01" || pg.Code == "XX000") {

@@ -37,5 +37,8 @@
 // without a superuser; Install finds such a database in order, or refuses to
 // change what is the extension's.
 //
+// [FromExtension] and [ToExtension] move a database between the real extension
+// and this schema while it is in use, see docs/moving.md.
+//
 // The SQL of a step is built in one place, steps.go, for both.
 package schema

@@ -117,10 +117,14 @@ func install(ctx context.Context, conn *pgx.Conn, tree fs.FS, opt Options) (Repo
 	if opt.DryRun {
 		return run.report, nil
 	}
-	if err := failpoint.Commit(failpoint.Install, func() error { return tx.Commit(ctx) }); err != nil {
+	if err := commit(ctx, tx); err != nil {
 		return Report{}, fmt.Errorf("install: %w", err)
 	}
 	return run.report, nil
+}
+
+func commit(ctx context.Context, tx pgx.Tx) error {
+	return failpoint.Commit(failpoint.Install, func() error { return tx.Commit(ctx) })
 }
 
 // run is one install under way.
