@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/skytools-go/skytools/internal/failpoint"
 	"github.com/skytools-go/skytools/internal/hint"
@@ -165,6 +166,9 @@ func (p *position) ensure(ctx context.Context) error {
 	}
 	if _, err = tx.Exec(ctx, p.create); err == nil {
 		err = failpoint.Commit(failpoint.Position, func() error { return tx.Commit(ctx) })
+	}
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == "42501" {
+		return loop.Permanent(hint.With(err, "have somebody who may run what pgq.PositionSQL returns, and grant select, insert, update on the table"))
 	}
 	p.there = err == nil
 	return err

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/skytools-go/skytools/internal/failpoint"
+	"github.com/skytools-go/skytools/internal/hint"
 	"github.com/skytools-go/skytools/internal/pgtest"
 )
 
@@ -203,7 +204,8 @@ func TestRunTxPosition(t *testing.T) {
 	}
 }
 
-// TestRunTxEndsTheTransaction: a handler cannot commit without the position.
+// TestRunTxEndsTheTransaction: a handler cannot commit without the position,
+// and there is none without its table.
 func TestRunTxEndsTheTransaction(t *testing.T) {
 	dsn, conn := registered(t)
 	to := targetDatabase(t)
@@ -229,6 +231,14 @@ func TestRunTxEndsTheTransaction(t *testing.T) {
 	target := pgtest.Connect(t, to)
 	if n := one[int](t, target, `select count(*)::int from got`); err != nil || n != 2 || tries != 2 {
 		t.Errorf("%d events after %d tries, %v", n, tries, err)
+	}
+	write(t, conn, 1)
+	makeTick(t, conn)
+	c := &Consumer{Database: config(t, dsn), Queue: queue, Name: consumer, PositionTable: "pg_catalog.position"}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if err := c.RunTx(ctx, target, writeDown); hint.Of(err) == "" {
+		t.Errorf("a position table that may not be made: %v", err)
 	}
 	if _, err := newPosition(&Consumer{Member: "m"}, nil); err == nil {
 		t.Error("a member of a cooperative consumer has a position")
