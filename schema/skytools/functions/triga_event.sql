@@ -5,7 +5,7 @@ returns bigint
 language plpgsql volatile
 as $$
 -- m is what triga_table made. Runs with the writer's rights and search_path, as
--- upstream's code does.
+-- upstream's code does: operators are named in full, also where CASE hides one.
 declare
     type pg_catalog.text; data pg_catalog.text;
     extra pg_catalog.text[] := array[i_schema OPERATOR(pg_catalog.||) '.' OPERATOR(pg_catalog.||) i_table, null, null, null];
@@ -17,9 +17,9 @@ begin
             return null;
         end if;
     end if;
-    type := case i_format
-        when 'urlenc' then pg_catalog.concat(pg_catalog.left(i_op, 1), ':', m[2])
-        when 'sql' then pg_catalog.left(i_op, 1)
+    type := case
+        when i_format OPERATOR(pg_catalog.=) 'urlenc' then pg_catalog.concat(pg_catalog.left(i_op, 1), ':', m[2])
+        when i_format OPERATOR(pg_catalog.=) 'sql' then pg_catalog.left(i_op, 1)
         else pg_catalog.concat('{"op":"', i_op, '","table":[', pg_catalog.to_json(i_schema), ',', pg_catalog.to_json(i_table), '],"pkey":[', m[2], ']}') end;
     if pg_catalog.strpos(m[7], 'x') OPERATOR(pg_catalog.>) 0 then
         type := skytools.triga_unshield('sql', type);
@@ -29,14 +29,15 @@ begin
         if i_format OPERATOR(pg_catalog.=) 'sql' then
             m[3] := m[5];
         end if;
-        extra[2] := skytools.triga_data(case i_format when 'sql' then 'urlenc' else i_format end, i_op, m, i_old, null);
+        extra[2] := skytools.triga_data(case when i_format OPERATOR(pg_catalog.=) 'sql' then 'urlenc' else i_format end, i_op, m, i_old, null);
     end if;
     if m[9] OPERATOR(pg_catalog.<>) '' or m[8] OPERATOR(pg_catalog.<>) '' then
         raw := case when m[9] OPERATOR(pg_catalog.<>) '' then skytools.triga_values('sql', i_row_text, m[1]::pg_catalog.int4) end;
         e := array[type, data] OPERATOR(pg_catalog.||) extra;
         for n in 1 .. 6 loop
             if pg_catalog.split_part(m[9], E'\x02', n) OPERATOR(pg_catalog.>) '0' then
-                e[n] := skytools.triga_unshield('sql', nullif(raw[pg_catalog.split_part(m[9], E'\x02', n)::pg_catalog.int4], E'\x03'));
+                e[n] := raw[pg_catalog.split_part(m[9], E'\x02', n)::pg_catalog.int4];
+                e[n] := case when e[n] OPERATOR(pg_catalog.<>) E'\x03' then skytools.triga_unshield('sql', e[n]) end;
             end if;
             if pg_catalog.strpos(fields[8], pg_catalog.concat(',ev_', ('{type,data,extra1,extra2,extra3,extra4}'::pg_catalog.text[])[n], ',')) OPERATOR(pg_catalog.>) 0 then
                 e[n] := fields[n OPERATOR(pg_catalog.+) 1];

@@ -21,7 +21,7 @@ begin
     end if;
     for i in 1 .. pg_catalog.cardinality(list) by 2 loop
         execute pg_catalog.format(
-                E'select pg_catalog.count(*), (pg_catalog.array_agg(case pg_catalog.num_nonnulls(skytools_e.e) when 1 then pg_catalog.concat(skytools_e.e) end))[1],'
+                E'select pg_catalog.count(*), (pg_catalog.array_agg(case when pg_catalog.num_nonnulls(skytools_e.e) OPERATOR(pg_catalog.=) 1 then pg_catalog.concat(skytools_e.e) end))[1],'
                 ' pg_catalog.max(pg_catalog.pg_typeof(skytools_e.e)::pg_catalog.oid)'
                 ' from (select ($1).*) skytools_row cross join lateral (select %s'
                 '\n) skytools_e (e)',

@@ -15,11 +15,11 @@ declare
 begin
     if i_op OPERATOR(pg_catalog.=) 'INSERT' then
         return pg_catalog.concat('(', pg_catalog.array_to_string(names, ','), ') values (', (
-            select pg_catalog.string_agg(case i_values[f.n] when E'\x03' then 'null' else pg_catalog.quote_literal(i_values[f.n]) end, ',' order by f.o)
+            select pg_catalog.string_agg(case when i_values[f.n] OPERATOR(pg_catalog.=) E'\x03' then 'null' else pg_catalog.quote_literal(i_values[f.n]) end, ',' order by f.o)
               from pg_catalog.unnest(fields) with ordinality f (n, o)), ')');
     end if;
     select pg_catalog.string_agg(pg_catalog.concat(
-               c.name, '=', case i_values[c.n] when E'\x03' then 'NULL' else pg_catalog.quote_literal(i_values[c.n]) end), ',' order by c.o)
+               c.name, '=', case when i_values[c.n] OPERATOR(pg_catalog.=) E'\x03' then 'NULL' else pg_catalog.quote_literal(i_values[c.n]) end), ',' order by c.o)
       into changes
       from rows from (pg_catalog.unnest(names), pg_catalog.unnest(fields)) with ordinality c (name, n, o)
      where i_values[c.n] OPERATOR(pg_catalog.<>) i_old[c.n];

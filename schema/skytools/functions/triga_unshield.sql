@@ -5,15 +5,15 @@ as $$
 -- Each 4 has a digit behind it, so the order of the four does not matter, but
 -- that 4 itself comes last where a sign is put back as it was.
 declare
-    before pg_catalog.text := case i_format when 'urlenc' then '%04' else E'\x04' end;
+    before pg_catalog.text := case when i_format OPERATOR(pg_catalog.=) 'urlenc' then '%04' else E'\x04' end;
     v pg_catalog.text := i_text;
 begin
     if v is null or pg_catalog.strpos(v, before) OPERATOR(pg_catalog.=) 0 then
         return v;
     end if;
     for n in 1 .. 4 loop
-        v := pg_catalog.replace(v, pg_catalog.concat(before, n), case i_format
-                 when 'urlenc' then pg_catalog.concat('%0', n) when 'json' then pg_catalog.concat(E'\\u000', n) else pg_catalog.chr(n) end);
+        v := pg_catalog.replace(v, pg_catalog.concat(before, n), case
+                 when i_format OPERATOR(pg_catalog.=) 'urlenc' then pg_catalog.concat('%0', n) when i_format OPERATOR(pg_catalog.=) 'json' then pg_catalog.concat(E'\\u000', n) else pg_catalog.chr(n) end);
     end loop;
     return v;
 end;

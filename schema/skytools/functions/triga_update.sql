@@ -35,7 +35,8 @@ begin
        and pg_catalog.format(m[5], variadic v) OPERATOR(pg_catalog.=) pg_catalog.format(m[5], variadic i_old_values) then
         return;
     end if;
-    perform skytools.triga_event(i_format, 'UPDATE', i_queue, i_schema, i_table, m, i_new_values, i_old_values, i_new, i_new_row);
+    perform skytools.triga_event(i_format, 'UPDATE', i_queue, i_schema, i_table, m,
+                                 case when i_format OPERATOR(pg_catalog.=) 'sql' then v else i_new_values end, i_old_values, i_new, i_new_row);
 end;
 $$;
 comment on function skytools.triga_update(text, text, oid, text, text, text, text[], text[], text[], record, text, record, text) is

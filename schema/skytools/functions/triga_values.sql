@@ -44,7 +44,7 @@ begin
     end if;
     v := pg_catalog.substr(v, 2, pg_catalog.length(v) OPERATOR(pg_catalog.-) 2);
     -- One empty text would be no element.
-    return case i_fields when 0 then '{}' when 1 then array[v] else pg_catalog.string_to_array(v, E'\x01') end;
+    return case when i_fields OPERATOR(pg_catalog.=) 0 then '{}' when i_fields OPERATOR(pg_catalog.=) 1 then array[v] else pg_catalog.string_to_array(v, E'\x01') end;
 end;
 $$;
 comment on function skytools.triga_values(text, text, int) is
