@@ -17,6 +17,7 @@ var beyond = []string{
 	"next_part", "get_part_events", "finish_part",
 	"grant_queue", "revoke_queue", "queue_grants",
 	"attach_consumer", "forget_detached", "get_backlog_warnings", "get_detached_consumers",
+	"trigger_install", "trigger_remove",
 }
 
 // referenceSQL is docs/sql.md line by line: the functions that others call,
@@ -36,7 +37,7 @@ select line from (
 		format(E'### %s.%s\n\n    %1$s.%2$s(%3$s)\n    returns %4$s\n\n%5$s\n', p.nspname, p.proname,
 			pg_get_function_arguments(p.oid), pg_get_function_result(p.oid), obj_description(p.oid, 'pg_proc'))
 	from documented p
-	where p.proname !~ '^_' and p.prorettype <> 'trigger'::regtype
+	where p.proname !~ '^_' and (p.prorettype <> 'trigger'::regtype or p.proname like '%triga')
 ) lines order by schema, name, part`
 
 // The reference in docs is the catalogue in Markdown.

@@ -21,7 +21,13 @@ begin
         || skytools.capture_step(i_capture, i_table, 'KEY', 'old')
         || skytools.capture_stay(i_capture, i_table, 'KEY', 'old')
         || E'end if;\n'
+        -- In format sql an UPDATE would find no row under the new key; of a changed
+        -- table every UPDATE is a DELETE and an INSERT.
+        || case when i_capture.format = 'sql'
+                then E'if rekeyed then\n' || skytools.capture_step(i_capture, i_table, 'INSERT', 'new') || E'else\n' else '' end
+        || case when i_capture.options ? 'ignore' then skytools.capture_ignored(i_capture, i_table) else '' end
         || skytools.capture_step(i_capture, i_table, 'UPDATE', 'new')
+        || repeat(E'end if;\n', (i_capture.options ? 'ignore')::int + (i_capture.format = 'sql')::int)
         || E'end if;\n';
 end;
 $$;

@@ -16,7 +16,7 @@ as $$
 -- with all settings pinned: nothing else is known of it.
 -- Every name is quoted: BY and LOOP are plain names in SQL, not in PL/pgSQL.
 select a.num, n.col, a.type_oid,
-       case when i_format = 'urlenc' or a.type_oid is null then 'output'
+       case when i_format <> 'json' or a.type_oid is null then 'output'
             when not s.special then null
             when a.type_oid = 'jsonb'::regtype then 'jsonb'
             when b.oid < 16384 then 'text'

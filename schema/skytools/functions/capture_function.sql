@@ -13,7 +13,7 @@ begin
     if i_kind <> 'open' then
         for setting in
             select distinct s from skytools.capture_columns(i_table, i_capture.format) c, unnest(c.settings) s
-             where not skytools.capture_lacks(i_capture, 'pin') order by s
+             where not (s = 'search_path' and i_capture.options ? 'search_path') and not skytools.capture_lacks(i_capture, 'pin') order by s
         loop
             sets := sets || format(' set %s = %s', setting,
                 case setting when 'search_path' then skytools.capture_pinned(setting)
@@ -21,6 +21,12 @@ begin
         end loop;
         if (select c.relrowsecurity from pg_class c where c.oid = i_table) and not skytools.capture_lacks(i_capture, 'row_security') then
             sets := sets || ' set row_security = off';
+        end if;
+        -- Expressions run with the installer's rights: their names are looked
+        -- for where the installer found them.
+        if i_capture.options ? 'search_path' then
+            sets := sets || ' set search_path = ' || (select string_agg(quote_ident(n), ', ' order by o)
+                from jsonb_array_elements_text(i_capture.options -> 'search_path') with ordinality p (n, o));
         end if;
     end if;
     execute format('create or replace function %s() returns trigger language plpgsql security definer%s as %L',

@@ -11,7 +11,7 @@ begin
     if skytools.capture_lacks(i_capture, 'shape') then
         return 'true';
     end if;
-    if not skytools.capture_whole(i_table, i_capture.format) then
+    if not skytools.capture_whole(i_capture, i_table) then
         -- every column is named in the text: a new one matters too
         select array_agg(c.num) into named from skytools.capture_columns(i_table, i_capture.format) c;
         types := '{}';

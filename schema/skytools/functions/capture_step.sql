@@ -4,11 +4,13 @@ language plpgsql stable
 set search_path = pg_catalog, skytools, pg_temp
 as $$
 -- Most operations have a plain form and a re-reading one, chosen by `again`.
+-- Statements of format sql are run one by one, in the rows' order, in which an
+-- immediate key is free when another row takes it.
 declare
     record bool := i_row in ('old', 'new');
     one_form bool := case when i_op in ('TRUNCATE', 'REFILL') then false
                           when i_op = 'STAY' then true
-                          when i_op = 'KEY' then not skytools.capture_lacks(i_capture, 'key_gone')
+                          when i_op = 'KEY' then not (skytools.capture_lacks(i_capture, 'key_gone') or i_capture.format = 'sql' and not i_capture.key_deferrable)
                           when i_op = 'DELETE' and i_capture.key_deferrable and not skytools.capture_lacks(i_capture, 'key_twins')
                           then true end;
     now_text text := format(
@@ -17,7 +19,7 @@ declare
         '    get diagnostics written = row_count;\n'
         '    perform skytools.capture_unpin(saved);\n',
         i_capture.capture_id, i_op, case when record then '$1' else i_row end,
-        case when record then ' using ' || i_row else '' end,
+        case when record then ' using ' || i_row || case when i_op = 'UPDATE' and i_capture.options ? 'backup' then ', old' else '' end else '' end,
         coalesce(one_form::text, 'again'));
     forms text;
 begin

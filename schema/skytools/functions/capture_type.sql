@@ -4,6 +4,7 @@ language sql stable
 set search_path = pg_catalog, skytools, pg_temp
 as $$
 select case i_capture.format
+    when 'sql' then case when i_op = 'TRUNCATE' then 'R' else left(i_op, 1) end
     when 'urlenc' then
         case when i_op = 'TRUNCATE' then 'R' else left(i_op, 1) || ':' || array_to_string(k.names, ',') end
     else
@@ -16,4 +17,4 @@ select case i_capture.format
           left join pg_attribute a on a.attrelid = i_table and a.attnum = n.num and not a.attisdropped) k;
 $$;
 comment on function skytools.capture_type(skytools.capture, oid, text) is
-    'Text of ev_type for one operation: jsontriga''s object or logutriga''s letter and key.';
+    'Text of ev_type for one operation: jsontriga''s object logutriga''s letter and key, or sqltriga''s letter.';
