@@ -50,7 +50,7 @@ func WriteExtension(dir string) ([]string, error) {
 	names := []string{"pgq.control", fmt.Sprintf("pgq--%s.sql", version)}
 	for older := 1; older < Number; older++ {
 		name := fmt.Sprintf("pgq--3.5.%d--%s.sql", older, version)
-		files[name] = extensionUpdateSQL(b)
+		files[name] = extensionUpdate(b)
 		names = append(names, name)
 	}
 	for _, part := range parts {
@@ -140,9 +140,9 @@ func extensionScript(b bundle) (string, error) {
 	return out.String(), nil
 }
 
-// extensionUpdateSQL is the script of `alter extension pgq update` from any
+// extensionUpdate is the script of `alter extension pgq update` from any
 // version: it passes over structure that is there.
-func extensionUpdateSQL(b bundle) string {
+func extensionUpdate(b bundle) string {
 	return scriptHead("pgq") + sessionSQL(false) + b.structure() + b.replacement() + b.rights() + configDumpSQL
 }
 

@@ -19,7 +19,7 @@ import (
 
 // withExtension is a server that has this program's extension in its folder:
 // one that is set in extension_control_path, or that of a copy of the server.
-func withExtension(t *testing.T) *pgserver.Server {
+func withExtension(t *testing.T) (s *pgserver.Server, folder string) {
 	t.Helper()
 	top, err := os.MkdirTemp("", "skytools-extension-") // the server's user has no way into t.TempDir
 	if err != nil {
@@ -37,10 +37,11 @@ func withExtension(t *testing.T) *pgserver.Server {
 	} else {
 		opt.Programs.Dir, share = copyServer(t, bin.Dir, top)
 	}
-	if _, err := WriteExtension(filepath.Join(share, "extension")); err != nil {
+	folder = filepath.Join(share, "extension")
+	if _, err := WriteExtension(folder); err != nil {
 		t.Fatal(err)
 	}
-	return pgtest.Own(t, opt)
+	return pgtest.Own(t, opt), folder
 }
 
 // copyServer makes a copy of an installed server with links for what is large.
@@ -81,7 +82,7 @@ func createExtension(ctx context.Context, conn *pgx.Conn) error {
 // TestExtension: the owner of a database, no superuser, creates the extension.
 // It makes what Install makes, does the same, and comes through a dump.
 func TestExtension(t *testing.T) {
-	s := withExtension(t)
+	s, folder := withExtension(t)
 	t.Run("catalogue", func(t *testing.T) {
 		lines := func(dsn string) (list []string) {
 			for line := range strings.Lines(pgtest.CatalogFingerprint(t, dsn)) {
@@ -102,6 +103,7 @@ func TestExtension(t *testing.T) {
 		})
 	}
 	t.Run("dump", func(t *testing.T) { dumpAndRestore(t, s) })
+	t.Run("update", func(t *testing.T) { updateExtension(t, s, folder) })
 	t.Run("install", func(t *testing.T) { installOverExtension(t, s) })
 	t.Run("over an install", func(t *testing.T) {
 		conn := pgtest.Connect(t, pgtest.Database(t, s, setup))
@@ -160,6 +162,40 @@ func dumpAndRestore(t *testing.T, s *pgserver.Server) {
 	if got := one[string](b, b.own, `select format('%s %s %s', pgq.create_queue('r'), pgq_ext.get_last_tick('x'),
 		(select max_attempts from skytools.queue_policy))`); got != "1 5 3" {
 		t.Errorf("after the restore: %s", got)
+	}
+}
+
+// updateExtension brings the extension to a later version, which has a table
+// and a function more, one function less, and another one changed.
+func updateExtension(t *testing.T, s *pgserver.Server, folder string) {
+	later := edited(t, map[string]string{
+		"skytools/tables/999_thing.sql":    "create table skytools.thing (a int);\n",
+		"pgq/functions/thing.sql":          "create or replace function pgq.thing() returns int language sql as 'select 1';\n",
+		"skytools/functions/coop_lost.sql": "",
+		"pgq/functions/version.sql":        "create or replace function pgq.version() returns text language sql immutable parallel safe as $$ select '3.5.2'::text $$;\n",
+	})
+	b, err := load(later)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(folder, "pgq--3.5.1--3.5.2.sql"), []byte(extensionUpdate(b)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	dsn := pgtest.Database(t, s, createExtension)
+	conn := pgtest.Connect(t, dsn)
+	if _, err := conn.Exec(t.Context(), `alter extension pgq update to '3.5.2'`); err != nil {
+		t.Fatal(err)
+	}
+	got := rows(t, conn, `select format('%s %s %s', pgq.version(), to_regprocedure('skytools.coop_lost(bigint)') is null,
+		(select count(*) from pg_depend where deptype = 'e' and refobjid = (select oid from pg_extension where extname = 'pgq')
+			and (classid = 'pg_proc'::regclass and objid = 'pgq.thing()'::regprocedure
+				or classid = 'pg_class'::regclass and objid = any ((select extconfig from pg_extension where extname = 'pgq')::oid[])
+					and objid = 'skytools.thing'::regclass)))`)
+	if got[0] != "3.5.2 t 2" {
+		t.Errorf("after the update: %s, want the version, a function gone, a function and a table as members", got[0])
+	}
+	if r := mustInstall(t, conn, later); len(r.Applied)+len(r.Replaced)+len(r.Dropped) > 0 {
+		t.Errorf("install finds the updated extension wanting: %+v", r)
 	}
 }
 
