@@ -113,6 +113,13 @@ func TestSameRightsAsExtension(t *testing.T) {
 	compareOutput(t, "roles/pgq.sql", psql(t, ours, script), psql(t, extension(t, s), script), map[string]bool{})
 }
 
+// TestCoopRights: there is no package of pgq_coop and pgq_ext to compare with.
+func TestCoopRights(t *testing.T) {
+	s := withRoles(t)
+	dsn := s.DSN(pgtest.DBName(t, pgtest.Database(t, s, setup)), "postgres")
+	golden(t, "testdata/roles/coop.out", psql(t, dsn, "testdata/roles/coop.sql"))
+}
+
 func compareOutput(t *testing.T, script, ours, theirs string, seen map[string]bool) {
 	t.Helper()
 	got, want := blocks(ours), blocks(theirs)
