@@ -8,7 +8,7 @@ package pgq
 const otherTickersSQL = `
 	select 'warning', '', format('process %s of %s ticks beside ours: %s', pid, usename,
 			coalesce(nullif(application_name, ''), 'a pgqd')),
-		'stop one of the two; they do no harm to each other, and none leads'
+		'stop it: the ticker that leads does all of its work'
 	from pg_stat_activity
 	where datname = current_database() and pid <> pg_backend_pid() and query ~* '^\s*select\s+pgq\.ticker\s*\(\s*\)'
 		and state_change > now() - interval '1 minute'`

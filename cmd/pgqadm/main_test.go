@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -67,7 +68,7 @@ func TestScripts(t *testing.T) {
 					return os.WriteFile(filepath.Join(env.WorkDir, "ticker.ini"), []byte(ini), 0o644)
 				},
 				Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-					"scrub": scrub, "status": status, "waitfor": waitfor, "sql": sql, "webserver": webserver,
+					"scrub": scrub, "status": status, "waitfor": waitfor, "sql": sql, "until": until, "webserver": webserver,
 					"database": func(ts *testscript.TestScript, neg bool, args []string) { database(t, ts, neg, args) },
 				},
 			})
@@ -176,6 +177,20 @@ func sql(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	ts.Check(rows.Err())
 	ts.Check(os.WriteFile(ts.MkAbs("sql.txt"), []byte(out.String()), 0o644))
+}
+
+// until runs a query until it returns true: until [DATABASE] QUERY.
+func until(ts *testscript.TestScript, neg bool, args []string) {
+	if neg {
+		ts.Fatalf("usage: until [DATABASE] QUERY")
+	}
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		sql(ts, false, slices.Clone(args))
+		if text, err := os.ReadFile(ts.MkAbs("sql.txt")); err == nil && string(text) == "true\n" {
+			return
+		}
+	}
+	ts.Fatalf("waited in vain until %q", args)
 }
 
 // receiverKey finds a script's receiver.
