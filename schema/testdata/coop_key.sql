@@ -73,4 +73,17 @@ select batch_id, prev_tick_id, cur_tick_id, slots from skytools.coop_next_batch(
 select ev_data from pgq.get_batch_events(9);
 select skytools.coop_set_key('q', 'c', 'ev_extra1');
 select pgq.unregister_consumer('q', 'c');
+-- A batch that the server would like to read in parallel.
+select skytools.coop_set_key('q', 'j', 'json:id', 2);
+select count(pgq.insert_event('q', 't', '{"id": ' || n % 10 || '}')) from generate_series(1, 2000) n;
+select skytools.tick_write(1) > 0 as ticked;
+select slots from skytools.coop_next_batch('q', 'j', 'z');
+begin;
+set local parallel_setup_cost = 0;
+set local parallel_tuple_cost = 0;
+set local min_parallel_table_scan_size = 0;
+set local min_parallel_index_scan_size = 0;
+select count(*) from pgq.get_batch_events((select sub_batch from pgq.subscription where sub_batch is not null));
+commit;
+select pgq.unregister_consumer('q', 'j');
 select count(*) from skytools.coop_key, skytools.coop_slot;

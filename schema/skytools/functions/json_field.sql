@@ -1,8 +1,10 @@
 create or replace function skytools.json_field(i_data text, i_field text) returns text
-language plpgsql immutable parallel safe
+language plpgsql immutable
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+    -- The handler is a subtransaction, which a parallel query cannot start: the
+    -- function stays marked as unsafe.
     return coalesce(i_data::json ->> i_field, '');
 exception when data_exception then
     return '';
