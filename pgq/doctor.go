@@ -90,7 +90,7 @@ var checks = []check{
 		where pg_is_in_recovery()`)},
 	{"clock", "server and this machine agree", clockOf},
 	{"ticker", "one leads", tickerOf},
-	{"other tickers", "none is seen", query("", otherTickersSQL)},
+	{"other tickers", "none is seen", otherTickersOf},
 	{"ticks", "all queues have a fresh one", ticksOf},
 	{"switches", "no queue is paused or closed", switchesOf},
 	{"rotation", "event tables turn in time", rotationOf},
@@ -204,6 +204,14 @@ func tickerOf(_ context.Context, x *examination) ([]Finding, error) {
 		}}, nil
 	}
 	return []Finding{{Result: Failed, Text: "none is connected", Mend: "pgqadm INI ticker -d"}}, nil
+}
+
+func otherTickersOf(_ context.Context, x *examination) ([]Finding, error) {
+	var found []Finding
+	for _, other := range x.OtherTickers {
+		found = append(found, Finding{Result: Warning, Text: other.String() + " ticks beside ours", Mend: x.besideMend()})
+	}
+	return found, nil
 }
 
 func ticksOf(_ context.Context, x *examination) ([]Finding, error) {

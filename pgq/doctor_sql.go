@@ -3,16 +3,6 @@ package pgq
 // The statements of checks, see [query]. What they read, ordinary roles may,
 // but for tables that have no rows for them then.
 
-// otherTickersSQL finds a pgqd of Skytools by the statement that it repeats.
-// Only sessions of the own role, or with pg_monitor of all, show theirs.
-const otherTickersSQL = `
-	select 'warning', '', format('process %s of %s ticks beside ours: %s', pid, usename,
-			coalesce(nullif(application_name, ''), 'a pgqd')),
-		'stop it: the ticker that leads does all of its work'
-	from pg_stat_activity
-	where datname = current_database() and pid <> pg_backend_pid() and query ~* '^\s*select\s+pgq\.ticker\s*\(\s*\)'
-		and state_change > now() - interval '1 minute'`
-
 const autovacuumSQL = `
 	select 'failed', '', 'autovacuum is off: the tables of PgQ grow', 'set autovacuum = on in postgresql.conf, and reload'
 	where current_setting('autovacuum') = 'off'

@@ -134,6 +134,52 @@ func ended(stop <-chan struct{}) bool {
 	}
 }
 
+// OtherTickers lists sessions of programs that tick without the lock of ours:
+// pgqd of Skytools, found by the statement that it repeats. The server shows it
+// to the session's own role and to members of pg_read_all_stats.
+func OtherTickers(ctx context.Context, conn *pgx.Conn) ([]TickerSession, error) {
+	rows, err := conn.Query(ctx, `select pid, false, coalesce(usename, ''), coalesce(nullif(application_name, ''), 'pgqd'),
+			coalesce(host(client_addr), ''), backend_start
+		from pg_stat_activity
+		where datname = current_database() and pid <> pg_backend_pid() and query ~* '^\s*select\s+pgq\.ticker\s*\(\s*\)'
+			and state_change > now() - interval '1 minute'
+		order by pid`)
+	if err != nil {
+		return nil, fmt.Errorf("list other tickers: %w", err)
+	}
+	list, err := pgx.CollectRows(rows, scanSession)
+	if err != nil {
+		return nil, fmt.Errorf("list other tickers: %w", err)
+	}
+	return list, nil
+}
+
+func scanSession(row pgx.CollectableRow) (s TickerSession, err error) {
+	err = row.Scan(&s.PID, &s.Leads, &s.Role, &s.Application, &s.Client, &s.Since)
+	return s, err
+}
+
+// besideMend is what to do about another ticker.
+func besideMend(extension bool) string {
+	if extension {
+		return "stop it: two ticks at the same moment can have events delivered twice, and its rotation does not look for events of old snapshots"
+	}
+	return "stop it: the ticker that leads does all of its work"
+}
+
+// watchOthers warns once a minute of another ticker.
+func (t *Ticker) watchOthers(ctx context.Context) error {
+	if time.Since(t.watched) < noticeEvery {
+		return nil
+	}
+	t.watched = time.Now()
+	others, err := OtherTickers(ctx, t.conn)
+	for _, other := range others {
+		t.trouble.say("other ticker", other.String()+" ticks beside this ticker; hint: "+besideMend(t.beside))
+	}
+	return err
+}
+
 // TickerSession is the connection of one ticker.
 type TickerSession struct {
 	PID   int  `json:"pid"`   // the server's process
@@ -177,10 +223,7 @@ func Tickers(ctx context.Context, conn *pgx.Conn) ([]TickerSession, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list tickers: %w", err)
 	}
-	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (s TickerSession, err error) {
-		err = row.Scan(&s.PID, &s.Leads, &s.Role, &s.Application, &s.Client, &s.Since)
-		return s, err
-	})
+	list, err := pgx.CollectRows(rows, scanSession)
 	if err != nil {
 		return nil, fmt.Errorf("list tickers: %w", err)
 	}

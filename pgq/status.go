@@ -19,6 +19,8 @@ type Status struct {
 	PostgresVersion   string          `json:"postgres_version"`
 	PgqVersion        string          `json:"pgq_version"`
 	Tickers           []TickerSession `json:"tickers"`            // the leader first
+	OtherTickers      []TickerSession `json:"other_tickers"`      // of programs that know no leader
+	Extension         bool            `json:"extension"`          // the real extension's schema pgq
 	OldestTransaction *Transaction    `json:"oldest_transaction"` // nil: none is running
 	Queues            []Queue         `json:"queues"`
 	Warnings          []Backlog       `json:"backlog_warnings"`   // over a queue's policy
@@ -36,6 +38,12 @@ func ReadStatus(ctx context.Context, conn *pgx.Conn) (Status, error) {
 	if s.Tickers, err = Tickers(ctx, conn); err != nil {
 		return s, err
 	}
+	if s.OtherTickers, err = OtherTickers(ctx, conn); err != nil {
+		return s, err
+	}
+	if s.Extension, err = beside(ctx, conn); err != nil {
+		return s, err
+	}
 	if s.OldestTransaction, err = OldestTransaction(ctx, conn); err != nil {
 		return s, err
 	}
@@ -47,6 +55,20 @@ func ReadStatus(ctx context.Context, conn *pgx.Conn) (Status, error) {
 	}
 	s.Detached, err = DetachedConsumers(ctx, conn)
 	return s, err
+}
+
+func (s Status) besideMend() string { return besideMend(s.Extension) }
+
+// beside tells whether schema pgq is the real extension's: an extension's in
+// which schema skytools is not.
+func beside(ctx context.Context, conn *pgx.Conn) (extension bool, err error) {
+	err = conn.QueryRow(ctx, `select exists (select from pg_extension where extname = 'pgq')
+		and not exists (select from pg_depend where classid = 'pg_namespace'::regclass and objid = to_regnamespace('skytools')
+			and refclassid = 'pg_extension'::regclass and deptype = 'e')`).Scan(&extension)
+	if err != nil {
+		return false, fmt.Errorf("look for the extension: %w", err)
+	}
+	return extension, nil
 }
 
 // WriteText writes the tables of `pgqadm status`.
@@ -93,7 +115,14 @@ func (s Status) WriteText(w io.Writer) error {
 			p.line("Standing by: %s", t)
 		}
 	}
-	if len(s.Tickers) == 0 {
+	for _, other := range s.OtherTickers {
+		if len(s.Tickers) > 0 {
+			p.line("! %s ticks beside ours: %s", other, s.besideMend())
+		} else {
+			p.line("Ticker of another program: %s", other)
+		}
+	}
+	if len(s.Tickers)+len(s.OtherTickers) == 0 {
 		p.line("! no ticker is connected: pgqadm INI ticker -d starts it")
 	}
 	for _, w := range s.Warnings {

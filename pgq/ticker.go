@@ -62,6 +62,7 @@ type Ticker struct {
 	wait     notice      // for the database
 	behind   int         // the leader's process that the log has named; 0: this one leads
 	searched time.Time   // when the leader was last looked for
+	watched  time.Time   // when other tickers were last looked for
 	trouble  notice      // with single queues
 	queues   map[int32]*ticking
 	since    time.Time // when conn was made
@@ -166,6 +167,9 @@ func (t *Ticker) round(ctx context.Context) (time.Duration, error) {
 	}
 	if leads, err := t.lead(ctx); err != nil || !leads {
 		return standbyDelay, err
+	}
+	if err := t.watchOthers(ctx); err != nil {
+		return 0, err
 	}
 	if err := t.bringDue(ctx); err != nil {
 		return 0, err

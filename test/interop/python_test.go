@@ -2,6 +2,7 @@ package interop
 
 import (
 	"fmt"
+	"log/slog"
 	"os"
 	osexec "os/exec"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/skytools-go/skytools/internal/pgtest"
 	"github.com/skytools-go/skytools/pgq"
+	"github.com/skytools-go/skytools/schema"
 )
 
 // produced are the data of the events that produce.py writes.
@@ -179,4 +181,39 @@ func TestPgqd(t *testing.T) {
 	dsn, _ := ours(t)
 	pgqd(t, dsn)
 	traffic(t, dsn)
+}
+
+// TestPgqdBesideTicker: two tickers on the extension are told of.
+func TestPgqdBesideTicker(t *testing.T) {
+	dsn, conn := beside(t)
+	pgqd(t, dsn)
+	read := func() pgq.Status {
+		t.Helper()
+		status, err := pgq.ReadStatus(t.Context(), conn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return status
+	}
+	eventually(t, 10*time.Second, "pgqd is seen", func() bool { return len(read().OtherTickers) == 1 })
+	var out strings.Builder
+	if err := read().WriteText(&out); err != nil || !strings.Contains(out.String(), "\nTicker of another program: process ") {
+		t.Errorf("status, %v:\n%s", err, &out)
+	}
+	var log strings.Builder
+	stop := run(t, "ticker", (&pgq.Ticker{Database: config(t, dsn), Log: slog.New(slog.NewTextHandler(&log, nil))}).Run)
+	eventually(t, 10*time.Second, "our ticker leads", func() bool { return len(read().Tickers) == 1 })
+	out.Reset()
+	if err := read().WriteText(&out); err != nil || !strings.Contains(out.String(), "ticks beside ours: stop it: two ticks at the same moment") {
+		t.Errorf("status, %v:\n%s", err, &out)
+	}
+	findings, err := pgq.Examine(t.Context(), conn, schema.Number)
+	if err != nil || !slices.ContainsFunc(findings, func(f pgq.Finding) bool { return f.Check == "other tickers" && f.Result == pgq.Warning }) {
+		t.Errorf("doctor: %v, %+v", err, findings)
+	}
+	time.Sleep(100 * time.Millisecond)
+	stop()
+	if !strings.Contains(log.String(), "ticks beside this ticker") {
+		t.Errorf("the log:\n%s", &log)
+	}
 }
