@@ -276,3 +276,48 @@ func TestOldSnapshotOnExtension(t *testing.T) {
 		}
 	}
 }
+
+// TestCaptureAsksOnExtension: nobody tells captures of a rotation or of a
+// closed queue, so they ask in each statement, also in plans made before.
+func TestCaptureAsksOnExtension(t *testing.T) {
+	dsn, conn := beside(t)
+	exec(t, conn, `create table entry (id int primary key, item text)`)
+	exec(t, conn, `select skytools.capture_install($1, 'public', 'entry')`, queue)
+	exec(t, conn, `select pgq.register_consumer($1, 'c')`, queue)
+	writer := pgtest.Connect(t, dsn) // one session: it keeps its plans
+	id := 0
+	write := func() error {
+		id++
+		_, err := writer.Exec(t.Context(), `insert into entry values ($1, 'x')`, id)
+		return err
+	}
+	for range 10 {
+		if err := write(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 3 {
+		tick(t, conn)
+		exec(t, conn, `update pgq.subscription set sub_last_tick = (select max(tick_id) from pgq.tick)`)
+		maintain(t, conn)
+		if err := write(); err != nil {
+			t.Fatal(err)
+		}
+		in := one[string](t, conn, `select tableoid::regclass::text from pgq.event_1 order by ev_id desc limit 1`)
+		if current := one[string](t, conn, `select pgq.current_event_table($1)`, queue); in != current {
+			t.Errorf("the event is in %s, the current table is %s", in, current)
+		}
+	}
+	exec(t, conn, `update pgq.queue set queue_disable_insert = true`)
+	if err := write(); err == nil || !strings.Contains(err.Error(), "Insert into queue disallowed") {
+		t.Errorf("a closed queue: %v", err)
+	}
+	exec(t, conn, `update pgq.queue set queue_disable_insert = false, queue_per_tx_limit = 1`)
+	if _, err := writer.Exec(t.Context(), `insert into entry values (1001, 'x'), (1002, 'y')`); err == nil || !strings.Contains(err.Error(), "allows max 1 events") {
+		t.Errorf("a limited queue: %v", err)
+	}
+	exec(t, conn, `update pgq.queue set queue_per_tx_limit = null`)
+	if err := write(); err != nil {
+		t.Error(err)
+	}
+}
