@@ -74,6 +74,18 @@ func (b *bench) drain(conn *pgx.Conn, consumer string) []string {
 	}
 }
 
+// waits returns when the session waits for a lock.
+func (b *bench) waits(conn *pgx.Conn) {
+	b.t.Helper()
+	for range 2000 {
+		if one[bool](b, b.own, `select coalesce(wait_event_type = 'Lock', false) from pg_stat_activity where pid = $1`, conn.PgConn().PID()) {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	b.t.Fatal("the session waits for no lock")
+}
+
 // rotate makes a rotation due and does it.
 func (b *bench) rotate() {
 	b.t.Helper()
@@ -142,6 +154,56 @@ func TestQueuesOfOldSnapshots(t *testing.T) {
 	if n := one[int](b, b.own, `select count(*) from pgq.event_template`); n != 5 {
 		t.Errorf("%d events, want 5", n)
 	}
+}
+
+// TestNamesSwapped: a text made of an old snapshot's names would send events
+// of one queue into another.
+func TestNamesSwapped(t *testing.T) {
+	b := newBench(t)
+	old := pgtest.Connect(t, b.dsn)
+	b.run(old, `begin isolation level repeatable read`)
+	b.run(old, `select count(*) from pgq.queue`)
+	b.run(b.own, `update pgq.queue set queue_name = 'former' where queue_name = 'q'`)
+	b.run(b.own, `select pgq.create_queue('q')`)
+	b.run(old, `select pgq.create_queue('other')`)
+	b.run(old, `commit`)
+	b.run(b.own, `select pgq.insert_event('q', 't', 'd')`)
+	if in := one[string](b, b.own, `select queue_name from pgq.queue, pgq.event_template e where e.tableoid = (queue_data_pfx || '_0')::regclass`); in != "q" {
+		t.Errorf("the event is in %s", in)
+	}
+}
+
+// TestAttachBesideRotation: whoever is attached while rotation looks for the
+// slowest consumer still finds its tick.
+func TestAttachBesideRotation(t *testing.T) {
+	b := newBench(t)
+	b.run(b.own, `update pgq.queue set queue_rotation_period = '1 ms'`)
+	b.run(b.own, `select skytools.set_queue_policy('q', 'backlog_max_age', '1 ms')`)
+	b.run(b.own, `select pgq.insert_event('q', 't', 'needed')`)
+	b.tick()
+	b.run(b.own, `select skytools.maint_backlog()`)
+	if n := one[int](b, b.own, `select count(*) from skytools.get_detached_consumers()`); n != 1 {
+		t.Fatalf("%d consumers are detached", n)
+	}
+	b.rotate()
+	b.run(b.own, `select pgq.insert_event('q', 't', 'later')`)
+	b.tick()
+	b.run(b.own, `select skytools.set_queue_policy('q', 'backlog_max_age', null)`)
+
+	attaching, rotating := pgtest.Connect(t, b.dsn), pgtest.Connect(t, b.dsn)
+	b.run(attaching, `begin`)
+	b.run(attaching, `select skytools.attach_consumer('q', 'c')`)
+	done := make(chan error, 1)
+	go func() {
+		_, err := rotating.Exec(t.Context(), `select pgq.maint_rotate_tables_step1('q')`)
+		done <- err
+	}()
+	b.waits(rotating)
+	b.run(attaching, `commit`)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	b.wantData(b.drain(b.own, "c"), "needed", "later")
 }
 
 // TestManyQueues: each of many names, hostile ones too, finds its queue.

@@ -51,3 +51,11 @@ select * from skytools.insert_event_once('closed', 'k', '1 hour', 't', 'd');
 select pgq.drop_queue('closed');
 select pgq.drop_queue('q', true);
 select (select count(*) from skytools.once_key) as keys, (select count(*) from skytools.delayed_event) as delayed;
+
+-- a key is kept from when it was written, not from its transaction's begin
+select pgq.create_queue('kept');
+begin;
+select pg_sleep(0.01);
+select is_new from skytools.insert_event_once('kept', 'late key', '1 hour', 't', 'd');
+select expires_at > now() + interval '1 hour' as kept_whole from skytools.once_key where key_text = 'late key';
+rollback;

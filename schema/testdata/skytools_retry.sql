@@ -92,3 +92,31 @@ update pgq.queue set queue_disable_insert = false where queue_name = 'q';
 select skytools.move_retries(2);
 select skytools.move_retries(2);
 select skytools.move_retries(2);
+
+-- an event that its batch holds twice, asked for, brought back and worked on again
+select pgq.create_queue('twice'), pgq.register_consumer('twice', 'c');
+select skytools.set_queue_policy('twice', 'max_attempts', '3');
+select pgq.insert_event('twice', 't', 'd') as id \gset
+select pgq.force_tick('twice') is not null as forced;
+select pgq.ticker('twice') is not null as ticked;
+select pgq.next_batch('twice', 'c') as batch \gset
+select * from skytools.event_retry(:batch, array[:id::bigint], '0');
+select pgq.maint_retry_events();
+select * from skytools.event_retry(:batch, array[:id::bigint], '0');
+select pgq.maint_retry_events();
+select pgq.finish_batch(:batch);
+select pgq.force_tick('twice') is not null as forced;
+select pgq.ticker('twice') is not null as ticked;
+select pgq.next_batch('twice', 'c') as batch \gset
+select ev_id = :id as same, ev_retry from pgq.get_batch_events(:batch);
+select * from skytools.event_retry(:batch, array[:id::bigint], '0');
+select ev_retry from pgq.retry_queue where ev_id = :id;
+select skytools.event_dead(:batch, array[:id::bigint], 'hopeless');
+select pgq.event_retry_raw('twice', 'c', now(), :id, now(), 3, 't', 'd', null, null, null, null) = :id as again;
+select ev_id = :id as same, ev_retry from skytools.dead_events('twice', 'c', null);
+
+-- a batch number that is not open yet
+select skytools.own_batch((select queue_id from pgq.queue where queue_name = 'twice'), :batch) = :batch as own,
+    skytools.own_batch((select queue_id from pgq.queue where queue_name = 'twice'), :batch + 1) is null as unknown;
+
+select skytools.json_field(repeat('[', 200000), 'a') = '' as too_deep, skytools.json_field('{"a": 1}', 'a');

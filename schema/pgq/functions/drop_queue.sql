@@ -29,6 +29,9 @@ begin
         perform pgq.unregister_consumer(x_queue_name, consumer);
     end loop;
 
+    -- Whoever is writing is waited for before a lock is taken that stops the
+    -- making of other queues, see queue_dispatch.
+    execute 'lock table ' || pgq.quote_fqname(q.queue_data_pfx) || ' in access exclusive mode';
     perform skytools.queue_forget(q.queue_id);
     delete from pgq.retry_queue where ev_queue = q.queue_id;
     delete from pgq.tick where tick_queue = q.queue_id;

@@ -29,7 +29,8 @@ begin
         insert into skytools.dead_event (dead_queue, dead_consumer, dead_reason, ev_id, ev_time, ev_retry,
                 ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4)
             values (q.queue_id, x_consumer, format('delivered %s times', x_ev_retry), id, x_ev_time, x_ev_retry - 1,
-                x_ev_type, x_ev_data, x_ev_extra1, x_ev_extra2, x_ev_extra3, x_ev_extra4);
+                x_ev_type, x_ev_data, x_ev_extra1, x_ev_extra2, x_ev_extra3, x_ev_extra4)
+            on conflict do nothing;
         return id;
     end if;
     insert into pgq.retry_queue (ev_retry_after, ev_queue, ev_id, ev_time, ev_owner, ev_retry,

@@ -15,7 +15,7 @@ declare
 begin
     select queue.queue_id, nextval(queue_event_seq::regclass) as id,
             queue_disable_insert as disabled, queue_per_tx_limit as per_tx,
-            queue_data_pfx || '_' || queue_cur_table as cur_table
+            pgq.quote_fqname(queue_data_pfx || '_' || queue_cur_table) as cur_table
         into q from pgq.queue where queue.queue_name = $1;
     if not found then
         raise exception '%', case when $1 is null then 'Queue name must not be NULL' else 'No such queue' end

@@ -9,8 +9,9 @@ declare
     consumer int;
     position bigint;
 begin
-    -- Rotation holds it FOR UPDATE while it deletes ticks.
-    perform 1 from pgq.queue where queue_id = the_queue for key share;
+    -- Rotation locks the row while it looks who stands where: it sees this one,
+    -- or is over.
+    perform 1 from pgq.queue where queue_id = the_queue for share;
     delete from skytools.detached_consumer
         where detached_queue = the_queue and detached_consumer = i_consumer_name
         returning * into d;

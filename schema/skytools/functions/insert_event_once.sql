@@ -17,7 +17,7 @@ begin
     end if;
     -- Without a lock: who repeats a key waits for nobody else who does.
     select k.ev_id into ev_id from skytools.once_key k
-        where k.key_queue = the_queue and k.key_text = i_key and k.expires_at > now();
+        where k.key_queue = the_queue and k.key_text = i_key and k.expires_at > clock_timestamp();
     is_new := not found;
     if not is_new then
         return;
@@ -27,10 +27,10 @@ begin
     -- transaction has ended.
     q := skytools.queue_open(i_queue_name);
     insert into skytools.once_key as k (key_queue, key_text, ev_id, expires_at)
-        values (q.queue_id, i_key, nextval(q.event_seq), now() + i_keep)
+        values (q.queue_id, i_key, nextval(q.event_seq), clock_timestamp() + i_keep)
         on conflict (key_queue, key_text) do update
             set ev_id = excluded.ev_id, expires_at = excluded.expires_at
-            where k.expires_at <= now()
+            where k.expires_at <= clock_timestamp()
         returning k.ev_id into ev_id;
     if not found then
         is_new := false;

@@ -14,7 +14,7 @@ declare
     ids bigint[];
 begin
     select queue.queue_id, queue_event_seq, queue_disable_insert as disabled, queue_per_tx_limit as per_tx,
-            queue_data_pfx || '_' || queue_cur_table as cur_table
+            pgq.quote_fqname(queue_data_pfx || '_' || queue_cur_table) as cur_table
         into q from pgq.queue where queue.queue_name = i_queue_name;
     if not found then
         raise exception '%', case when i_queue_name is null then 'Queue name must not be NULL' else 'No such queue' end

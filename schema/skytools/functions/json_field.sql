@@ -6,7 +6,7 @@ begin
     -- The handler is a subtransaction, which a parallel query cannot start: the
     -- function stays marked as unsafe.
     return coalesce(i_data::json ->> i_field, '');
-exception when data_exception then
+exception when data_exception or statement_too_complex then -- nested too deep
     return '';
 end;
 $$;

@@ -4,10 +4,9 @@ language plpgsql volatile
 set search_path = pg_catalog, pgq, pg_temp
 as $$
 -- A look into pgq.queue by name would cost more, above all while an old
--- snapshot keeps the row's dead versions. So names are in the
--- text. A queue that it lacks is served the longer way: one that a transaction
--- with an older snapshot did not see. A queue without its function is gone,
--- whatever that snapshot says.
+-- snapshot keeps the row's dead versions. So names are in the text. What they
+-- mean in an older snapshot may be another queue's by now: such a transaction
+-- leaves all to the longer way, until the next change.
 declare
     made bool;
 begin
@@ -19,7 +18,8 @@ begin
         || (select skytools.queue_choice(coalesce(array_agg(q.queue_name order by q.queue_name collate "C"), '{}'),
                                          coalesce(array_agg(q.queue_id order by q.queue_name collate "C"), '{}'))
               from pgq.queue q
-             where to_regproc(format('skytools.queue_%s_insert', q.queue_id)) is not null)
+             where current_setting('transaction_isolation') = 'read committed'
+               and to_regproc(format('skytools.queue_%s_insert', q.queue_id)) is not null)
         || E'return skytools.event_insert_any($1, $2, $3, $4, $5, $6, $7);\nend;\n');
     if made then
         revoke all on function skytools.event_insert(text, text, text, text, text, text, text) from public;

@@ -22,7 +22,7 @@ begin
     end if;
     queue_id := q.queue_id;
     event_seq := q.queue_event_seq::regclass;
-    cur_table := q.queue_data_pfx || '_' || q.queue_cur_table;
+    cur_table := pgq.quote_fqname(q.queue_data_pfx || '_' || q.queue_cur_table);
 end;
 $$;
 

@@ -15,7 +15,13 @@ declare
 begin
     select q.queue_cur_table into cur from pgq.queue q
      where q.queue_id = i_queue_id and not skytools.beside_extension()
-       and not q.queue_disable_insert and q.queue_per_tx_limit is null;
+       and not q.queue_disable_insert and q.queue_per_tx_limit is null
+       -- A queue that was renamed under its captures is none of theirs.
+       and not exists (select from skytools.capture c
+                         join pg_proc f on f.pronamespace = 'skytools'::regnamespace
+                                       and f.proname ~ format('^capture_%s_', c.capture_id)
+                        where not exists (select from pgq.queue o where o.queue_name = c.queue_name)
+                          and position(format('skytools.%s()', name) in f.prosrc) > 0);
     execute format('create or replace function skytools.%I() returns int4 language sql immutable as %L',
                    name, format('select %s::pg_catalog.int4', coalesce(cur::text, 'null')));
     if made then

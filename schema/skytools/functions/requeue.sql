@@ -16,7 +16,7 @@ begin
             || ' select coalesce(ev_id, next_id), ev_time, txid_current(), ev_owner, ev_retry, ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4'
             || ' from (select d.*, nextval(%L::regclass) as next_id'
             || ' from (select * from due where ev_queue = %1$s order by due_at, due_nr) d) n returning 1)',
-            q.queue_id, q.queue_data_pfx || '_' || q.queue_cur_table, q.queue_event_seq);
+            q.queue_id, pgq.quote_fqname(q.queue_data_pfx || '_' || q.queue_cur_table), q.queue_event_seq);
         counts := counts || format('(select count(*) from q%s)', q.queue_id);
     end loop;
     if counts = '{}' then

@@ -12,7 +12,10 @@ begin
     select p.max_attempts into attempts from skytools.queue_policy p where p.queue_id = whose.queue_id;
     -- An event waits for its retry or is dead, not both: dead wins, so that a
     -- batch that is worked on again after a crash does not bring it back.
-    execute 'with ev as (' || i_events || $sql$
+    -- A batch may hold an event twice: asked for again, and brought back, before
+    -- it was finished.
+    execute 'with ev as (select distinct on (ev_id) * from (' || i_events || $sql$) e
+            order by ev_id, ev_retry desc nulls last
         ), judged as (
             select ev.*, coalesce($4 is not null or coalesce(ev_retry, 0) + 1 >= $5, false) as hopeless from ev
         ), again as (
