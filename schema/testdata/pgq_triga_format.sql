@@ -82,7 +82,7 @@ begin;
 insert into odd (k) values (1);
 alter table odd rename column d to dee;
 insert into odd (k) values (2);
-alter table odd add column late date default '2020-01-01', drop column k cascade;
+alter table odd add column late date default '2020-01-01', drop column g, drop column k;
 insert into odd default values;
 update odd set dee = '';
 alter table odd drop constraint odd_pkey;
