@@ -13,7 +13,7 @@ import (
 )
 
 // Mover copies events into another queue: type, data, the extra fields and,
-// where the role may call pgq.insert_event_raw, the time. They get ids of
+// where the role may write event tables, the time. They get ids of
 // their own, in the same order.
 type Mover struct {
 	Queue string // the target's
@@ -56,7 +56,7 @@ func (s *Splitter) Handle(ctx context.Context, tx pgx.Tx, b *pgq.Batch) error {
 // writer writes events into queues of the target, many by a statement.
 type writer struct {
 	asked bool
-	raw   bool // the role may give an event its time
+	timed bool // the role may give an event its time
 }
 
 const (
@@ -106,10 +106,10 @@ func (w *writer) ask(ctx context.Context, tx pgx.Tx, log *slog.Logger) error {
 		return nil
 	}
 	var err error
-	if w.raw, err = pgq.MayTime(ctx, tx); err != nil {
+	if w.timed, err = pgq.MayTime(ctx, tx); err != nil {
 		return err
 	}
-	if w.asked = true; !w.raw {
+	if w.asked = true; !w.timed {
 		log.Info("The target's role is not pgq_admin: moved events get the time of their arrival")
 	}
 	return nil
@@ -120,11 +120,12 @@ func (w *writer) write(ctx context.Context, tx pgx.Tx, queue string, events []pg
 		return nil
 	}
 	to := &pgq.Producer{Queue: queue}
-	insert := to.InsertMany
-	if w.raw {
-		insert = to.InsertTimed
+	var err error
+	if w.timed {
+		_, err = to.InsertTimed(ctx, tx, events)
+	} else {
+		_, err = to.InsertMany(ctx, tx, events)
 	}
-	_, err := insert(ctx, tx, events)
 	if errors.Is(err, pgq.ErrQueueNotFound) {
 		err = hint.With(err, "create it at the target: pgqadm INI create %s", hint.Shell(queue))
 	}

@@ -1,0 +1,61 @@
+package pgq
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/skytools-go/skytools/internal/pgtest"
+)
+
+// TestInsertTimed: events keep their times, NULL and empty fields and their
+// order, get ids of the sequence, and are ticked as any others.
+func TestInsertTimed(t *testing.T) {
+	conn := pgtest.Connect(t, database(t))
+	begin := last(t, conn)
+	at := time.Date(2020, 2, 3, 4, 5, 6, 789000, time.UTC)
+	var events []Event
+	for i := range 2000 {
+		events = append(events, Event{Time: at.Add(-time.Duration(i) * time.Hour), Type: "t", Data: fmt.Append(nil, i)})
+	}
+	events[0].Data, events[1].Data, events[0].Extra2 = nil, []byte{}, []byte("x2")
+	tx, err := conn.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &Producer{Queue: queue}
+	if may, err := MayTime(t.Context(), tx); err != nil || !may {
+		t.Errorf("the owner may not: %v", err)
+	}
+	ids, err := p.InsertTimed(t.Context(), tx, events)
+	if err == nil {
+		err = tx.Commit(t.Context())
+	}
+	if err != nil || len(ids) != len(events) {
+		t.Fatal(len(ids), err)
+	}
+	exec(t, conn, `select skytools.tick($1)`, queue)
+	n := 0
+	err = newOwnReader(conn, queue, 0).Stream(t.Context(), begin, last(t, conn), func(raw *RawEvent) error {
+		got, want := raw.event(""), events[n]
+		if got.ID != ids[n] || !got.Time.Equal(want.Time) || string(got.Data) != string(want.Data) ||
+			(got.Data == nil) != (want.Data == nil) || string(got.Extra2) != string(want.Extra2) || (got.Extra1 == nil) != (want.Extra1 == nil) {
+			t.Errorf("event %d: %+v, want %+v", n, got, want)
+		}
+		n++
+		return nil
+	})
+	if err != nil || n != len(events) {
+		t.Errorf("%d events, %v", n, err)
+	}
+
+	tx, err = conn.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback(t.Context()) //nolint:errcheck // the test is over
+	if _, err := (&Producer{Queue: "none"}).InsertTimed(t.Context(), tx, events); !errors.Is(err, ErrQueueNotFound) {
+		t.Errorf("no queue: %v", err)
+	}
+}
