@@ -56,6 +56,7 @@ func variants() []*variant {
 		{name: "C jsontriga", install: trigger("jsontriga")},
 		{name: ours, ours: true, install: install("{}")},
 		{name: "ours, row mode", ours: true, install: install(`{"mode": "row"}`)},
+		{name: "ours, logutriga", ours: true, slow: true, install: trigger("logutriga")[1:]},
 		{name: "ours, urlenc", ours: true, slow: true, install: install(`{"format": "urlenc"}`)},
 	}
 }
