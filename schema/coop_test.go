@@ -45,7 +45,7 @@ func newCoopBench(t *testing.T, key bool) *coopBench {
 // doneSQL writes the batch's events to the target, with what was there of the
 // same key before.
 const doneSQL = `with ev as (select ev_id, ev_extra1 as key from pgq.get_batch_events($1)),
-	latest as (insert into last_of select key, max(ev_id) from ev group by key
+	latest as (insert into last_of select key, max(ev_id) from ev group by key order by key -- no deadlocks
 		on conflict (key) do update set ev_id = excluded.ev_id),
 	before as (select l.key, l.ev_id from last_of l where l.key in (select key from ev))
 	insert into done select ev.ev_id, ev.key, before.ev_id from ev left join before using (key)`
