@@ -43,7 +43,7 @@ select format('function %s.%s(%s) returns %s %s%s%s set %s acl %s', nspname, pro
 from pg_proc p join pg_namespace n on n.oid = pronamespace where nspname in ('pgq', 'pgq_node', 'pgq_coop', 'pgq_ext', 'londiste')
 order by 1`
 
-func rows(t *testing.T, conn *pgx.Conn, query string, args ...any) []string {
+func rows(t testing.TB, conn *pgx.Conn, query string, args ...any) []string {
 	t.Helper()
 	found, err := conn.Query(t.Context(), query, args...)
 	if err != nil {

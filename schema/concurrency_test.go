@@ -22,17 +22,17 @@ import (
 
 // bench is a database with the queue q, and connections to it.
 type bench struct {
-	t   *testing.T
+	t   testing.TB
 	dsn string
 	own *pgx.Conn
 }
 
-func newBench(t *testing.T) *bench {
+func newBench(t testing.TB) *bench {
 	t.Helper()
 	return newBenchOn(t, pgtest.Server(t))
 }
 
-func newBenchOn(t *testing.T, s *pgserver.Server) *bench {
+func newBenchOn(t testing.TB, s *pgserver.Server) *bench {
 	t.Helper()
 	dsn := pgtest.Database(t, s, setup)
 	b := &bench{t, dsn, pgtest.Connect(t, dsn)}

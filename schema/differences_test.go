@@ -7,6 +7,7 @@ const (
 	freshSequence  = "the event sequence starts at 0, used: with the first event its last value moves, which upstream's misses"
 	keyChange      = "an UPDATE that changes the key does not fail, it is told as DELETE and INSERT"
 	writerSettings = "the writer's DateStyle, TimeZone, search_path and other settings do not reach the event: its reader has others"
+	heldKey        = "while a transaction is held open, dead versions with an equal key would all be looked at"
 	tickOrder      = "a tick that is not after the last one would deliver events twice or never"
 	noGap          = "a forced tick is marked by the tick sequence; upstream jumps the event sequence, which looks like new events"
 )
@@ -97,4 +98,9 @@ var catalogDifferences = map[string]string{
 	"schema: sequence event_1_id_seq type bigint start 0 increment 1 min 0 max 9223372036854775807 cache 1 cycle f":    freshSequence,
 
 	"schema: trigger skytools_changed on pgq.queue": "tells captures of a rotation",
+
+	"extension: constraint subscription_pkey on pgq.subscription: PRIMARY KEY (sub_queue, sub_consumer)":                        heldKey,
+	"schema: constraint subscription_pkey on pgq.subscription: PRIMARY KEY (sub_queue, sub_consumer, sub_active)":               heldKey,
+	"extension: index CREATE UNIQUE INDEX subscription_pkey ON pgq.subscription USING btree (sub_queue, sub_consumer)":          heldKey,
+	"schema: index CREATE UNIQUE INDEX subscription_pkey ON pgq.subscription USING btree (sub_queue, sub_consumer, sub_active)": heldKey,
 }

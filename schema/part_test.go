@@ -37,7 +37,7 @@ func TestPartsAcrossKills(t *testing.T) {
 			t.Fatal(err)
 		}
 		pid := conn.PgConn().PID()
-		killer := time.AfterFunc(time.Duration(r.IntN(60))*time.Millisecond, func() {
+		killer := time.AfterFunc(time.Duration(r.IntN(60+2*kills))*time.Millisecond, func() { // later each time: a slow machine gets on, too
 			admin, err := pgx.Connect(context.Background(), b.dsn)
 			if err == nil {
 				_, _ = admin.Exec(context.Background(), `select pg_terminate_backend($1)`, pid)

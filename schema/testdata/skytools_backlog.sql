@@ -14,11 +14,15 @@ select skytools.set_queue_policy('q', 'backlog_warn_age', '1 hour');
 select * from pgq.maint_operations();
 select skytools.maint_backlog();
 update pgq.tick set tick_time = tick_time - interval '2 hours';
+\set VERBOSITY sqlstate
 select skytools.maint_backlog();
+\set VERBOSITY terse
 select queue_name, consumer_name, since = now() as new, date_trunc('hour', age) as age, bytes > 300000 and bytes < 600000 as of_size, reason from skytools.get_backlog_warnings();
 -- At the maximum the worker stays, warned of.
 select skytools.set_queue_policy('q', 'backlog_max_age', '90 minutes');
+\set VERBOSITY sqlstate
 select skytools.maint_backlog();
+\set VERBOSITY terse
 select queue_name, consumer_name, since = now() as new, reason from skytools.get_backlog_warnings();
 select queue_name, consumer_name, last_tick, detached_at = now() as now, date_trunc('hour', age) as age, reason from skytools.get_detached_consumers();
 select queue_name, consumer_name from pgq.get_consumer_info();

@@ -4,6 +4,7 @@ create or replace function pgq.get_batch_info(
     out prev_tick_id bigint, out tick_id bigint, out lag interval, out seq_start bigint, out seq_end bigint)
 language plpgsql volatile security definer
 set search_path = pg_catalog, pgq, pg_temp
+set enable_seqscan = off -- as in skytools.subscription_lock
 as $$
 begin
     select q.queue_name, c.co_name, opening.tick_time, closing.tick_time, s.sub_last_tick, s.sub_next_tick,

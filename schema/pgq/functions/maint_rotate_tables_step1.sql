@@ -40,12 +40,14 @@ begin
     end if;
 
     -- Ticks that nobody can go back to, events after them being gone.
+    with reader as materialized ( -- once: there may be many dead versions
+        select sub_last_tick, sub_next_tick from pgq.subscription where sub_queue = q.queue_id
+    )
     delete from pgq.tick t
         where t.tick_queue = q.queue_id
             and txid_snapshot_xmin(t.tick_snapshot) < greatest(q.queue_switch_step2, gone + 1)
             and t.tick_id < (select max(l.tick_id) from pgq.tick l where l.tick_queue = q.queue_id)
-            and not exists (select from pgq.subscription s
-                where s.sub_queue = q.queue_id and t.tick_id in (s.sub_last_tick, s.sub_next_tick));
+            and not exists (select from reader s where t.tick_id in (s.sub_last_tick, s.sub_next_tick));
     update pgq.queue
         set queue_cur_table = (q.queue_cur_table + 1) % q.queue_ntables,
             queue_switch_time = now(), queue_switch_step1 = txid_current(), queue_switch_step2 = null

@@ -5,6 +5,7 @@ create or replace function pgq.next_batch_custom(
     out cur_tick_event_seq bigint, out prev_tick_event_seq bigint)
 language plpgsql volatile security definer
 set search_path = pg_catalog, pgq, pg_temp
+set enable_seqscan = off -- as in skytools.subscription_lock
 as $$
 declare
     sub pgq.subscription;
@@ -55,8 +56,8 @@ begin
 
     batch_id := nextval('pgq.batch_id_seq');
     update pgq.subscription s
-        set sub_batch = next_batch_custom.batch_id, sub_next_tick = cur_tick_id, sub_active = now()
-        where s.sub_queue = sub.sub_queue and s.sub_consumer = sub.sub_consumer;
+        set sub_batch = next_batch_custom.batch_id, sub_next_tick = cur_tick_id, sub_active = clock_timestamp()
+        where s.sub_queue = sub.sub_queue and s.sub_consumer = sub.sub_consumer and s.sub_active = sub.sub_active;
 end;
 $$;
 

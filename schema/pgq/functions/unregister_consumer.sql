@@ -27,6 +27,7 @@ begin
             where sub_queue = main.sub_queue and sub_id = main.sub_id
             returning sub_consumer)
     select array_agg(sub_consumer) into gone from done;
+    delete from skytools.coop_key k where k.sub_queue = main.sub_queue and k.sub_consumer = any (gone);
     delete from pgq.consumer c
         where c.co_id = any (gone)
             and not exists (select from pgq.subscription s where s.sub_consumer = c.co_id);

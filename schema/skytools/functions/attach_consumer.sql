@@ -40,4 +40,4 @@ end;
 $$;
 
 comment on function skytools.attach_consumer(text, text, boolean) is
-'Brings a detached consumer back to where it stood, with its retry events, and returns that tick. If rotation has taken events after it since, that is an error; with i_lossy it goes on with what is left. Members of a cooperative consumer register again; batches that they had open are read again. While its backlog is over the limits that detached it, the next look of maintenance does so again: raise them before.';
+'Brings a detached consumer back to where it stood, with its retry events, and returns that tick. If rotation has taken events after it since, that is an error; with i_lossy it goes on with what is left. Members of a cooperative consumer register again, and its key is set again; batches that they had open are read again. While its backlog is over the limits that detached it, the next look of maintenance does so again: raise them before.';

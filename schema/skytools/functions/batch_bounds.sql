@@ -2,6 +2,7 @@ create or replace function skytools.batch_bounds(
     i_batch_id bigint, out tables text[], out opening txid_snapshot, out closing txid_snapshot, out sub_id int)
 language sql stable
 set search_path = pg_catalog, pg_temp
+set enable_seqscan = off -- as in skytools.subscription_lock
 as $$
     select (select array_agg(q.queue_data_pfx || '_' || nr order by nr) from generate_series(0, q.queue_ntables - 1) nr),
         o.tick_snapshot, c.tick_snapshot, s.sub_id

@@ -1,6 +1,7 @@
 create or replace function skytools.batch_query_of(i_batch_id bigint, i_extra_where text default null) returns text
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
+set enable_seqscan = off -- as in skytools.subscription_lock
 as $$
 declare
     sql text;

@@ -26,6 +26,7 @@ begin
         delete from pgq.subscription where sub_queue = i_queue_id and sub_id = i_sub_id
             returning sub_consumer)
     select array_agg(sub_consumer) into gone from done;
+    delete from skytools.coop_key k where k.sub_queue = i_queue_id and k.sub_consumer = any (gone);
     delete from pgq.consumer c
         where c.co_id = any (gone)
             and not exists (select from pgq.subscription s where s.sub_consumer = c.co_id);

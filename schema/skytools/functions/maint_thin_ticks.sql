@@ -23,12 +23,14 @@ begin
     select array_agg(tick_id) into extra from locked;
 
     -- A statement of its own: it sees who has pointed at one until the lock.
+    with reader as materialized ( -- once: there may be many dead versions
+        select sub_last_tick, sub_next_tick, sub_active from pgq.subscription where sub_queue = the_queue
+    )
     delete from pgq.tick t
         where t.tick_queue = the_queue and t.tick_id = any (extra)
             and not exists (
-                select 1 from pgq.subscription s
-                where s.sub_queue = the_queue
-                    and (t.tick_id in (s.sub_last_tick, s.sub_next_tick)
+                select 1 from reader s
+                where (t.tick_id in (s.sub_last_tick, s.sub_next_tick)
                         or t.tick_id > s.sub_last_tick
                             and t.tick_time > s.sub_active - interval '1 hour'
                             and t.tick_time < s.sub_active + interval '1 hour'))
