@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/skytools-go/skytools/internal/pgtest"
 )
@@ -103,6 +105,42 @@ func TestTrigaWriter(t *testing.T) {
 		`{"op":"UPDATE","table":["public","t"],"pkey":["id"]} {"id":1,"a":null,"at":"2020-01-01T00:00:00+00:00"}`,
 		"D:id id=1&a&at=2020-01-01+00%3a00%3a00%2b00", "D id='1'",
 		`{"op":"DELETE","table":["public","t"],"pkey":["id"]} {"id":1,"a":null,"at":"2020-01-01T00:00:00+00:00"}`)
+}
+
+// What is kept of a table is anybody's to set, and holds expressions that run
+// with the rights of whoever writes the row: here of a function's owner. Only
+// what was found out in this transaction, of this table and these arguments,
+// is taken.
+func TestTrigaForged(t *testing.T) {
+	dsn, owner := watched(t, "id int primary key, a text")
+	admin := pgtest.Admin(t, pgtest.Server(t), pgtest.DBName(t, dsn))
+	execAll(t, admin, `do $$ begin if to_regrole('triga_forger') is null then create role triga_forger; end if; end $$`)
+	execAll(t, owner, `create function write(i int) returns void language sql security definer set search_path = pg_catalog, pg_temp
+		as 'insert into public.t values (i, ''x'')'`)
+	execAll(t, admin, `set role triga_forger`, `create function pg_temp.who() returns text language sql as 'select current_user::text'`)
+	const setting = `format('skytools.triga_%s_%s', 'public.t'::regclass::oid, to_hex(hash_array_extended('{q}'::text[], ascii('urlenc'))))`
+	for i, forge := range []string{
+		`select set_config(` + setting + `, array_to_string(array['2', 'id', '', '', '', '', 'kk', 'ev_type' || e'\x02' || '(select pg_temp.who())',
+			'', '', '', '', '', '', '0'], e'\x04#', ''), false)`,
+		// Sealed, but for other arguments, and in another transaction.
+		`do $$ begin perform skytools.triga_known('urlenc', 'public.t'::regclass, '{q,"ev_type=(select pg_temp.who())"}');
+			perform set_config(` + setting + `, current_setting(format('skytools.triga_%s_%s', 'public.t'::regclass::oid,
+				to_hex(hash_array_extended('{q,"ev_type=(select pg_temp.who())"}'::text[], ascii('urlenc'))))), false);
+			perform public.write(100); end $$`,
+		`select set_config(` + setting + `, reverse(current_setting(` + setting + `)), false)`,
+	} {
+		execAll(t, admin, forge)
+		if _, err := admin.Exec(t.Context(), `select public.write($1)`, i); err != nil {
+			t.Errorf("forgery %d: %v", i, err)
+		}
+	}
+	wantEvents(t, owner, `^(I:|triga|`+pgtest.DBName(t, dsn)+`)`, "I:id id=0&a=x", "I:id id=100&a=x", "I:id id=1&a=x", "I:id id=2&a=x")
+	for _, sql := range []string{`select skytools.triga_seal('x')`, `select secret from skytools.secret`} {
+		var pg *pgconn.PgError
+		if _, err := admin.Exec(t.Context(), sql); !errors.As(err, &pg) || pg.Code != "42501" {
+			t.Errorf("%s: %v", sql, err)
+		}
+	}
 }
 
 // What is kept of a table for the time of a transaction does not outlive a

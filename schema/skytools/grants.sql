@@ -17,7 +17,7 @@ begin
     for fn in
         select p.oid from pg_proc p
         where p.pronamespace = 'skytools'::regnamespace
-            and (p.proname like 'triga\_%' or p.proname in ('urlencode', 'capture_settings', 'capture_columns', 'capture_unseen',
+            and (p.proname like 'triga\_%' and p.proname <> 'triga_seal' or p.proname in ('urlencode', 'capture_settings', 'capture_columns', 'capture_unseen',
                 'capture_last', 'capture_pinned', 'capture_unpin'))
     loop
         execute format('grant execute on function %s to public', fn);
@@ -48,6 +48,8 @@ begin
     if to_regrole('pgq_admin') is not null then
         grant select on all tables in schema skytools to pgq_admin;
         grant execute on all functions in schema skytools to pgq_admin;
+        revoke all on skytools.secret from pgq_admin;
+        revoke all on function skytools.triga_seal(text) from pgq_admin;
     end if;
 end
 $$;

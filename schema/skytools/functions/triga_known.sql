@@ -1,16 +1,33 @@
-create or replace function skytools.triga_known(i_setting text, i_version text, i_format text, i_table oid, i_args text[])
+create or replace function skytools.triga_known(i_format text, i_table oid, i_args text[])
 returns text[]
-language plpgsql volatile
+language plpgsql volatile security definer
+set search_path = pg_catalog, pgq, pg_temp
 as $$
+-- What is known of the table stays in a setting until the transaction's end.
+-- Its lock, which the writer has until then, keeps others from changing the
+-- table; what the own transaction changes shows in triga_version. A savepoint
+-- that is rolled back takes the lock and the setting away together.
+-- Anybody may set that setting, and expressions in it run with the rights of
+-- whoever writes the row. So it carries a seal, which is made here alone, from
+-- a secret, and of what was found out here for this transaction, table and
+-- arguments.
 declare
-    known pg_catalog.text := pg_catalog.array_to_string(
-        skytools.triga_table(i_format, i_table, i_args) OPERATOR(pg_catalog.||) coalesce(i_version, ''), E'\x04#', '');
+    separator constant text := E'\x04#';
+    setting text := concat('skytools.triga_', i_table, '_', to_hex(hash_array_extended(i_args, ascii(i_format))));
+    version text := skytools.triga_version();
+    about text := concat_ws(separator, txid_current(), version, i_format, i_table, i_args::text, '');
+    kept text := current_setting(setting, true);
+    known text := substr(kept, 65);
 begin
-    if i_version is not null then
-        perform pg_catalog.set_config(i_setting, known, true);
+    if version is not null and skytools.triga_seal(about || known) = left(kept, 64) then
+        return string_to_array(known, separator);
     end if;
-    return pg_catalog.string_to_array(known, E'\x04#');
+    known := array_to_string(skytools.triga_table(i_format, i_table, i_args), separator, '');
+    if version is not null then
+        perform set_config(setting, skytools.triga_seal(about || known) || known, true);
+    end if;
+    return string_to_array(known, separator);
 end;
 $$;
-comment on function skytools.triga_known(text, text, text, oid, text[]) is
-    'What triga_table finds out, left in a setting until the transaction''s end.';
+comment on function skytools.triga_known(text, oid, text[]) is
+    'What triga_table finds out, kept until the transaction''s end.';

@@ -5,16 +5,9 @@ returns bool
 language plpgsql volatile
 as $$
 -- Runs with the writer's rights and search_path: everything is qualified.
--- What is known of the table stays in a setting until the transaction's end.
--- Its lock, which the writer has until then, keeps others from changing the
--- table; what the own transaction changes shows in triga_version. A savepoint
--- that is rolled back takes the lock and the setting away together.
 -- Returns whether the operation is to be dropped.
 declare
-    setting pg_catalog.text := pg_catalog.concat('skytools.triga_', i_relid, '_',
-        pg_catalog.to_hex(pg_catalog.hash_array_extended(i_args, pg_catalog.ascii(i_format))));
-    version pg_catalog.text := skytools.triga_version();
-    m pg_catalog.text[] := pg_catalog.string_to_array(pg_catalog.current_setting(setting, true), E'\x04#');
+    m pg_catalog.text[];
     queue pg_catalog.text := i_args[pg_catalog.array_lower(i_args, 1)];
     new_row pg_catalog.text; old_row pg_catalog.text;
     v pg_catalog.text[]; o pg_catalog.text[];
@@ -23,9 +16,7 @@ begin
     if i_level OPERATOR(pg_catalog.<>) 'ROW' or i_args is null then
         perform skytools.triga_refuse(i_op, i_when, i_level, i_schema, i_table, i_args, '');
     end if;
-    if (m[15] OPERATOR(pg_catalog.=) version) is not true then
-        m := skytools.triga_known(setting, version, i_format, i_relid, i_args);
-    end if;
+    m := skytools.triga_known(i_format, i_relid, i_args);
     if pg_catalog.left(m[7], 1) OPERATOR(pg_catalog.<>) 'k' then
         perform skytools.triga_refuse(i_op, i_when, i_level, i_schema, i_table, i_args, m[7]);
     end if;
