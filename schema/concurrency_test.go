@@ -181,6 +181,7 @@ func TestAttachBesideRotation(t *testing.T) {
 	b.run(b.own, `select skytools.set_queue_policy('q', 'backlog_max_age', '1 ms')`)
 	b.run(b.own, `select pgq.insert_event('q', 't', 'needed')`)
 	b.tick()
+	b.run(b.own, `select pg_sleep(0.02)`) // over the policy's age
 	b.run(b.own, `select skytools.maint_backlog()`)
 	if n := one[int](b, b.own, `select count(*) from skytools.get_detached_consumers()`); n != 1 {
 		t.Fatalf("%d consumers are detached", n)
