@@ -127,8 +127,10 @@ func TestDetachedWorker(t *testing.T) {
 	f := established(t)
 	f.exec(f.provConn, `insert into book values (3)`)
 	f.exec(f.provConn, `select skytools.tick('londiste.write')`)
-	f.exec(f.provConn, `update pgq.tick set tick_time = tick_time - interval '2 hours'
-		where tick_id > (select max(sub_last_tick) from pgq.subscription)`)
+	// Ticks that were applied keep their time: it tells one server from another.
+	here := value[int](f.pair, f.subConn, `select last_tick_id from pgq_node.local_state where consumer_name = 'job'`)
+	f.exec(f.provConn, fmt.Sprintf(`update pgq.subscription set sub_last_tick = %d`, here))
+	f.exec(f.provConn, fmt.Sprintf(`update pgq.tick set tick_time = tick_time - interval '2 hours' where tick_id > %d`, here))
 	f.exec(f.provConn, `select skytools.set_queue_policy('londiste.write', 'backlog_max_age', '1 hour')`)
 	f.exec(f.provConn, `select skytools.maint_backlog()`)
 	if n := value[int](f.pair, f.provConn, `select count(*)::int from skytools.detached_consumer`); n != 0 {
