@@ -221,3 +221,38 @@ func (b *coopBench) awaitDone(alive context.Context, written int64) {
 		rows(b.t, b.own, `select format('%s blocked by %s, %s: %s', pid, pg_blocking_pids(pid), state, query)
 			from pg_stat_activity where datname = current_database()`))
 }
+
+// TestFinishLeavesTheNameAlone: a member that ends its batch in a transaction
+// with its work keeps no other queue from consumers of its name.
+func TestFinishLeavesTheNameAlone(t *testing.T) {
+	b := newBench(t)
+	b.run(b.own, `select pgq.create_queue('other'), pgq_coop.register_subconsumer('q', 'c', 'm')`)
+	b.run(b.own, `select pgq.insert_event('q', 't', 'd')`)
+	b.tick()
+	other := pgtest.Connect(t, b.dsn)
+	b.run(other, `set lock_timeout = '2 s'`)
+	names := func() int { return one[int](b, b.own, `select count(*)::int from pgq.consumer where co_name = 'c.m'`) }
+
+	batch := one[int64](b, b.own, `select pgq_coop.next_batch('q', 'c', 'm')`)
+	b.run(b.own, `begin`)
+	b.run(b.own, `select skytools.coop_finish_batch($1)`, batch)
+	b.run(other, `select pgq.register_consumer('other', 'c.m')`)
+	b.run(b.own, `commit`)
+
+	// Nor where the member goes.
+	b.run(b.own, `select pgq.insert_event('q', 't', 'd')`)
+	b.tick()
+	batch = one[int64](b, b.own, `select pgq_coop.next_batch('q', 'c', 'm')`)
+	b.run(b.own, `select pgq_coop.unregister_subconsumer('q', 'c', 'm', 1)`)
+	b.run(b.own, `begin`)
+	b.run(b.own, `select skytools.coop_finish_batch($1)`, batch)
+	b.run(other, `select pgq.unregister_consumer('other', 'c.m')`)
+	b.run(b.own, `rollback`)
+	if n := names(); n != 1 {
+		t.Errorf("%d names c.m, it is registered", n)
+	}
+	b.run(b.own, `select skytools.coop_finish_batch($1)`, batch)
+	if n := names(); n != 0 {
+		t.Errorf("%d names c.m, it is registered nowhere", n)
+	}
+}

@@ -11,7 +11,7 @@ begin
         join pgq.queue q on q.queue_id = s.sub_queue
         join pgq.consumer c on c.co_id = s.sub_consumer
         where q.queue_name = x_queue_name and c.co_name = x_consumer_name
-        for update of s, c;
+        for update of s;
     if not found then
         return skytools.forget_detached(x_queue_name, x_consumer_name);
     end if;
@@ -28,9 +28,7 @@ begin
             returning sub_consumer)
     select array_agg(sub_consumer) into gone from done;
     delete from skytools.coop_key k where k.sub_queue = main.sub_queue and k.sub_consumer = any (gone);
-    delete from pgq.consumer c
-        where c.co_id = any (gone)
-            and not exists (select from pgq.subscription s where s.sub_consumer = c.co_id);
+    perform skytools.consumer_drop(consumer) from unnest(gone) consumer;
     return cardinality(gone);
 end;
 $$;

@@ -6,9 +6,7 @@ declare
     member pgq.subscription;
 begin
     -- A takeover holds this row, or passes over it while it is locked here.
-    select s.* into member
-        from pgq.subscription s join pgq.consumer c on c.co_id = s.sub_consumer
-        where s.sub_batch = i_batch_id for update of s, c;
+    select * into member from pgq.subscription where sub_batch = i_batch_id for update;
     if not found or skytools.coop_main(member) is null then
         return false;
     end if;
@@ -16,9 +14,7 @@ begin
         where batch_id = i_batch_id;
     if skytools.coop_left(member) then
         delete from pgq.subscription where sub_queue = member.sub_queue and sub_consumer = member.sub_consumer;
-        delete from pgq.consumer c
-            where c.co_id = member.sub_consumer
-                and not exists (select from pgq.subscription s where s.sub_consumer = c.co_id);
+        perform skytools.consumer_drop(member.sub_consumer);
         return true;
     end if;
     update pgq.subscription

@@ -12,9 +12,7 @@ begin
         return 1;
     end if;
     delete from pgq.subscription where sub_queue = i_member.sub_queue and sub_consumer = i_member.sub_consumer;
-    delete from pgq.consumer c
-        where c.co_id = i_member.sub_consumer
-            and not exists (select from pgq.subscription s where s.sub_consumer = c.co_id);
+    perform skytools.consumer_drop(i_member.sub_consumer);
     return 1;
 end;
 $$;

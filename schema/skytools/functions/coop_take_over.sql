@@ -10,13 +10,13 @@ declare
 begin
     -- A member whose row is locked is alive: it is just finishing.
     select s.* into silent
-        from pgq.subscription s join pgq.consumer c on c.co_id = s.sub_consumer
+        from pgq.subscription s
         where s.sub_queue = i_main.sub_queue and s.sub_id = i_main.sub_id
             and s.sub_consumer not in (i_main.sub_consumer, i_member)
             and s.sub_batch is not null
             and (skytools.coop_left(s) or s.sub_active < clock_timestamp() - i_dead_interval)
         order by s.sub_last_tick, s.sub_batch limit 1
-        for update of s, c skip locked;
+        for update skip locked;
     if not found then
         return null;
     end if;
@@ -31,9 +31,7 @@ begin
     -- one finds no batch.
     batch := skytools.coop_batch_id(i_main.sub_queue, silent.sub_last_tick);
     delete from pgq.subscription where sub_queue = silent.sub_queue and sub_consumer = silent.sub_consumer;
-    delete from pgq.consumer c
-        where c.co_id = silent.sub_consumer
-            and not exists (select from pgq.subscription s where s.sub_consumer = c.co_id);
+    perform skytools.consumer_drop(silent.sub_consumer);
     update pgq.subscription
         set sub_batch = batch, sub_last_tick = silent.sub_last_tick, sub_next_tick = silent.sub_next_tick,
             sub_active = clock_timestamp()
