@@ -178,6 +178,27 @@ func (b *bench) refuses(s *pgserver.Server, writer, reader, nobody *pgx.Conn) {
 	}
 }
 
+// TestCursorOverSlots: who may read one queue only fetches from the cursor over
+// a member's slots, which calls a function that he may not.
+func TestCursorOverSlots(t *testing.T) {
+	b, s := rightsBench(t, "one_reader login")
+	reader := b.as(s, "one_reader")
+	b.run(b.own, `select skytools.coop_set_key('q', 'c', 'json:id', 2)`)
+	b.run(b.own, `select skytools.grant_queue('q', 'one_reader', 'read')`)
+	b.run(b.own, `select pgq.insert_event('q', 't', '{"id": 1}'), pgq.insert_event('q', 't', '{"id": 2}')`)
+	b.tick()
+	batch := one[int64](b, b.own, `select pgq_coop.next_batch('q', 'c', 'm')`)
+	b.run(reader, `begin`)
+	b.run(reader, `select skytools.queue_1_get_batch_cursor($1, 'cur', 0)`, batch)
+	if tag, err := reader.Exec(t.Context(), `fetch all from cur`); err != nil || tag.RowsAffected() != 2 {
+		t.Errorf("%s, %v: want 2 events fetched", tag, err)
+	}
+	_, err := reader.Exec(t.Context(), `select skytools.json_field('{}', 'id')`)
+	if sqlState(err) != "42501" {
+		t.Errorf("json_field: %v", err)
+	}
+}
+
 // TestGeneralRightsStay: members of pgq_writer and pgq_reader write and read
 // any queue, as before.
 func TestGeneralRightsStay(t *testing.T) {
