@@ -7,6 +7,7 @@ declare
     queue int;
     consumer int;
     position bigint;
+    sub pgq.subscription;
 begin
     -- Rotation holds this row FOR NO KEY UPDATE while it deletes ticks and empties a
     -- table, thinning the ticks that it deletes: the tick chosen below is there
@@ -28,9 +29,13 @@ begin
         on conflict (co_name) do update set co_name = excluded.co_name
         returning co_id into consumer;
 
-    perform 1 from pgq.subscription where sub_queue = queue and sub_consumer = consumer for update;
+    select * into sub from pgq.subscription where sub_queue = queue and sub_consumer = consumer for update;
     if found and x_tick_pos is null then
         return 0;
+    elsif found and skytools.coop_main(sub) is not null then
+        raise exception 'consumer % is a member of a cooperative one, and has no position of its own', x_consumer_name
+            using errcode = 'object_not_in_prerequisite_state',
+                hint = 'move the main consumer, or take the batch from the member: pgq_coop.unregister_subconsumer(queue, consumer, member, 1)';
     end if;
     select tick_id into position from pgq.tick
         where tick_queue = queue and tick_id = coalesce(x_tick_pos, tick_id)

@@ -15,6 +15,10 @@ begin
         raise exception 'main consumer not found'
             using errcode = 'undefined_object', hint = 'it was unregistered at this moment: try again';
     end if;
+    if skytools.coop_main(main) is not null then
+        raise exception 'consumer % is a member of another one', i_consumer_name
+            using errcode = 'object_not_in_prerequisite_state', hint = 'give the main consumer''s name';
+    end if;
     member := skytools.coop_lock(i_queue_name, member_name);
     if member.sub_id is not null then
         if member.sub_id <> main.sub_id then

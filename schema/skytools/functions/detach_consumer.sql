@@ -9,9 +9,10 @@ declare
     over text;
     gone int[];
 begin
-    -- One that is at work this moment is let go on until the next look.
+    -- One that is at work this moment is let go on until the next look. First
+    -- members register under this lock, too.
     perform 1 from pgq.subscription where sub_queue = i_queue_id and sub_id = i_sub_id for update skip locked;
-    if not found then
+    if not found or skytools.is_cooperative(i_queue_id, i_sub_id) then
         return false;
     end if;
     -- Read under the lock: it may have moved on before.
@@ -42,4 +43,4 @@ end;
 $$;
 
 comment on function skytools.detach_consumer(int, int, interval, bigint) is
-'Takes a consumer whose backlog is over a limit from its queue, and notes where it stood; its retry events and dead letters stay. Returns whether it did.';
+'Takes a consumer whose backlog is over a limit from its queue, and notes where it stood; its retry events and dead letters stay. A cooperative consumer is left alone: where each member and slot stands would be lost. Returns whether it did.';

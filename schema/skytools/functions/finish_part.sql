@@ -22,7 +22,8 @@ begin
     delete from skytools.batch_part where batch_id = i_batch_id and part_nr = i_part_nr;
     perform 1 from skytools.batch_part where batch_id = i_batch_id;
     if found then
-        update pgq.subscription set sub_active = now() where sub_batch = i_batch_id;
+        update pgq.subscription s set sub_active = now()
+            where s.sub_batch = i_batch_id and not skytools.coop_left(s);
         return 1;
     end if;
     delete from skytools.batch_cut where batch_id = i_batch_id;

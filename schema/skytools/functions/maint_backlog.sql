@@ -12,7 +12,8 @@ begin
             where s.sub_queue = w.warn_queue and c.co_name = w.warn_consumer);
     for b in
         select q.queue_id, q.queue_name, l.*, p.backlog_warn_age, p.backlog_warn_bytes, p.backlog_max_age, p.backlog_max_bytes,
-            p.backlog_workers or not skytools.is_worker(q.queue_name, l.consumer_name) as may_detach
+            p.backlog_workers or not skytools.is_worker(q.queue_name, l.consumer_name) as may_detach,
+            skytools.is_cooperative(q.queue_id, l.sub_id) as cooperative
         from pgq.queue q
         join skytools.queue_policy p using (queue_id)
         cross join skytools.backlogs(q.queue_id) l
@@ -36,7 +37,9 @@ begin
             returning since = now() into fresh;
         raise warning 'queue %: consumer % has a backlog of %, % bytes: %', b.queue_name, b.consumer_name,
                 date_trunc('second', b.age), b.bytes, over
-            using errcode = 'configuration_limit_exceeded', hint = 'see what keeps it, or change the limits by skytools.set_queue_policy';
+            using errcode = 'configuration_limit_exceeded', hint = 'see what keeps it, or change the limits by skytools.set_queue_policy'
+                    || case when b.cooperative then '; a cooperative consumer is never detached, as one tick does not tell what its members have done'
+                        else '' end;
         if fresh then
             perform skytools.backlog_notify(b.queue_name, b.consumer_name, 'warn', b.age, b.bytes);
         end if;
@@ -46,4 +49,4 @@ end;
 $$;
 
 comment on function skytools.maint_backlog() is
-'Warns of consumers whose backlog is over their queue''s limits, and detaches those over its maximum: see skytools.set_queue_policy. Consumers of replication are detached only where backlog_workers is on, else they are warned of. Returns 0.';
+'Warns of consumers whose backlog is over their queue''s limits, and detaches those over its maximum: see skytools.set_queue_policy. Cooperative consumers are never detached, consumers of replication only where backlog_workers is on; else they are warned of. Returns 0.';

@@ -18,7 +18,8 @@ declare
 begin
     select * into bounds from skytools.batch_bounds(i_batch_id);
     sql := skytools.batch_union(bounds.tables, bounds.opening, bounds.closing, bounds.sub_id,
-        'ev_id >= ' || i_from_ev_id, format('ev_id, tableoid as tab, ctid as place, %s as size', size));
+        concat_ws(' and ', 'ev_id >= ' || i_from_ev_id, skytools.coop_filter(i_batch_id)),
+        format('ev_id, tableoid as tab, ctid as place, %s as size', size));
     -- Sorted once, ids and sizes only; a server sorts what is too much for its
     -- memory on disk.
     for id, ev_size in execute format('select ev_id, size from (%s) e order by 1', sql) loop

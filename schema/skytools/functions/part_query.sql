@@ -9,6 +9,7 @@ declare
     place jsonb;
     tab regclass;
     near text;
+    filter text := skytools.coop_filter(i_batch_id);
     parts text[] := array[]::text[];
 begin
     select * into part from skytools.batch_part p where p.batch_id = i_batch_id and p.part_nr = i_part_nr;
@@ -23,7 +24,8 @@ begin
         -- Under the lock the table cannot be written anew, which would move
         -- its rows. One that was since the batch was cut is searched whole.
         execute format('lock table %s in access share mode', tab);
-        near := format('ev_id between %s and %s', part.first_ev_id, part.last_ev_id) || coalesce(' and ' || i_extra_where, '');
+        near := concat_ws(' and ', format('ev_id between %s and %s', part.first_ev_id, part.last_ev_id),
+            filter, i_extra_where);
         if pg_relation_filenode(tab) = (place ->> 'file')::oid then
             near := near || format(' and ctid >= %L and ctid <= %L', place ->> 'first', place ->> 'last');
         end if;

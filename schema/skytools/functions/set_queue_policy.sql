@@ -28,4 +28,4 @@ end;
 $$;
 
 comment on function skytools.set_queue_policy(text, text, text) is
-'Changes one policy of a queue, NULL switching it off. max_attempts: deliveries of an event to a consumer before it becomes a dead letter; dead_keep: how long dead letters are kept; backlog_warn_age, backlog_warn_bytes: the backlog of a consumer that is warned of; backlog_max_age, backlog_max_bytes: the backlog at which it is detached; backlog_workers: whether that goes for replication''s consumers, too. Returns 1.';
+'Changes one policy of a queue, NULL switching it off. max_attempts: deliveries of an event to a consumer before it becomes a dead letter; dead_keep: how long dead letters are kept; backlog_warn_age, backlog_warn_bytes: the backlog of a consumer that is warned of; backlog_max_age, backlog_max_bytes: the backlog at which it is detached, unless it is a cooperative one; backlog_workers: whether that goes for replication''s consumers, too. Returns 1.';
