@@ -8,6 +8,7 @@ declare
     d skytools.detached_consumer;
     consumer int;
     position bigint;
+    closing bigint;
 begin
     -- Rotation locks the row while it looks who stands where: it sees this one,
     -- or is over.
@@ -30,14 +31,18 @@ begin
         select tick_id into position from pgq.tick
             where tick_queue = the_queue order by tick_id limit 1 for key share;
     end if;
+    -- The batch that was open is so again, as it was: who stored its closing tick
+    -- with a place inside it goes on there.
+    select tick_id into closing from pgq.tick
+        where tick_queue = the_queue and tick_id = d.next_tick and d.last_tick = position for key share;
     insert into pgq.consumer (co_name) values (i_consumer_name)
         on conflict (co_name) do update set co_name = excluded.co_name
         returning co_id into consumer;
-    insert into pgq.subscription (sub_id, sub_queue, sub_consumer, sub_last_tick)
-        values (d.sub_id, the_queue, consumer, position);
+    insert into pgq.subscription (sub_id, sub_queue, sub_consumer, sub_last_tick, sub_next_tick, sub_batch)
+        values (d.sub_id, the_queue, consumer, position, closing, case when closing is not null then d.batch_id end);
     return position;
 end;
 $$;
 
 comment on function skytools.attach_consumer(text, text, boolean) is
-'Brings a detached consumer back to where it stood, with its retry events, and returns that tick. If rotation has taken events after it since, that is an error; with i_lossy it goes on with what is left. Members of a cooperative consumer register again, and its key is set again; batches that they had open are read again. While its backlog is over the limits that detached it, the next look of maintenance does so again: raise them before.';
+'Brings a detached consumer back to where it stood, with its retry events and the batch that it had open, and returns that tick. If rotation has taken events after it since, that is an error; with i_lossy it goes on with what is left. While its backlog is over the limits that detached it, the next look of maintenance does so again: raise them before.';

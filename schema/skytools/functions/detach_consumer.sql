@@ -7,11 +7,12 @@ declare
     queue text := (select queue_name from pgq.queue where queue_id = i_queue_id);
     b record;
     over text;
-    gone int[];
+    sub pgq.subscription;
 begin
     -- One that is at work this moment is let go on until the next look. First
     -- members register under this lock, too.
-    perform 1 from pgq.subscription where sub_queue = i_queue_id and sub_id = i_sub_id for update skip locked;
+    select * into sub from pgq.subscription
+        where sub_queue = i_queue_id and sub_id = i_sub_id for update skip locked;
     if not found or skytools.is_cooperative(i_queue_id, i_sub_id) then
         return false;
     end if;
@@ -21,16 +22,12 @@ begin
     if over is null or b.last_tick is null then
         return false;
     end if;
-    insert into skytools.detached_consumer as d (detached_queue, detached_consumer, sub_id, last_tick, tick_time, backlog_age, backlog_bytes, reason)
-        values (i_queue_id, b.consumer_name, i_sub_id, b.last_tick, b.tick_time, b.age, b.bytes, over);
-    with done as (
-        delete from pgq.subscription where sub_queue = i_queue_id and sub_id = i_sub_id
-            returning sub_consumer)
-    select array_agg(sub_consumer) into gone from done;
-    delete from skytools.coop_key k where k.sub_queue = i_queue_id and k.sub_consumer = any (gone);
-    delete from pgq.consumer c
-        where c.co_id = any (gone)
-            and not exists (select from pgq.subscription s where s.sub_consumer = c.co_id);
+    insert into skytools.detached_consumer (detached_queue, detached_consumer, sub_id, last_tick, next_tick, batch_id,
+            tick_time, backlog_age, backlog_bytes, reason)
+        values (i_queue_id, b.consumer_name, i_sub_id, sub.sub_last_tick, sub.sub_next_tick, sub.sub_batch,
+            b.tick_time, b.age, b.bytes, over);
+    delete from pgq.subscription where sub_queue = i_queue_id and sub_consumer = sub.sub_consumer;
+    perform skytools.consumer_drop(sub.sub_consumer);
     delete from skytools.backlog_warning where warn_queue = i_queue_id and warn_consumer = b.consumer_name;
     raise warning 'queue %: consumer % is detached at tick %, its backlog of %, % bytes is %', queue, b.consumer_name,
             b.last_tick, date_trunc('second', b.age), b.bytes, over
@@ -43,4 +40,4 @@ end;
 $$;
 
 comment on function skytools.detach_consumer(int, int, interval, bigint) is
-'Takes a consumer whose backlog is over a limit from its queue, and notes where it stood; its retry events and dead letters stay. A cooperative consumer is left alone: where each member and slot stands would be lost. Returns whether it did.';
+'Takes a consumer whose backlog is over a limit from its queue, and notes where it stood, with the batch that it has open; its retry events and dead letters stay. A cooperative consumer is left alone: where each member and slot stands would be lost. Returns whether it did.';

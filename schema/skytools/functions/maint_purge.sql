@@ -15,11 +15,14 @@ begin
             order by expires_at limit 10000 for update skip locked) e
         where k.key_queue = e.key_queue and k.key_text = e.key_text;
     get diagnostics keys = row_count;
-    -- Of batches that were finished whole, or dropped.
+    -- Of batches that were finished whole, or dropped. A detached consumer's may
+    -- be opened again.
     delete from skytools.batch_part p
-        where not exists (select from pgq.subscription s where s.sub_batch = p.batch_id);
+        where not exists (select from pgq.subscription s where s.sub_batch = p.batch_id)
+            and not exists (select from skytools.detached_consumer d where d.batch_id = p.batch_id);
     delete from skytools.batch_cut c
-        where not exists (select from pgq.subscription s where s.sub_batch = c.batch_id);
+        where not exists (select from pgq.subscription s where s.sub_batch = c.batch_id)
+            and not exists (select from skytools.detached_consumer d where d.batch_id = c.batch_id);
     -- Written while their queue was dropped.
     delete from skytools.dead_event where dead_queue <> all (select queue_id from pgq.queue);
     delete from skytools.delayed_event where ev_queue <> all (select queue_id from pgq.queue);

@@ -42,7 +42,7 @@ begin
                 where l.queue_name = i_queue_name and l.last_tick_id = t.tick_id)
             and not exists (
                 select 1 from skytools.detached_consumer d
-                where d.detached_queue = the_queue and d.last_tick = t.tick_id);
+                where d.detached_queue = the_queue and t.tick_id in (d.last_tick, d.next_tick));
     get diagnostics deleted = row_count;
     return deleted;
 end;
