@@ -15,7 +15,7 @@ import (
 // TestLibraryByRoles: PgQ's writer and reader roles are all that producers and
 // consumers need.
 func TestLibraryByRoles(t *testing.T) {
-	s := pgtest.Server(t)
+	s := pgtest.Second(t) // roles are the whole server's: on the other one no database has granted them anything
 	admin := pgtest.Admin(t, s, pgtest.DBName(t, pgtest.Database(t, s, nil)))
 	if _, err := schema.Install(t.Context(), admin, schema.Options{}); err != nil {
 		t.Fatal(err)
