@@ -14,4 +14,4 @@ begin isolation level serializable; savepoint a; update public.t set v = 'lost';
 
 set plan_cache_mode = force_generic_plan; set enable_mergejoin = off; set enable_seqscan = off; set enable_indexscan = off; set enable_bitmapscan = off; set jit_above_cost = 0; set statement_timeout = 0; set work_mem = 64;
 
-do $$ begin insert into public.t select g, 'bulk' from generate_series(100, 300) g; update public.t set v = v || 'k'; update public.t set "back\slash" = - "back\slash" where "back\slash" % 2 = 0; delete from public.t where "back\slash" % 3 = 0; end $$;
+do $$ begin insert into public.t select g, 'bulk' from generate_series(100, 140) g; update public.t set v = v || 'k'; update public.t set "back\slash" = - "back\slash" where "back\slash" % 2 = 0; delete from public.t where "back\slash" % 3 = 0; end $$;
