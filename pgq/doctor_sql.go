@@ -87,6 +87,7 @@ const tablesSQL = `
 		where i.indrelid = t.oid and a.attname = 'ev_txid' and i.indisvalid)`
 
 // sequencesSQL: one that was restored without its value gives out numbers twice.
+// The extension's stand at 1, unused.
 const sequencesSQL = `
 	with s (queue, seq, have, used) as (
 		select queue_name, queue_tick_seq, pg_sequence_last_value(to_regclass(queue_tick_seq)),
@@ -101,7 +102,7 @@ const sequencesSQL = `
 	)
 	select 'failed', queue, format('sequence %s is at %s, %s is in use', seq, coalesce(have::text, 'its begin'), used),
 		format('select pgq.seq_setval(%L, %s)', seq, used)
-	from s where coalesce(have, 0) < used`
+	from s where coalesce(have, case when skytools.beside_extension() then 1 else 0 end) < used`
 
 // txidsSQL: after a dump was restored into another server, the ids in the
 // tables are of the old one. Batches are then empty, or the rotation refuses.

@@ -90,7 +90,7 @@ func TestInstallTwice(t *testing.T) {
 	if v, err := Version(t.Context(), conn); v != Number || err != nil {
 		t.Fatalf("version: %d, %v", v, err)
 	}
-	want := []string{"1", "3.5.1"}
+	want := []string{"2", "3.5.2"}
 	if got := rows(t, conn, `select skytools.version() union all select pgq.version()`); strings.Join(got, " ") != strings.Join(want, " ") {
 		t.Errorf("versions in SQL: %v, want %v for Number %d", got, want, Number)
 	}
@@ -175,7 +175,7 @@ func TestStructureMovesForward(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = Install(t.Context(), conn, Options{})
-	wantRefusal(t, err, "holds version 2 of the schemas, this program has version 1")
+	wantRefusal(t, err, fmt.Sprintf("holds version %d of the schemas, this program has version %d", Number+1, Number))
 }
 
 // TestSchemasComeLater: a database of the time before pgq_coop and pgq_ext.

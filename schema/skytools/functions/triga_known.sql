@@ -15,16 +15,21 @@ declare
     separator constant text := E'\x04#';
     setting text := concat('skytools.triga_', i_table, '_', to_hex(hash_array_extended(i_args, ascii(i_format))));
     version text := skytools.triga_version();
-    about text := concat_ws(separator, txid_current(), version, i_format, i_table, i_args::text, '');
+    -- As the text of an array, so that no part can pass for the next.
+    about text[] := array[txid_current()::text, version, i_format, i_table::text, i_args::text];
     kept text := current_setting(setting, true);
     known text := substr(kept, 65);
 begin
-    if version is not null and skytools.triga_seal(about || known) = left(kept, 64) then
+    if i_format not in ('urlenc', 'json', 'sql') or i_table is null or i_args is null then
+        raise exception 'no trigger of PgQ calls this for format %', i_format
+            using errcode = 'invalid_parameter_value', hint = 'Triggers pgq.logutriga, sqltriga and jsontriga call it.';
+    end if;
+    if version is not null and skytools.triga_seal((about || known)::text) = left(kept, 64) then
         return string_to_array(known, separator);
     end if;
     known := array_to_string(skytools.triga_table(i_format, i_table, i_args), separator, '');
     if version is not null then
-        perform set_config(setting, skytools.triga_seal(about || known) || known, true);
+        perform set_config(setting, skytools.triga_seal((about || known)::text) || known, true);
     end if;
     return string_to_array(known, separator);
 end;
