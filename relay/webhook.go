@@ -32,11 +32,18 @@ type Webhook struct {
 	Retry  time.Duration // before the first retry of a refused event, doubling to an hour
 	Log    *slog.Logger
 
-	id    pgq.BatchID  // the batch that the last call had
-	taken int          // how many of its events are done with
-	asked []asked      // of those, what was asked of the queue
-	until time.Time    // when the receiver wants to be asked again
-	body  bytes.Buffer // of the request being made
+	id    pgq.BatchID           // the batch that the last call had
+	taken map[delivery]struct{} // its events that are done with
+	asked []asked               // of those, what was asked of the queue
+	until time.Time             // when the receiver wants to be asked again
+	body  bytes.Buffer          // of the request being made
+}
+
+// delivery tells the events of a batch apart. Their place does not: after
+// [pgq.ErrOutOfOrder] the batch comes again in another order.
+type delivery struct {
+	id    pgq.EventID
+	retry int
 }
 
 // asked is a retry that a batch asked for.
@@ -45,27 +52,26 @@ type asked struct {
 	after time.Duration
 }
 
-// Handle is the [pgq.Handler]. A batch that it could not send to its end goes
-// on, when it is delivered again, where it stopped, as long as the process
-// lives.
+// Handle is the [pgq.Handler]. Of a batch that it could not send to its end it
+// sends, when that is delivered again, what was not taken yet, as long as the
+// process lives.
 func (w *Webhook) Handle(ctx context.Context, b *pgq.Batch) error {
 	if wait := time.Until(w.until); wait > 0 {
 		return fmt.Errorf("the receiver wants to be left alone for another %s", wait.Round(time.Second))
 	}
 	if w.id != b.ID {
-		w.id, w.taken, w.asked = b.ID, 0, nil
+		w.id, w.taken, w.asked = b.ID, map[delivery]struct{}{}, nil
 	}
 	for _, a := range w.asked { // by a call before, whose wishes went with it
 		b.Retry(a.ev, a.after)
 	}
 	size := max(1, w.Batch)
 	var group []pgq.Event
-	seen := 0
 	for ev, err := range b.Events(ctx) {
 		if err != nil {
 			return err
 		}
-		if seen++; seen <= w.taken {
+		if _, done := w.taken[delivery{ev.ID, ev.Retry}]; done {
 			continue
 		}
 		if group = append(group, ev); len(group) < size {
@@ -103,7 +109,9 @@ func (w *Webhook) send(ctx context.Context, b *pgq.Batch, events []pgq.Event) er
 	default:
 		w.refused(b, events, response.Status, answer)
 	}
-	w.taken += len(events)
+	for _, ev := range events {
+		w.taken[delivery{ev.ID, ev.Retry}] = struct{}{}
+	}
 	return nil
 }
 

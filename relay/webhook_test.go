@@ -228,3 +228,29 @@ func TestRetryAfter(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// TestWebhookSortedAgain: a large batch that is told out of order comes again
+// sorted; each event is sent once all the same.
+func TestWebhookSortedAgain(t *testing.T) {
+	h := newHooked(t, 0, func(int, http.ResponseWriter, *http.Request) int { return http.StatusOK })
+	conn := pgtest.Connect(t, h.dsn)
+	for _, sql := range []string{
+		// So much that it is told before the least comes, which lies last.
+		`select pgq.insert_event_raw('q', id, now(), null, null, 't', repeat('x', 600000), null, null, null, null)
+			from unnest('{2,3,4,1}'::bigint[]) id`,
+		`select setval(queue_event_seq, 1000000) from pgq.queue`, // a batch that is not sorted unseen
+		`select skytools.tick('q')`,
+	} {
+		if _, err := conn.Exec(t.Context(), sql); err != nil {
+			t.Fatal(sql, err)
+		}
+	}
+	h.run(t)
+	got := h.requests()
+	if len(got) == 0 || got[0] == "q/1/1" {
+		t.Fatalf("requests %q: the test shows nothing", got)
+	}
+	if slices.Sort(got); !slices.Equal(got, []string{"q/1/1", "q/1/2", "q/1/3", "q/1/4"}) {
+		t.Errorf("requests %q", got)
+	}
+}
