@@ -81,7 +81,7 @@ func (p *program) registerCommand() *cobra.Command {
 	cmd.Flags().Int64Var(&at, "at", 0, "tick to place it at")
 	cmd.Flags().StringVar(&like, "like", "", "consumer to place it beside")
 	cmd.Flags().StringVar(&member, "member", "", "register this member of the consumer, which shares its batches with others")
-	cmd.RunE = p.command(func(ctx context.Context, c *call) error {
+	work := p.command(func(ctx context.Context, c *call) error {
 		q, err := findQueue(ctx, c)
 		if err != nil {
 			return err
@@ -113,14 +113,34 @@ func (p *program) registerCommand() *cobra.Command {
 		}
 		return err
 	})
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if cmd.Flags().Changed("at") && at <= 0 {
+			return cli.Usage(fmt.Errorf("--at: %d is no tick's number", at))
+		}
+		if err := notEmpty(cmd, "like", "member"); err != nil {
+			return err
+		}
+		return work(cmd, args)
+	}
 	return cmd
+}
+
+// notEmpty refuses a flag that is given without a value: what an unset shell
+// variable leaves is not the same as no flag.
+func notEmpty(cmd *cobra.Command, flags ...string) error {
+	for _, name := range flags {
+		if f := cmd.Flags().Lookup(name); f.Changed && f.Value.String() == "" {
+			return cli.Usage(fmt.Errorf("--%s is empty", name))
+		}
+	}
+	return nil
 }
 
 func (p *program) unregisterCommand() *cobra.Command {
 	var member string
 	cmd := &cobra.Command{Use: "unregister QUEUE CONSUMER", Short: "Unregister a consumer", Args: cobra.ExactArgs(2)}
 	cmd.Flags().StringVar(&member, "member", "", "unregister only this member; its open batch goes to another")
-	cmd.RunE = p.command(func(ctx context.Context, c *call) error {
+	work := p.command(func(ctx context.Context, c *call) error {
 		if _, err := findQueue(ctx, c); err != nil {
 			return err
 		}
@@ -137,5 +157,11 @@ func (p *program) unregisterCommand() *cobra.Command {
 		}
 		return err
 	})
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := notEmpty(cmd, "member"); err != nil {
+			return err
+		}
+		return work(cmd, args)
+	}
 	return cmd
 }

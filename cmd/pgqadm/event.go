@@ -61,6 +61,9 @@ func (p *program) insertCommand() *cobra.Command {
 	cmd.Flags().StringVar(&key, "key", "", "key under which it is inserted once")
 	cmd.Flags().DurationVar(&keep, "keep", 24*time.Hour, "how long the key is remembered")
 	cmd.RunE = p.connected(func(ctx context.Context, c *call) error {
+		if err := notEmpty(cmd, "at"); err != nil {
+			return err
+		}
 		once := cmd.Flags().Changed("key")
 		if at != "" && once {
 			return cli.Usage(errors.New("--at and --key exclude each other"))
