@@ -3,10 +3,12 @@ package relay
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strconv"
 	"time"
 
@@ -95,6 +97,9 @@ func (w *Webhook) send(ctx context.Context, b *pgq.Batch, events []pgq.Event) er
 		return err
 	}
 	response, err := w.Client.Do(request)
+	if wrapped, ok := errors.AsType[*url.Error](err); ok {
+		err = wrapped.Err // without the address, whose query may hold a secret
+	}
 	if err != nil {
 		return fmt.Errorf("event %d: %w", events[0].ID, err)
 	}

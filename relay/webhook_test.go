@@ -187,6 +187,7 @@ func TestWebhookAnswers(t *testing.T) {
 		return http.StatusTemporaryRedirect
 	})
 	t.Cleanup(func() { close(release) })
+	h.hook.URL += "/?token=secret"
 	h.hook.Client.Timeout = 300 * time.Millisecond
 	transport := h.hook.Client.Transport.(*http.Transport)
 	trusted := transport.TLSClientConfig.RootCAs
@@ -207,6 +208,9 @@ func TestWebhookAnswers(t *testing.T) {
 		if !strings.Contains(h.log.String(), want) {
 			t.Errorf("the log lacks %q:\n%s", want, h.log.String())
 		}
+	}
+	if strings.Contains(h.log.String(), "secret") {
+		t.Errorf("the log tells the query:\n%s", h.log.String())
 	}
 	if got := h.retries(t); !slices.Equal(got, []int64{1}) {
 		t.Errorf("retries of %v", got)

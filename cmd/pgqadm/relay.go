@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -143,6 +144,9 @@ func prepareStatement(s *conf.Section) (relayRun, error) {
 	}, err
 }
 
+// headerName is a token of RFC 7230; net/http sends no other.
+var headerName = regexp.MustCompile("^[-!#$%&'*+.^_`|~0-9A-Za-z]+$")
+
 func prepareWebhook(s *conf.Section) (relayRun, error) {
 	hook := relay.Webhook{
 		URL: s.Need("url"), Header: http.Header{}, Batch: s.Int("batch_size", 0), Retry: s.Duration("retry_delay", time.Minute),
@@ -153,10 +157,19 @@ func prepareWebhook(s *conf.Section) (relayRun, error) {
 	}
 	for line := range strings.Lines(s.String("headers", "")) {
 		name, value, ok := strings.Cut(line, ":")
-		if !ok {
+		name, value = strings.TrimSpace(name), strings.TrimSpace(value)
+		switch {
+		case !ok:
 			errs = append(errs, fmt.Errorf("%s: headers: a line without a colon", s.Where("headers")))
+		case !headerName.MatchString(name):
+			errs = append(errs, fmt.Errorf("%s: headers: %q is no name of a header", s.Where("headers"), name))
+		case strings.ContainsFunc(value, func(r rune) bool { return r != '\t' && r < ' ' || r == 0x7f }):
+			errs = append(errs, fmt.Errorf("%s: headers: %s has a control character", s.Where("headers"), name))
 		}
-		hook.Header.Add(strings.TrimSpace(name), strings.TrimSpace(value))
+		hook.Header.Add(name, value)
+	}
+	if hook.Batch < 0 {
+		errs = append(errs, fmt.Errorf("%s: batch_size: %d is negative", s.Where("batch_size"), hook.Batch))
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	var err error
@@ -164,6 +177,9 @@ func prepareWebhook(s *conf.Section) (relayRun, error) {
 		errs = append(errs, err)
 	}
 	hook.Client = &http.Client{Transport: transport, Timeout: s.Duration("timeout", 10*time.Second), CheckRedirect: relay.NoRedirects}
+	if hook.Client.Timeout == 0 { // to net/http it is for ever
+		errs = append(errs, fmt.Errorf("%s: timeout must be more than 0", s.Where("timeout")))
+	}
 	return func(ctx context.Context, r *relaying) error {
 		keys, err := r.keys(ctx)
 		if err != nil {
