@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/skytools-go/skytools/internal/daemon"
+	"github.com/skytools-go/skytools/internal/hint"
 	"github.com/skytools-go/skytools/internal/ident"
 	"github.com/skytools-go/skytools/internal/loop"
 	"github.com/skytools-go/skytools/pgq"
@@ -82,6 +83,9 @@ func (p *program) consume(ctx context.Context, c *call, q pgq.Queue, name string
 	if err := findConsumer(q, name); err != nil {
 		return err
 	}
+	if err := notMember(ctx, c, q.Name, name); err != nil {
+		return err
+	}
 	stop := make(chan struct{})
 	end := sync.OnceFunc(func() { close(stop) })
 	ctx, cancel := context.WithCancel(ctx)
@@ -110,6 +114,28 @@ func (p *program) consume(ctx context.Context, c *call, q pgq.Queue, name string
 	}
 	consumer := &pgq.Consumer{Database: c.conn.Config(), Queue: q.Name, Name: name, Log: c.log, Stop: stop}
 	return consumer.Run(ctx, lines.Handle)
+}
+
+// notMember refuses a member of a cooperative consumer, which has no position
+// of its own: it shares sub_id with the main one, whose name its own begins with.
+func notMember(ctx context.Context, c *call, queue, name string) error {
+	var main string
+	err := c.conn.QueryRow(ctx, `select mc.co_name
+		from pgq.queue q
+			join pgq.subscription s on s.sub_queue = q.queue_id
+			join pgq.consumer c on c.co_id = s.sub_consumer
+			join pgq.subscription m on m.sub_queue = s.sub_queue and m.sub_id = s.sub_id and m.sub_consumer <> s.sub_consumer
+			join pgq.consumer mc on mc.co_id = m.sub_consumer
+		where q.queue_name = $1 and c.co_name = $2 and starts_with(c.co_name, mc.co_name || '.')
+		order by length(mc.co_name) limit 1`, queue, name).Scan(&main)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return hint.With(fmt.Errorf("%s is a member of the cooperative consumer %s", name, main),
+		"--consumer reads as a consumer by itself; without it events are printed and nobody moves on")
 }
 
 // tail prints without being a consumer.
