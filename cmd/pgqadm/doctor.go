@@ -2,10 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/spf13/cobra"
 
 	"github.com/skytools-go/skytools/internal/cli"
+	"github.com/skytools-go/skytools/internal/hint"
 	"github.com/skytools-go/skytools/pgq"
 	"github.com/skytools-go/skytools/schema"
 )
@@ -38,10 +41,14 @@ func (p *program) doctorCommand() *cobra.Command {
 		Use: "doctor", Short: "Look for trouble and say what to do", Args: cobra.NoArgs,
 		Long: "Looks at schema, ticker, ticks, rotation, old transactions, consumers, retries, dead letters, rights,\n" +
 			"sequences and transaction ids, and changes nothing.\n" +
-			"Exit status: 0 all is well, 1 something was found, 2 something could not be told.",
+			"Exit status: 0 all is well, 1 something was found, 2 something could not be told, or no connection made.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			status = cli.ExitDone
-			if err := look(cmd, args); err != nil {
+			err := look(cmd, args)
+			if _, unreached := errors.AsType[*pgconn.ConnectError](err); unreached || hint.Refused(err) {
+				return cli.Status(seriousness[pgq.Unknown], err)
+			}
+			if err != nil {
 				return err
 			}
 			return cli.Status(status, nil)
