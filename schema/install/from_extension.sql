@@ -65,10 +65,19 @@ begin
         perform setval(item.seq::regclass, 1);
     end loop;
 
-    -- The foreign keys that were left out beside the extension.
+    -- The keys as they are where no extension was. Structure that was made beside
+    -- it is noted as applied and does not come again; an older one's is yet to
+    -- come with the install that follows, and takes this foreign key away.
     delete from skytools.coop_key k where not exists (
         select from pgq.subscription s where s.sub_queue = k.sub_queue and s.sub_consumer = k.sub_consumer);
-    alter table skytools.coop_key add foreign key (sub_queue, sub_consumer) references pgq.subscription on delete cascade;
+    if exists (select from skytools.migration m where m.file = 'skytools/tables/007_subscription_key.sql') then
+        alter table pgq.subscription
+            drop constraint subscription_pkey,
+            add constraint subscription_pkey primary key (sub_queue, sub_consumer, sub_active);
+    else
+        alter table skytools.coop_key
+            add foreign key (sub_queue, sub_consumer) references pgq.subscription on delete cascade;
+    end if;
     if to_regclass('pgq_node.subscriber_info') is not null then
         alter table pgq_node.subscriber_info
             add foreign key (worker_name) references pgq.consumer (co_name),

@@ -34,6 +34,11 @@ begin
         execute format('alter table %s drop constraint %I', item.name, item.conname);
     end loop;
 
+    -- The extension relies on its own key for one row a consumer.
+    alter table pgq.subscription
+        drop constraint subscription_pkey,
+        add constraint subscription_pkey primary key (sub_queue, sub_consumer);
+
     alter schema pgq rename to pgq_moving;
     create extension pgq;
     for item in

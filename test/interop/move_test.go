@@ -204,6 +204,23 @@ func items(t *testing.T, conn *pgx.Conn, prev, cur pgq.Tick) (list []string) {
 	return list
 }
 
+// movedCatalog is the catalogue without what a move may change.
+func movedCatalog(t *testing.T, dsn string) string {
+	t.Helper()
+	// The event sequence of a queue that the extension made begins at 1.
+	sequence := regexp.MustCompile(`sequence pgq\.event_1_id_seq .* min [01] .*\n`)
+	// Grants that are run again find the queue's generated functions, too.
+	database := regexp.MustCompile(`(database acl |function skytools\.queue_1_).*\n`)
+	acl := regexp.MustCompile(`acl \{[^}]*\}`)
+	text := database.ReplaceAllString(sequence.ReplaceAllString(pgtest.CatalogFingerprint(t, dsn), ""), "")
+	// In any order, and whether or not the owner may grant what he owns.
+	return acl.ReplaceAllStringFunc(text, func(list string) string {
+		items := strings.Split(strings.ReplaceAll(strings.Trim(list[4:], "{}"), "*", ""), ",")
+		slices.Sort(items)
+		return "acl " + strings.Join(items, ",")
+	})
+}
+
 // TestMovedCatalog: what was moved is what an install would have made.
 func TestMovedCatalog(t *testing.T) {
 	s := pgtest.Server(t)
@@ -214,21 +231,7 @@ func TestMovedCatalog(t *testing.T) {
 		t.Fatal(err)
 	}
 	fresh, _ := ours(t)
-	// The event sequence of a queue that the extension made begins at 1.
-	sequence := regexp.MustCompile(`sequence pgq\.event_1_id_seq .* min [01] .*\n`)
-	// Grants that are run again find the queue's generated functions, too.
-	database := regexp.MustCompile(`(database acl |function skytools\.queue_1_).*\n`)
-	acl := regexp.MustCompile(`acl \{[^}]*\}`)
-	clean := func(dsn string) string {
-		text := database.ReplaceAllString(sequence.ReplaceAllString(pgtest.CatalogFingerprint(t, dsn), ""), "")
-		// In any order, and whether or not the owner may grant what he owns.
-		return acl.ReplaceAllStringFunc(text, func(list string) string {
-			items := strings.Split(strings.ReplaceAll(strings.Trim(list[4:], "{}"), "*", ""), ",")
-			slices.Sort(items)
-			return "acl " + strings.Join(items, ",")
-		})
-	}
-	same(t, "moved from the extension", clean(fresh), clean(dsn))
+	same(t, "moved from the extension", movedCatalog(t, fresh), movedCatalog(t, dsn))
 	if _, err := schema.ToExtension(t.Context(), admin, schema.Options{}); err != nil {
 		t.Fatal(err)
 	}
@@ -241,6 +244,23 @@ func TestMovedCatalog(t *testing.T) {
 	if left := column(t, conn, `select relname::text from pg_class where relnamespace = to_regnamespace('pgq')`); len(left) > 0 {
 		t.Errorf("left behind: %q", left)
 	}
+}
+
+// TestMoveToAndFro: a database that was made ours is the same after a visit to
+// the extension.
+func TestMoveToAndFro(t *testing.T) {
+	s := pgtest.Server(t)
+	extended(t, s) // makes the roles, which the server's databases share
+	dsn, conn := ours(t)
+	exec(t, conn, `select pgq.register_consumer($1, 'c')`, queue)
+	before := movedCatalog(t, dsn)
+	admin := pgtest.Admin(t, s, pgtest.DBName(t, dsn))
+	for _, move := range []func(context.Context, *pgx.Conn, schema.Options) (schema.Report, error){schema.ToExtension, schema.FromExtension} {
+		if _, err := move(t.Context(), admin, schema.Options{}); err != nil {
+			t.Fatal(err, hint.Of(err))
+		}
+	}
+	same(t, "to the extension and back", before, movedCatalog(t, dsn))
 }
 
 // TestMoveRefusals: who may not, and what is not there.
