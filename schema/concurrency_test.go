@@ -207,6 +207,47 @@ func TestAttachBesideRotation(t *testing.T) {
 	b.wantData(b.drain(b.own, "c"), "needed", "later")
 }
 
+// TestRegisterBesideDetach: whoever registers while the consumer is detached is
+// told so, and it never comes to have two positions.
+func TestRegisterBesideDetach(t *testing.T) {
+	b := newBench(t)
+	b.run(b.own, `select pgq.create_queue('other'), pgq.register_consumer('other', 'c')`)
+	b.run(b.own, `select pgq.insert_event('q', 't', 'needed')`)
+	b.tick()
+	b.run(b.own, `select pg_sleep(0.02)`) // over the age
+	const detach = `select skytools.detach_consumer(sub_queue, sub_id, '1 ms', null) from pgq.subscription where sub_queue = 1`
+	detaching, registering := pgtest.Connect(t, b.dsn), pgtest.Connect(t, b.dsn)
+	b.run(detaching, `begin`)
+	if !one[bool](b, detaching, detach) {
+		t.Fatal("it was not detached")
+	}
+	done := make(chan error, 1)
+	go func() {
+		_, err := registering.Exec(t.Context(), `select pgq.register_consumer('q', 'c')`)
+		done <- err
+	}()
+	b.waits(registering)
+	b.run(detaching, `commit`)
+	wantCode(t, <-done, "55000")
+
+	b.run(b.own, `insert into pgq.subscription (sub_queue, sub_consumer, sub_last_tick) select 1, co_id, 1 from pgq.consumer`)
+	_, err := b.own.Exec(t.Context(), `select skytools.attach_consumer('q', 'c')`)
+	wantCode(t, err, "55000")
+	b.run(b.own, `select pgq.unregister_consumer('q', 'c')`)
+
+	// The other way round nobody is waited for.
+	b.run(registering, `begin`)
+	b.run(registering, `select skytools.attach_consumer('q', 'c')`)
+	b.run(registering, `commit`)
+	b.run(registering, `begin`)
+	b.run(registering, `select 1 from pgq.consumer for no key update`)
+	if one[bool](b, detaching, detach) {
+		t.Error("it was detached under a session that holds it")
+	}
+	b.run(registering, `rollback`)
+	b.wantData(b.drain(b.own, "c"), "needed")
+}
+
 // TestManyQueues: each of many names, hostile ones too, finds its queue.
 func TestManyQueues(t *testing.T) {
 	b := newBench(t)

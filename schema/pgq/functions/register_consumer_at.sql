@@ -17,17 +17,17 @@ begin
         raise exception 'Event queue not created yet'
             using errcode = 'undefined_object', hint = 'pgq.create_queue(queue) makes it';
     end if;
+    -- A conflict waits for the other registration and leaves its row in view.
+    insert into pgq.consumer (co_name) values (x_consumer_name)
+        on conflict (co_name) do update set co_name = excluded.co_name
+        returning co_id into consumer;
     -- Registered anew it would pass over what it had to read, and nobody
-    -- would know.
+    -- would know. Asked with the row in hand: who detaches it holds that, too.
     if skytools.detached_hint(x_queue_name, x_consumer_name) is not null then
         raise exception 'consumer % was detached from queue %', x_consumer_name, x_queue_name
             using errcode = 'object_not_in_prerequisite_state',
                 hint = skytools.detached_hint(x_queue_name, x_consumer_name);
     end if;
-    -- A conflict waits for the other registration and leaves its row in view.
-    insert into pgq.consumer (co_name) values (x_consumer_name)
-        on conflict (co_name) do update set co_name = excluded.co_name
-        returning co_id into consumer;
 
     select * into sub from pgq.subscription where sub_queue = queue and sub_consumer = consumer for update;
     if found and x_tick_pos is null then

@@ -13,12 +13,22 @@ begin
     -- Rotation locks the row while it looks who stands where: it sees this one,
     -- or is over.
     perform 1 from pgq.queue where queue_id = the_queue for share;
+    -- As pgq.register_consumer_at does: whoever holds this row sees all that
+    -- there is of the consumer.
+    insert into pgq.consumer (co_name) values (i_consumer_name)
+        on conflict (co_name) do update set co_name = excluded.co_name
+        returning co_id into consumer;
     delete from skytools.detached_consumer
         where detached_queue = the_queue and detached_consumer = i_consumer_name
         returning * into d;
     if not found then
         raise exception 'consumer % of queue % is not detached', i_consumer_name, i_queue_name
             using errcode = 'undefined_object', hint = 'skytools.get_detached_consumers() lists those that are';
+    elsif exists (select from pgq.subscription where sub_queue = the_queue and sub_consumer = consumer) then
+        raise exception 'consumer % is registered on queue % again', i_consumer_name, i_queue_name
+            using errcode = 'object_not_in_prerequisite_state',
+                hint = format('skytools.forget_detached(%1$L, %2$L) leaves it where it stands now; after pgq.unregister_consumer(%1$L, %2$L) it can be attached',
+                    i_queue_name, i_consumer_name);
     end if;
     select tick_id into position from pgq.tick
         where tick_queue = the_queue and tick_id = d.last_tick for key share;
@@ -35,9 +45,6 @@ begin
     -- with a place inside it goes on there.
     select tick_id into closing from pgq.tick
         where tick_queue = the_queue and tick_id = d.next_tick and d.last_tick = position for key share;
-    insert into pgq.consumer (co_name) values (i_consumer_name)
-        on conflict (co_name) do update set co_name = excluded.co_name
-        returning co_id into consumer;
     insert into pgq.subscription (sub_id, sub_queue, sub_consumer, sub_last_tick, sub_next_tick, sub_batch)
         values (d.sub_id, the_queue, consumer, position, closing, case when closing is not null then d.batch_id end);
     return position;

@@ -9,6 +9,14 @@ declare
     over text;
     sub pgq.subscription;
 begin
+    -- Who registers or attaches the consumer holds this row: it has one
+    -- subscription. Nobody is waited for, the next look comes.
+    perform 1 from pgq.consumer
+        where co_id in (select sub_consumer from pgq.subscription where sub_queue = i_queue_id and sub_id = i_sub_id)
+        for no key update skip locked;
+    if not found then
+        return false;
+    end if;
     -- One that is at work this moment is let go on until the next look. First
     -- members register under this lock, too.
     select * into sub from pgq.subscription
