@@ -26,6 +26,33 @@ begin
     loop
         execute format('lock table %s in access exclusive mode', item.name);
     end loop;
+    -- The extension's functions run as its owner, a superuser, and what the
+    -- owner of the schemas has hung on their tables would run as that.
+    select string_agg(x.what, ', ' order by x.what) into one from (
+        select format('trigger %I of %s', t.tgname, t.tgrelid::regclass), t.tgrelid from pg_trigger t
+            where not t.tgisinternal and t.tgfoid <> 'skytools.queue_changed()'::regprocedure
+        union all
+        select format('rule %I of %s', r.rulename, r.ev_class::regclass), r.ev_class from pg_rewrite r
+            join pg_class c on c.oid = r.ev_class and c.relkind = 'r'
+        union all
+        select format('policy %I of %s', p.polname, p.polrelid::regclass), p.polrelid from pg_policy p
+        union all
+        select format('check %I of %s', k.conname, k.conrelid::regclass), k.conrelid from pg_constraint k where k.contype = 'c'
+        union all
+        select format('index %s', i.indexrelid::regclass), i.indrelid from pg_index i
+            where i.indexprs is not null or i.indpred is not null
+        union all
+        select format('default of column %I of %s', a.attname, d.adrelid::regclass), d.adrelid
+            from pg_attrdef d join pg_attribute a on a.attrelid = d.adrelid and a.attnum = d.adnum
+            where pg_get_expr(d.adbin, d.adrelid)
+                !~ '^(nextval\(''pgq\.\w+''::regclass\)|now\(\)|txid_current\(\)|txid_current_snapshot\(\)|false|true|\d+|''[\w :.]+''::interval)$'
+        ) x (what, relation)
+        join pg_class c on c.oid = x.relation and c.relnamespace = 'pgq'::regnamespace;
+    if one is not null then
+        raise exception 'tables of schema pgq have more than they were made with: %', one
+            using errcode = 'object_not_in_prerequisite_state',
+                hint = 'it would run with the rights of the extension''s owner: drop it, then move';
+    end if;
     for item in
         select k.conrelid::regclass as name, k.conname from pg_constraint k
         where k.contype = 'f' and k.confrelid in (select oid from pg_class where relnamespace = 'pgq'::regnamespace)

@@ -270,6 +270,9 @@ func TestMoveRefusals(t *testing.T) {
 	bare := pgtest.Admin(t, s, pgtest.DBName(t, extended(t, s)))
 	mine, own := ours(t)
 	exec(t, own, `create view v as select queue_name from pgq.queue`)
+	hung, hanging := ours(t)
+	exec(t, hanging, `create function public.f() returns trigger language plpgsql as 'begin return new; end'`)
+	exec(t, hanging, `create trigger mine after insert on pgq.queue for each row execute function public.f()`)
 	for _, c := range []struct {
 		what string
 		conn *pgx.Conn
@@ -281,6 +284,7 @@ func TestMoveRefusals(t *testing.T) {
 		{"nothing of ours", bare, schema.FromExtension, "does not hold the real extension pgq with this project's schemas beside it"},
 		{"nothing of ours, back", bare, schema.ToExtension, "does not hold this project's schema pgq"},
 		{"the extension, to it", pgtest.Admin(t, s, pgtest.DBName(t, dsn)), schema.ToExtension, "does not hold this project's schema pgq"},
+		{"with a trigger", pgtest.Admin(t, s, pgtest.DBName(t, hung)), schema.ToExtension, "trigger mine of pgq.queue"},
 		{"ours, from it", pgtest.Admin(t, s, pgtest.DBName(t, mine)), schema.FromExtension, "does not hold the real extension"},
 	} {
 		_, err := c.move(t.Context(), c.conn, schema.Options{})
