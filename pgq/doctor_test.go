@@ -33,6 +33,17 @@ func diagnose(t *testing.T, conn *pgx.Conn) (wrong, sound []string) {
 	return wrong, sound
 }
 
+// granted is a database as [database] makes it, installed again: roles of PgQ
+// that other tests have made on the server meanwhile get their rights.
+func granted(t *testing.T) (dsn string) {
+	t.Helper()
+	dsn = database(t)
+	if _, err := schema.Install(t.Context(), pgtest.Connect(t, dsn), schema.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	return dsn
+}
+
 // TestDoctor breaks one thing after another, each in a database of its own,
 // and wants it told, with nothing else.
 func TestDoctor(t *testing.T) {
@@ -62,7 +73,7 @@ func TestDoctor(t *testing.T) {
 		"transaction ids": {`update pgq.queue set queue_switch_step1 = 1e15`, `transaction ids failed q.one: its ticks have transaction ids of another server`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			conn := pgtest.Connect(t, database(t))
+			conn := pgtest.Connect(t, granted(t))
 			for _, sql := range strings.Split(c.sql, "; ") {
 				exec(t, conn, sql)
 			}
@@ -87,7 +98,7 @@ func TestDoctor(t *testing.T) {
 
 // TestDoctorSeesSessions: a pgqd that ticks beside ours, and ours.
 func TestDoctorSeesSessions(t *testing.T) {
-	dsn := database(t)
+	dsn := granted(t)
 	conn, pgqd := pgtest.Connect(t, dsn), pgtest.Connect(t, dsn)
 	exec(t, pgqd, `select pgq.ticker()`)
 	startTicker(t, dsn)
@@ -99,7 +110,7 @@ func TestDoctorSeesSessions(t *testing.T) {
 
 // TestDoctorWithoutRights tells what it could not look at, and goes on.
 func TestDoctorWithoutRights(t *testing.T) {
-	dsn := database(t)
+	dsn := granted(t)
 	admin := pgtest.Admin(t, pgtest.Server(t), pgtest.DBName(t, dsn))
 	exec(t, admin, `revoke select on pgq.retry_queue from public, app`)
 	conn := pgtest.Connect(t, dsn)
