@@ -183,7 +183,7 @@ func (b *Batch) finish(ctx context.Context, conn *pgx.Conn, can abilities) (bool
 		if err != nil {
 			return err
 		}
-		defer tx.Rollback(context.WithoutCancel(ctx)) //nolint:errcheck // the error that matters is returned
+		defer tx.Rollback(context.WithoutCancel(ctx)) // the error that matters is returned
 		if err := b.ask(ctx, tx, can); err != nil {
 			return err
 		}

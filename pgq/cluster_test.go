@@ -106,7 +106,7 @@ func TestCluster(t *testing.T) {
 	}
 	eventually(t, 10*time.Second, "nothing is served", w.are(deaf))
 	eventually(t, 10*time.Second, "it is said", func() bool { return journal.count("waits: cannot reach") > 0 })
-	time.Sleep(time.Second)
+	time.Sleep(time.Second) // some more tries of the databases: nothing but time shows that none is told
 	for _, name := range []string{sound, late} {
 		if n := journal.count("database " + name + " waits"); n != 0 {
 			t.Errorf("it was told %d times of %s, too", n, name)

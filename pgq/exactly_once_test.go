@@ -118,7 +118,7 @@ func rotate(ctx context.Context, dsn string, count *atomic.Int64) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close(context.Background()) //nolint:errcheck // the test is over
+	defer conn.Close(context.Background()) // the test is over
 	current := -1
 	for ctx.Err() == nil {
 		if _, err := conn.Exec(ctx, `select pgq.maint_rotate_tables_step1($1)`, queue); err != nil && ctx.Err() == nil {
@@ -149,7 +149,7 @@ func (w *writer) run(ctx context.Context, dsn string, length time.Duration) erro
 	if err != nil {
 		return err
 	}
-	defer conn.Close(context.Background()) //nolint:errcheck // the test is over
+	defer conn.Close(context.Background()) // the test is over
 	for end := time.Now().Add(length); time.Now().Before(end); {
 		if err := w.transaction(ctx, conn); err != nil {
 			return fmt.Errorf("writer %d: %w", w.id, err)

@@ -193,7 +193,7 @@ func ExampleConsumer_Run() {
 	done := make(chan error)
 	go func() { done <- billing.Run(ctx, handle) }()
 	for len(must(pgq.Consumers(ctx, conn))) == 0 { // it gets what is written from now on
-		time.Sleep(10 * time.Millisecond)
+		time.Sleep(10 * time.Millisecond) // between two looks
 	}
 	must((&pgq.Producer{Queue: "orders"}).Insert(ctx, conn, pgq.Event{Type: "bought", Data: []byte("umbrella")}))
 	fmt.Println(<-done)

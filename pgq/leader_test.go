@@ -159,7 +159,7 @@ func TestLeaderKeepsSession(t *testing.T) {
 	if err != nil || len(list) != 1 {
 		t.Fatal(list, err)
 	}
-	time.Sleep(silence + time.Second)
+	time.Sleep(silence + time.Second) // longer than the server lets a silent session live
 	again, err := Tickers(t.Context(), conn)
 	if err != nil || len(again) != 1 || again[0].PID != list[0].PID {
 		t.Errorf("its session is another one: %v, %v, %v", list, again, err)

@@ -105,7 +105,7 @@ func TestThroughPgbouncer(t *testing.T) {
 			if err != nil {
 				return false
 			}
-			defer tx.Rollback(t.Context()) //nolint:errcheck // tried again
+			defer tx.Rollback(t.Context()) // tried again
 			list, err := p.InsertMany(t.Context(), tx, []Event{{Type: "x"}, {Type: "again"}, {Type: "y"}})
 			if err != nil || tx.Commit(t.Context()) != nil {
 				return false
@@ -118,7 +118,7 @@ func TestThroughPgbouncer(t *testing.T) {
 			}
 			return true
 		})
-		time.Sleep(10 * time.Millisecond)
+		time.Sleep(10 * time.Millisecond) // so that consumers have many small batches
 	}
 	for _, name := range names {
 		var got []string

@@ -125,7 +125,7 @@ func (p *position) deliver(ctx context.Context, b *Batch, handle TxHandler) erro
 	if err != nil {
 		return fmt.Errorf("begin at the target: %w", err)
 	}
-	defer tx.Rollback(context.WithoutCancel(ctx)) //nolint:errcheck // the error that matters is returned
+	defer tx.Rollback(context.WithoutCancel(ctx)) // the error that matters is returned
 	at, err := p.lock(ctx, tx, b)
 	if err != nil {
 		return fmt.Errorf("position in %s: %w", p.table, err)
@@ -160,7 +160,7 @@ func (p *position) ensure(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer tx.Rollback(context.WithoutCancel(ctx)) //nolint:errcheck // the error that matters is returned
+	defer tx.Rollback(context.WithoutCancel(ctx)) // the error that matters is returned
 	if err := tx.QueryRow(ctx, `select to_regclass($1) is not null`, p.table.SQL()).Scan(&p.there); err != nil || p.there {
 		return err
 	}

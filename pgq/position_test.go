@@ -79,7 +79,7 @@ func TestRunTxWritesOnce(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		time.Sleep(10 * time.Millisecond)
+		time.Sleep(10 * time.Millisecond) // the consumer gets on between two failures
 	}
 	if err := failpoint.Arm(""); err != nil {
 		t.Fatal(err)

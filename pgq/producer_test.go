@@ -100,7 +100,7 @@ func TestProducerErrors(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer tx.Rollback(ctx) //nolint:errcheck // always
+		defer tx.Rollback(ctx) // always
 		if n == 1 {
 			_, err = p.Insert(ctx, tx, Event{Type: "x"})
 		} else {

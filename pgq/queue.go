@@ -207,7 +207,7 @@ func SetConfig(ctx context.Context, conn Beginner, queue string, changes []Setti
 	if err != nil {
 		return fmt.Errorf("config of queue %s: %w", queue, err)
 	}
-	defer tx.Rollback(context.WithoutCancel(ctx)) //nolint:errcheck // the error that matters is returned
+	defer tx.Rollback(context.WithoutCancel(ctx)) // the error that matters is returned
 	for _, c := range changes {
 		if strings.HasPrefix(strings.TrimSpace(c.Value), "-") {
 			return fmt.Errorf("config of queue %s: %s must not be negative: %s", queue, c.Name, c.Value)

@@ -54,7 +54,7 @@ func TestInsertTimed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer tx.Rollback(t.Context()) //nolint:errcheck // the test is over
+	defer tx.Rollback(t.Context()) // the test is over
 	if _, err := (&Producer{Queue: "none"}).InsertTimed(t.Context(), tx, events); !errors.Is(err, ErrQueueNotFound) {
 		t.Errorf("no queue: %v", err)
 	}

@@ -179,7 +179,8 @@ func sql(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs("sql.txt"), []byte(out.String()), 0o644))
 }
 
-// until runs a query until it returns true: until [DATABASE] QUERY.
+// until runs a query every 50 ms until it returns true, for 20 s at most, which a
+// loaded machine may need: until [DATABASE] QUERY.
 func until(ts *testscript.TestScript, neg bool, args []string) {
 	if neg {
 		ts.Fatalf("usage: until [DATABASE] QUERY")

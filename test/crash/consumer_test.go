@@ -90,7 +90,7 @@ func killConsumer(t *testing.T, spec string) {
 	}
 	consumer(spec).killed(t)
 	consumer("")
-	time.Sleep(500 * time.Millisecond)
+	time.Sleep(500 * time.Millisecond) // it works while the writers go on
 	close(enough)
 	if err := <-loaded; err != nil {
 		t.Fatal(err)
@@ -143,7 +143,7 @@ func loadQueue(ctx context.Context, dsn string, enough <-chan struct{}) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close(context.Background()) //nolint:errcheck // the test is over
+	defer conn.Close(context.Background()) // the test is over
 	p := &pgq.Producer{Queue: queue}
 	for n := 0; ; n++ {
 		select {
