@@ -127,6 +127,7 @@ var outside = map[string][]string{
 	"internal/daemon":   {"golang.org/x/sys"},
 	"internal/dsn":      {"golang.org/x/sys"},
 	"internal/pgserver": {"golang.org/x/sys"},
+	"internal/transfer": {"golang.org/x/sync"},
 	"londiste":          {"golang.org/x/sync"},
 	"test":              {"golang.org/x/sync", "golang.org/x/sys"},
 	"bench":             {"golang.org/x/sync", "golang.org/x/sys"},
