@@ -47,7 +47,7 @@ test-long: go ## the same with many seeds, rounds and rows, and tests that downl
 
 .PHONY: race
 race: go ## run the tests of the daemons' packages with the race detector (needs gcc)
-	CGO_ENABLED=1 go test -race ./pgq ./londiste ./internal/loop ./internal/daemon ./internal/apply
+	CGO_ENABLED=1 go test -race ./pgq ./ticker ./londiste ./internal/loop ./internal/daemon ./internal/apply
 
 .PHONY: lint
 lint: go ## go vet, staticcheck, gofumpt and the rules of the house

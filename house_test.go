@@ -109,14 +109,21 @@ var rooms = []struct {
 	{"internal/pgtest", []string{"internal"}},
 	{"internal", []string{"internal"}},
 	{"schema", []string{"internal"}},
-	{"pgq", []string{"internal/loop", "internal/failpoint", "internal/hint", "internal/ident"}},
+	{"pgq", libraryFloor},
+	{"ticker", append([]string{"pgq"}, libraryFloor...)},
+	{"doctor", append([]string{"ticker", "pgq"}, libraryFloor...)},
 	{"londiste", []string{"pgq", "internal"}},
 	{"relay", []string{"pgq", "internal"}},
-	{"web", []string{"londiste", "pgq", "internal"}},
-	{"cmd", []string{"web", "londiste", "relay", "pgq", "schema", "internal"}},
-	{"test", []string{"cmd", "web", "londiste", "relay", "pgq", "schema", "internal"}},
-	{"bench", []string{"cmd", "web", "londiste", "pgq", "schema", "internal"}},
+	{"web", []string{"londiste", "doctor", "ticker", "pgq", "internal"}},
+	{"cmd", []string{"web", "londiste", "relay", "doctor", "ticker", "pgq", "schema", "internal"}},
+	{"test", []string{"cmd", "web", "londiste", "relay", "doctor", "ticker", "pgq", "schema", "internal"}},
+	{"bench", []string{"cmd", "web", "londiste", "ticker", "pgq", "schema", "internal"}},
 	{".", nil},
+}
+
+// libraryFloor is what a library of queues stands on.
+var libraryFloor = []string{
+	"internal/loop", "internal/failpoint", "internal/hint", "internal/ident", "internal/notice", "internal/session",
 }
 
 // outside are the foreign modules a room may import, beside the standard
@@ -199,6 +206,10 @@ func TestImportRulesBite(t *testing.T) {
 		{"pgq", module + "/internal/loop", true},
 		{"pgq", module + "/internal/dsn", false},
 		{"pgq", module + "/londiste", false},
+		{"pgq", module + "/ticker", false},
+		{"ticker", module + "/pgq", true},
+		{"ticker", module + "/doctor", false},
+		{"londiste", module + "/ticker", false},
 		{"internal/apply", module + "/pgq", false},
 		{"internal/apply", module + "/internal/failpoint", true},
 		{"londiste", module + "/schema", false},
@@ -240,7 +251,7 @@ func TestPackageDocs(t *testing.T) {
 // TestExportedDocs wants a comment on every exported name of a public room.
 func TestExportedDocs(t *testing.T) {
 	for _, s := range goSources(t) {
-		if s.isTest() || !under(s.dir(), "pgq", "londiste", "relay", "schema") {
+		if s.isTest() || !under(s.dir(), "pgq", "ticker", "doctor", "londiste", "relay", "schema") {
 			continue
 		}
 		for _, decl := range s.file.Decls {

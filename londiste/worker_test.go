@@ -14,7 +14,7 @@ import (
 
 	"github.com/skytools-go/skytools/internal/pgtest"
 	"github.com/skytools-go/skytools/londiste"
-	"github.com/skytools-go/skytools/pgq"
+	"github.com/skytools-go/skytools/ticker"
 )
 
 // running is something that Run runs until the test's end.
@@ -96,7 +96,7 @@ func flowOf(t *testing.T, p *pair) *flow {
 		}
 	})
 	f.worker = f.newWorker()
-	start(t, (&pgq.Ticker{Database: f.provConn.Config(), Log: slog.New(slog.DiscardHandler)}).Run)
+	start(t, (&ticker.Ticker{Database: f.provConn.Config(), Log: slog.New(slog.DiscardHandler)}).Run)
 	return f
 }
 

@@ -3,8 +3,6 @@ package pgq
 import (
 	"testing"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/skytools-go/skytools/internal/pgtest"
 )
 
@@ -13,7 +11,7 @@ func BenchmarkStream(b *testing.B) {
 	const events = 200_000
 	conn := pgtest.Connect(b, database(b))
 	prev := last(b, conn)
-	exec(b, conn, `insert into pgq.event_1_0 (ev_time, ev_type, ev_data, ev_extra1)
+	pgtest.Exec(b, conn, `insert into pgq.event_1_0 (ev_time, ev_type, ev_data, ev_extra1)
 		select now(), '{"op":"INSERT","table":["public","entry"],"pkey":["id"]}', repeat('x', 120), 'public.entry'
 		from generate_series(1, $1)`, events)
 	cur := makeTick(b, conn)
@@ -30,20 +28,4 @@ func BenchmarkStream(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.N)*events/b.Elapsed().Seconds(), "events/s")
-}
-
-// BenchmarkLook is one look of the ticker at a database where nothing happens.
-func BenchmarkLook(b *testing.B) {
-	dsn := database(b)
-	conn, err := pgx.Connect(b.Context(), dsn)
-	if err != nil {
-		b.Fatal(err)
-	}
-	t := &Ticker{Database: config(b, dsn), conn: conn, queues: map[int32]*ticking{}, Log: logger(nil)}
-	defer t.disconnect()
-	for b.Loop() {
-		if _, err := t.round(b.Context()); err != nil {
-			b.Fatal(err)
-		}
-	}
 }

@@ -14,6 +14,8 @@ import (
 	"github.com/skytools-go/skytools/internal/failpoint"
 	"github.com/skytools-go/skytools/internal/hint"
 	"github.com/skytools-go/skytools/internal/loop"
+	"github.com/skytools-go/skytools/internal/notice"
+	"github.com/skytools-go/skytools/internal/session"
 )
 
 // Handler works on one batch. It reads all of it:
@@ -121,12 +123,14 @@ func (c *Consumer) run(ctx context.Context, deliver Handler) error {
 	defer watch.Wait()
 	defer wakeUp()
 
-	r := &consuming{Consumer: c, deliver: deliver, idle: idle, wait: notice{log: logger(c.Log)}}
+	r := &consuming{Consumer: c, deliver: deliver, idle: idle, wait: notice.Notice{Log: notice.Logger(c.Log)}}
 	defer r.disconnect()
 	l := loop.Loop{
 		MaxBackoff: 20 * time.Second,
 		Stop:       c.Stop,
-		OnError:    func(err error, _ time.Duration) { r.wait.waiting("consumer " + c.Name + " waits: " + explain(err)) },
+		OnError: func(err error, _ time.Duration) {
+			r.wait.Waiting("consumer " + c.Name + " waits: " + notice.Explain(err))
+		},
 	}
 	return l.Run(ctx, func(ctx context.Context) (bool, error) { return true, r.step(ctx) })
 }
@@ -136,7 +140,7 @@ type consuming struct {
 	*Consumer
 	deliver Handler
 	idle    context.Context // of waiting: ends with Stop, too
-	wait    notice
+	wait    notice.Notice
 
 	conn       *pgx.Conn
 	reader     *Reader // over conn
@@ -169,18 +173,18 @@ func (r *consuming) step(ctx context.Context) error {
 		b, err = nil, nil
 	}
 	if err == nil && b == nil {
-		r.wait.over("consumer " + r.Name + " works")
+		r.wait.Over("consumer " + r.Name + " works")
 		return r.await()
 	}
 	if err == nil {
 		err = r.work(ctx, b)
 	}
 	if b != nil && errors.Is(b.err, ErrOutOfOrder) {
-		r.wait.log.Info(fmt.Sprintf("queue %s, batch %d of consumer %s does not lie in order: it is delivered again, sorted", r.Queue, b.ID, r.Name))
+		r.wait.Log.Info(fmt.Sprintf("queue %s, batch %d of consumer %s does not lie in order: it is delivered again, sorted", r.Queue, b.ID, r.Name))
 		return nil
 	}
 	if err == nil {
-		r.wait.over("consumer " + r.Name + " works")
+		r.wait.Over("consumer " + r.Name + " works")
 	}
 	return err
 }
@@ -200,7 +204,7 @@ func (r *consuming) work(ctx context.Context, b *Batch) error {
 		return err
 	}
 	if !ended {
-		r.wait.log.Warn(fmt.Sprintf("queue %s, batch %d of consumer %s is another process's, which does it again or has done it", r.Queue, b.ID, r.Name))
+		r.wait.Log.Warn(fmt.Sprintf("queue %s, batch %d of consumer %s is another process's, which does it again or has done it", r.Queue, b.ID, r.Name))
 	}
 	r.done = nil
 	return nil
@@ -208,7 +212,7 @@ func (r *consuming) work(ctx context.Context, b *Batch) error {
 
 func (r *consuming) disconnect() {
 	if r.conn != nil {
-		closeSession(context.Background(), r.conn)
+		session.Close(context.Background(), r.conn)
 	}
 	r.conn = nil
 }

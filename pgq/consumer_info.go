@@ -2,6 +2,7 @@ package pgq
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -103,4 +104,14 @@ func Unregister(ctx context.Context, conn DB, queue, consumer string) (bool, err
 		return false, fmt.Errorf("unregister consumer %s from queue %s: %w", consumer, queue, err)
 	}
 	return n > 0, nil
+}
+
+// MarshalJSON adds the durations, in seconds, under PgQ's names.
+func (c ConsumerInfo) MarshalJSON() ([]byte, error) {
+	type plain ConsumerInfo
+	return json.Marshal(struct {
+		plain
+		Lag      float64 `json:"lag"`
+		LastSeen float64 `json:"last_seen"`
+	}{plain(c), fine(c.Lag), fine(c.LastSeen)})
 }

@@ -59,14 +59,14 @@ func registered(t testing.TB) (dsn string, conn *pgx.Conn) {
 	t.Helper()
 	dsn = database(t)
 	conn = pgtest.Connect(t, dsn)
-	exec(t, conn, `select pgq.register_consumer($1, $2)`, queue, consumer)
+	pgtest.Exec(t, conn, `select pgq.register_consumer($1, $2)`, queue, consumer)
 	return dsn, conn
 }
 
 // open is the consumer's open batch, 0 for none.
 func openBatch(t testing.TB, conn *pgx.Conn) int64 {
 	t.Helper()
-	return one[int64](t, conn, `select coalesce(max(sub_batch), 0) from pgq.subscription`)
+	return pgtest.One[int64](t, conn, `select coalesce(max(sub_batch), 0) from pgq.subscription`)
 }
 
 // TestConsumerDelivers: all fields, in order, from the tick of the registration
@@ -79,13 +79,13 @@ func TestConsumerDelivers(t *testing.T) {
 	startTicker(t, dsn)
 	var got basket
 	c := &Consumer{
-		Database: config(t, dsn), Queue: queue, Name: consumer, Register: true, Poll: time.Hour,
+		Database: pgtest.Config(t, dsn), Queue: queue, Name: consumer, Register: true, Poll: time.Hour,
 		Trace: func(ctx context.Context, carrier string) context.Context {
 			return context.WithValue(ctx, traceKey{}, carrier)
 		},
 	}
 	traced := make(chan any, 10)
-	start(t, "consumer", func(ctx context.Context) error {
+	pgtest.Start(t, "consumer", func(ctx context.Context) error {
 		return c.Run(ctx, func(ctx context.Context, b *Batch) error {
 			if b.Queue != queue || b.ID == 0 || b.Cur.ID <= b.Prev.ID {
 				return Permanent(fmt.Errorf("batch %+v", b))
@@ -100,7 +100,7 @@ func TestConsumerDelivers(t *testing.T) {
 			return nil
 		})
 	})
-	eventually(t, 5*time.Second, "registered", func() bool { return one[int](t, conn, `select count(*)::int from pgq.subscription`) == 1 })
+	pgtest.Eventually(t, 5*time.Second, "registered", func() bool { return pgtest.One[int](t, conn, `select count(*)::int from pgq.subscription`) == 1 })
 	p := &Producer{Queue: queue, Trace: func(context.Context) string { return "00-trace-01" }}
 	sent := Event{Type: "a", Data: []byte("1"), Extra1: []byte("e1"), Extra2: []byte{}, Extra3: []byte("e3")}
 	before := time.Now().Add(-time.Second)
@@ -108,7 +108,7 @@ func TestConsumerDelivers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 5*time.Second, "the event comes by notification", func() bool { return len(got.data()) == 1 })
+	pgtest.Eventually(t, 5*time.Second, "the event comes by notification", func() bool { return len(got.data()) == 1 })
 	ev := got.events[0]
 	if ev.ID != id || ev.Type != "a" || string(ev.Data) != "1" || string(ev.Extra1) != "e1" || ev.Extra2 == nil ||
 		len(ev.Extra2) != 0 || string(ev.Extra3) != "e3" || string(ev.Extra4) != "00-trace-01" || ev.Retry != 0 ||
@@ -121,7 +121,7 @@ func TestConsumerDelivers(t *testing.T) {
 	if _, err := p.InsertMany(t.Context(), conn, []Event{{Data: []byte("2")}, {Extra4: []byte("own")}}); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 5*time.Second, "more come", func() bool { return len(got.data()) == 3 })
+	pgtest.Eventually(t, 5*time.Second, "more come", func() bool { return len(got.data()) == 3 })
 	if got.events[2].Data != nil || string(got.events[2].Extra4) != "own" {
 		t.Errorf("NULL came as %q", got.events[2].Data)
 	}
@@ -137,7 +137,7 @@ func TestConsumerStops(t *testing.T) {
 	var got basket
 	run := func(ctx context.Context, in func(context.Context)) {
 		t.Helper()
-		c := &Consumer{Database: config(t, dsn), Queue: queue, Name: consumer, Stop: stop, Poll: time.Hour}
+		c := &Consumer{Database: pgtest.Config(t, dsn), Queue: queue, Name: consumer, Stop: stop, Poll: time.Hour}
 		err := c.Run(ctx, func(ctx context.Context, b *Batch) error {
 			in(ctx)
 			return got.handle(ctx, b)
@@ -182,8 +182,8 @@ func TestConsumerFails(t *testing.T) {
 	makeTick(t, conn)
 	var got basket
 	tries, stop := 0, make(chan struct{})
-	j := &journal{}
-	c := &Consumer{Database: config(t, dsn), Queue: queue, Name: consumer, Stop: stop, Log: j.logger()}
+	j := &pgtest.Journal{}
+	c := &Consumer{Database: pgtest.Config(t, dsn), Queue: queue, Name: consumer, Stop: stop, Log: j.Logger()}
 	err := c.Run(t.Context(), func(ctx context.Context, b *Batch) error {
 		switch tries++; tries {
 		case 1:
@@ -209,7 +209,7 @@ func TestConsumerFails(t *testing.T) {
 			}
 			return nil
 		case 6: // the connection is lost while it works
-			exec(t, conn, `select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()`)
+			pgtest.Exec(t, conn, `select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()`)
 			return got.handle(ctx, b)
 		case 7:
 			close(stop)
@@ -223,11 +223,11 @@ func TestConsumerFails(t *testing.T) {
 		t.Errorf("%d tries, got %q, batch %d is open", tries, data, openBatch(t, conn))
 	}
 	for _, text := range []string{"broken before", "broken amid", "broken after", "not read to its end", "context canceled"} {
-		if j.count(text) != 1 {
-			t.Errorf("%q stands %d times in the log", text, j.count(text))
+		if j.Count(text) != 1 {
+			t.Errorf("%q stands %d times in the log", text, j.Count(text))
 		}
 	}
-	if n := one[int](t, conn, `select count(*)::int from pgq.retry_queue`); n != 0 {
+	if n := pgtest.One[int](t, conn, `select count(*)::int from pgq.retry_queue`); n != 0 {
 		t.Errorf("%d events are to be retried, whose batch failed", n)
 	}
 }
@@ -241,26 +241,26 @@ func TestConsumerForgetsNoEnd(t *testing.T) {
 	var got basket
 	stop := make(chan struct{})
 	killer := pgtest.Connect(t, dsn)
-	c := &Consumer{Database: config(t, dsn), Queue: queue, Name: consumer, Stop: stop}
+	c := &Consumer{Database: pgtest.Config(t, dsn), Queue: queue, Name: consumer, Stop: stop}
 	c.Database.RuntimeParams["application_name"] = "consumer"
-	start(t, "consumer", func(ctx context.Context) error {
+	pgtest.Start(t, "consumer", func(ctx context.Context) error {
 		return c.Run(ctx, func(ctx context.Context, b *Batch) error {
 			if err := got.handle(ctx, b); err != nil {
 				return err
 			}
 			b.Retry(got.events[1], time.Hour)
-			exec(t, killer, `select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'consumer'`)
+			pgtest.Exec(t, killer, `select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'consumer'`)
 			return nil
 		})
 	})
-	eventually(t, 10*time.Second, "the batch ends", func() bool {
-		return one[bool](t, conn, `select sub_last_tick = (select max(tick_id) from pgq.tick) from pgq.subscription`)
+	pgtest.Eventually(t, 10*time.Second, "the batch ends", func() bool {
+		return pgtest.One[bool](t, conn, `select sub_last_tick = (select max(tick_id) from pgq.tick) from pgq.subscription`)
 	})
 	close(stop)
 	if n := len(got.data()); n != 3 {
 		t.Errorf("%d events came of 3", n)
 	}
-	if due := column(t, conn, `select ev_data from pgq.retry_queue`); !slices.Equal(due, []string{"data 2"}) {
+	if due := pgtest.Column[string](t, conn, `select ev_data from pgq.retry_queue`); !slices.Equal(due, []string{"data 2"}) {
 		t.Errorf("to be retried: %q", due)
 	}
 }
@@ -272,7 +272,7 @@ func TestConsumerReturns(t *testing.T) {
 	write(t, conn, 1)
 	makeTick(t, conn)
 	run := func(change func(*Consumer)) error {
-		c := &Consumer{Database: config(t, dsn), Queue: queue, Name: consumer}
+		c := &Consumer{Database: pgtest.Config(t, dsn), Queue: queue, Name: consumer}
 		change(c)
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 		defer cancel()
@@ -295,8 +295,8 @@ func TestConsumerReturns(t *testing.T) {
 	if err := run(func(c *Consumer) { c.Database.Database = "missing" }); err == nil {
 		t.Error("a database that is not there")
 	}
-	exec(t, conn, `delete from pgq.tick where tick_id = (select sub_last_tick from pgq.subscription)`)
-	exec(t, conn, `update pgq.subscription set sub_batch = null, sub_next_tick = null`)
+	pgtest.Exec(t, conn, `delete from pgq.tick where tick_id = (select sub_last_tick from pgq.subscription)`)
+	pgtest.Exec(t, conn, `update pgq.subscription set sub_batch = null, sub_next_tick = null`)
 	if err := run(func(*Consumer) {}); !errors.Is(err, ErrPositionLost) {
 		t.Errorf("tick gone: %v", err)
 	}
@@ -306,13 +306,13 @@ func TestConsumerReturns(t *testing.T) {
 // alone, once for each wish; the last wish counts.
 func TestConsumerRetry(t *testing.T) {
 	dsn, conn := registered(t)
-	exec(t, conn, `select pgq.register_consumer($1, 'other')`, queue)
+	pgtest.Exec(t, conn, `select pgq.register_consumer($1, 'other')`, queue)
 	write(t, conn, 4)
 	makeTick(t, conn)
 	stop := make(chan struct{})
 	var got, other basket
-	c := &Consumer{Database: config(t, dsn), Queue: queue, Name: consumer, Stop: stop}
-	start(t, "consumer", func(ctx context.Context) error {
+	c := &Consumer{Database: pgtest.Config(t, dsn), Queue: queue, Name: consumer, Stop: stop}
+	pgtest.Start(t, "consumer", func(ctx context.Context) error {
 		return c.Run(ctx, func(ctx context.Context, b *Batch) error {
 			for ev, err := range b.Events(ctx) {
 				if err != nil {
@@ -330,21 +330,21 @@ func TestConsumerRetry(t *testing.T) {
 			return nil
 		})
 	})
-	start(t, "other", func(ctx context.Context) error {
-		return (&Consumer{Database: config(t, dsn), Queue: queue, Name: "other", Stop: stop}).Run(ctx, other.handle)
+	pgtest.Start(t, "other", func(ctx context.Context) error {
+		return (&Consumer{Database: pgtest.Config(t, dsn), Queue: queue, Name: "other", Stop: stop}).Run(ctx, other.handle)
 	})
-	eventually(t, 20*time.Second, "retried", func() bool {
-		exec(t, conn, `select pgq.maint_retry_events()`)
+	pgtest.Eventually(t, 20*time.Second, "retried", func() bool {
+		pgtest.Exec(t, conn, `select pgq.maint_retry_events()`)
 		makeTick(t, conn)
 		return len(got.data()) >= 7
 	})
 	for range 3 {
-		exec(t, conn, `select pgq.maint_retry_events()`)
+		pgtest.Exec(t, conn, `select pgq.maint_retry_events()`)
 		makeTick(t, conn)
 	}
-	at := one[int64](t, conn, `select max(tick_id) from pgq.tick`)
-	eventually(t, 10*time.Second, "both are through", func() bool {
-		return one[int64](t, conn, `select min(sub_last_tick) from pgq.subscription`) >= at
+	at := pgtest.One[int64](t, conn, `select max(tick_id) from pgq.tick`)
+	pgtest.Eventually(t, 10*time.Second, "both are through", func() bool {
+		return pgtest.One[int64](t, conn, `select min(sub_last_tick) from pgq.subscription`) >= at
 	})
 	close(stop)
 	times := map[string]int{}
@@ -367,13 +367,13 @@ func TestConsumerRetry(t *testing.T) {
 // is replayed.
 func TestConsumerDeadLetters(t *testing.T) {
 	dsn, conn := registered(t)
-	exec(t, conn, `select skytools.set_queue_policy($1, 'max_attempts', '2')`, queue)
+	pgtest.Exec(t, conn, `select skytools.set_queue_policy($1, 'max_attempts', '2')`, queue)
 	write(t, conn, 3)
 	makeTick(t, conn)
 	stop := make(chan struct{})
 	var got basket
-	c := &Consumer{Database: config(t, dsn), Queue: queue, Name: consumer, Stop: stop}
-	start(t, "consumer", func(ctx context.Context) error {
+	c := &Consumer{Database: pgtest.Config(t, dsn), Queue: queue, Name: consumer, Stop: stop}
+	pgtest.Start(t, "consumer", func(ctx context.Context) error {
 		return c.Run(ctx, func(ctx context.Context, b *Batch) error {
 			for ev, err := range b.Events(ctx) {
 				if err != nil {
@@ -392,10 +392,10 @@ func TestConsumerDeadLetters(t *testing.T) {
 		})
 	})
 	dead := func() []string {
-		return column(t, conn, `select concat_ws(' ', dead_reason, ev_data) from skytools.dead_event order by ev_data`)
+		return pgtest.Column[string](t, conn, `select concat_ws(' ', dead_reason, ev_data) from skytools.dead_event order by ev_data`)
 	}
-	eventually(t, 20*time.Second, "two are dead", func() bool {
-		exec(t, conn, `select pgq.maint_retry_events()`)
+	pgtest.Eventually(t, 20*time.Second, "two are dead", func() bool {
+		pgtest.Exec(t, conn, `select pgq.maint_retry_events()`)
 		makeTick(t, conn)
 		return len(dead()) == 2
 	})
@@ -410,7 +410,7 @@ func TestConsumerDeadLetters(t *testing.T) {
 func TestConsumerHoldsNoBatch(t *testing.T) {
 	dsn, conn := registered(t)
 	const events = 100_000
-	exec(t, conn, `insert into pgq.event_1_0 (ev_time, ev_data) select now(), repeat('x', 1000) || i from generate_series(1, $1::int) i`, events)
+	pgtest.Exec(t, conn, `insert into pgq.event_1_0 (ev_time, ev_data) select now(), repeat('x', 1000) || i from generate_series(1, $1::int) i`, events)
 	makeTick(t, conn)
 	stop := make(chan struct{})
 	n, most := 0, uint64(0)
@@ -418,7 +418,7 @@ func TestConsumerHoldsNoBatch(t *testing.T) {
 	runtime.GC()
 	runtime.ReadMemStats(&mem)
 	before := mem.HeapAlloc
-	c := &Consumer{Database: config(t, dsn), Queue: queue, Name: consumer, Stop: stop}
+	c := &Consumer{Database: pgtest.Config(t, dsn), Queue: queue, Name: consumer, Stop: stop}
 	err := c.Run(t.Context(), func(ctx context.Context, b *Batch) error {
 		close(stop)
 		for ev, err := range b.Events(ctx) {
@@ -451,7 +451,7 @@ func TestConsumerCatchesUp(t *testing.T) {
 	}
 	stop := make(chan struct{})
 	batches, events := 0, 0
-	c := &Consumer{Database: config(t, dsn), Queue: queue, Name: consumer, Stop: stop}
+	c := &Consumer{Database: pgtest.Config(t, dsn), Queue: queue, Name: consumer, Stop: stop}
 	err := c.Run(t.Context(), func(ctx context.Context, b *Batch) error {
 		batches++
 		for _, err := range b.Events(ctx) {
@@ -473,12 +473,12 @@ func TestConsumerCatchesUp(t *testing.T) {
 // came that belongs before the first, is delivered again in order.
 func TestConsumerSortsAnew(t *testing.T) {
 	dsn, conn := registered(t)
-	exec(t, conn, `select pgq.insert_event_raw($1, i, now(), null, null, 't', 'd', null, null, null, null) from generate_series(200001, 230000) i`, queue)
-	exec(t, conn, `select pgq.insert_event_raw($1, 100000, now(), null, null, 't', 'd', null, null, null, null)`, queue)
+	pgtest.Exec(t, conn, `select pgq.insert_event_raw($1, i, now(), null, null, 't', 'd', null, null, null, null) from generate_series(200001, 230000) i`, queue)
+	pgtest.Exec(t, conn, `select pgq.insert_event_raw($1, 100000, now(), null, null, 't', 'd', null, null, null, null)`, queue)
 	makeTick(t, conn)
 	stop := make(chan struct{})
 	var tries [][]EventID
-	c := &Consumer{Database: config(t, dsn), Queue: queue, Name: consumer, Stop: stop}
+	c := &Consumer{Database: pgtest.Config(t, dsn), Queue: queue, Name: consumer, Stop: stop}
 	err := c.Run(t.Context(), func(ctx context.Context, b *Batch) error {
 		var ids []EventID
 		for ev, err := range b.Events(ctx) {
@@ -509,20 +509,20 @@ func TestConsumerOverExtension(t *testing.T) {
 	s := pgtest.Server(t)
 	pgtest.RequireExtension(t, s, "pgq", "apt-get install postgresql-NN-pgq3")
 	admin := pgtest.Admin(t, s, pgtest.DBName(t, pgtest.Database(t, s, nil)))
-	exec(t, admin, `create extension pgq`)
-	exec(t, admin, `select pgq.create_queue($1)`, queue)
-	exec(t, admin, `select pgq.register_consumer($1, $2)`, queue, consumer)
-	exec(t, admin, `select pgq.register_consumer($1, 'other')`, queue)
+	pgtest.Exec(t, admin, `create extension pgq`)
+	pgtest.Exec(t, admin, `select pgq.create_queue($1)`, queue)
+	pgtest.Exec(t, admin, `select pgq.register_consumer($1, $2)`, queue, consumer)
+	pgtest.Exec(t, admin, `select pgq.register_consumer($1, 'other')`, queue)
 	write(t, admin, 3)
 	tick := func() {
-		exec(t, admin, `select pgq.maint_retry_events()`)
-		exec(t, admin, `select pgq.force_tick($1)`, queue)
-		exec(t, admin, `select pgq.ticker($1)`, queue)
+		pgtest.Exec(t, admin, `select pgq.maint_retry_events()`)
+		pgtest.Exec(t, admin, `select pgq.force_tick($1)`, queue)
+		pgtest.Exec(t, admin, `select pgq.ticker($1)`, queue)
 	}
 	stop := make(chan struct{})
 	var got basket
 	c := &Consumer{Database: admin.Config(), Queue: queue, Name: consumer, Stop: stop, Poll: 10 * time.Millisecond}
-	start(t, "consumer", func(ctx context.Context) error {
+	pgtest.Start(t, "consumer", func(ctx context.Context) error {
 		return c.Run(ctx, func(ctx context.Context, b *Batch) error {
 			for ev, err := range b.Events(ctx) {
 				if err != nil {
@@ -535,7 +535,7 @@ func TestConsumerOverExtension(t *testing.T) {
 			return nil
 		})
 	})
-	eventually(t, 10*time.Second, "all, and one again", func() bool { tick(); return len(got.data()) >= 4 })
+	pgtest.Eventually(t, 10*time.Second, "all, and one again", func() bool { tick(); return len(got.data()) >= 4 })
 	close(stop)
 	if data := got.data(); !slices.Equal(data, []string{"data 1", "data 2", "data 3", "data 2"}) {
 		t.Errorf("got %q", data)

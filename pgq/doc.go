@@ -87,8 +87,7 @@
 // Producers and consumers keep nothing in the session, so they may go through a
 // pooler in transaction mode; pgx must not prepare statements there
 // (default_query_exec_mode=exec), which a consumer sees to by itself. Consumers
-// then look for ticks every 100 ms, since no notification reaches them. A
-// [Ticker] should be connected to the server itself.
+// then look for ticks every 100 ms, since no notification reaches them.
 //
 // # Administration and errors
 //
@@ -99,14 +98,12 @@
 // # Who does what
 //
 //   - [Producer] and [Consumer] are what programs have of all this.
-//   - [Ticker] makes ticks soon after events come. Every tick is made under
-//     the queue's tick lock, taken before its snapshot: each snapshot sees all
-//     that the one before it saw.
 //   - [Reader] finds ticks and streams the events between two of them. It keeps
 //     no position: a consumer that writes elsewhere stores it there, with what
 //     it wrote, and tells the queue by skytools.ack when it likes.
-//   - [Maintainer] rotates tables, brings back events to be retried and thins
-//     old ticks.
+//   - Package ticker makes the ticks, rotates tables, brings back events to be
+//     retried and thins old ticks. One program a database does all that, as a
+//     rule `pgqadm ticker`; package doctor tells how it stands there.
 //
 // # What always holds
 //
@@ -122,10 +119,6 @@
 // was the current one then. So all tables are read for every batch, by the
 // index of ev_txid, and rotation looks at what is in a table, not at when it
 // was in use.
-//
-// The event sequence moves before the event's transaction ends. A tick in
-// between counts the number and does not see the event, and nothing moves
-// when the transaction ends: the ticker remembers whom to look for.
 //
 // A position that a worker has stored but not yet told is a tick that must
 // not be thinned. Readers choose among ticks that are settled in age only

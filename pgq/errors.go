@@ -1,11 +1,15 @@
 package pgq
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"strings"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/skytools-go/skytools/internal/hint"
 	"github.com/skytools-go/skytools/internal/loop"
 )
 
@@ -108,3 +112,14 @@ type named struct{ means, err error }
 
 func (n *named) Error() string   { return n.err.Error() }
 func (n *named) Unwrap() []error { return []error{n.err, n.means} }
+
+// CheckInstalled returns an error with a hint where a database has no PgQ.
+func CheckInstalled(ctx context.Context, conn *pgx.Conn) error {
+	var installed bool
+	err := conn.QueryRow(ctx, `select to_regclass('pgq.queue') is not null and to_regclass('pgq.tick') is not null`).Scan(&installed)
+	if err == nil && !installed {
+		err = hint.With(fmt.Errorf("%w in database %s", ErrNotInstalled, conn.Config().Database),
+			"run \"pgqadm INI install\" or \"londiste INI provider install\"")
+	}
+	return err
+}

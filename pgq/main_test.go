@@ -1,15 +1,10 @@
 package pgq
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"log/slog"
-	"os"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -17,13 +12,7 @@ import (
 	"github.com/skytools-go/skytools/schema"
 )
 
-func TestMain(m *testing.M) {
-	if dsn := os.Getenv(tickerEnv); dsn != "" {
-		tickerProcess(dsn)
-		return
-	}
-	pgtest.Main(m)
-}
+func TestMain(m *testing.M) { pgtest.Main(m) }
 
 const queue = "q.one"
 
@@ -42,32 +31,16 @@ func database(t testing.TB) (dsn string) {
 	return pgtest.Database(t, pgtest.Server(t), install)
 }
 
-func exec(t testing.TB, conn *pgx.Conn, sql string, args ...any) {
-	t.Helper()
-	if _, err := conn.Exec(t.Context(), sql, args...); err != nil {
-		t.Fatalf("%s: %v", sql, err)
-	}
-}
-
-func one[T any](t testing.TB, conn *pgx.Conn, sql string, args ...any) T {
-	t.Helper()
-	var v T
-	if err := conn.QueryRow(t.Context(), sql, args...).Scan(&v); err != nil {
-		t.Fatalf("%s: %v", sql, err)
-	}
-	return v
-}
-
 // write puts n events into the queue, in the connection's transaction.
 func write(t testing.TB, conn *pgx.Conn, n int) {
 	t.Helper()
-	exec(t, conn, `select pgq.insert_event($1, 'type', 'data ' || i) from generate_series(1, $2::int) i`, queue, n)
+	pgtest.Exec(t, conn, `select pgq.insert_event($1, 'type', 'data ' || i) from generate_series(1, $2::int) i`, queue, n)
 }
 
 // makeTick makes a tick whether one is due or not.
 func makeTick(t testing.TB, conn *pgx.Conn) Tick {
 	t.Helper()
-	exec(t, conn, `select skytools.tick_write(queue_id) from pgq.queue where queue_name = $1`, queue)
+	pgtest.Exec(t, conn, `select skytools.tick_write(queue_id) from pgq.queue where queue_name = $1`, queue)
 	return last(t, conn)
 }
 
@@ -94,74 +67,14 @@ func read(t testing.TB, r *Reader, prev, cur Tick) (ids []EventID, data []string
 	return ids, data
 }
 
-func eventually(t testing.TB, within time.Duration, what string, ok func() bool) time.Duration {
+// RunTicker runs a ticker of the database: the half of these tests that stands
+// outside of the package sets it, for the ticker stands above the package.
+var RunTicker func(ctx context.Context, db *pgx.ConnConfig) error
+
+func startTicker(t testing.TB, dsn string) {
 	t.Helper()
-	begin := time.Now()
-	for !ok() {
-		if time.Since(begin) > within {
-			t.Fatalf("not within %v: %s", within, what)
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
-	return time.Since(begin)
-}
-
-// journal is a log that a test reads.
-type journal struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (j *journal) Write(p []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.buf.Write(p)
-}
-
-func (j *journal) count(text string) int {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return strings.Count(j.buf.String(), text)
-}
-
-func (j *journal) logger() *slog.Logger {
-	return slog.New(slog.NewTextHandler(j, &slog.HandlerOptions{Level: slog.LevelDebug}))
-}
-
-func config(t testing.TB, dsn string) *pgx.ConnConfig {
-	t.Helper()
-	cfg, err := pgx.ParseConfig(dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return cfg
-}
-
-// start runs a daemon until the test ends and fails the test if it fails.
-func start(t testing.TB, what string, run func(context.Context) error) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		select {
-		case err := <-done:
-			if err != nil {
-				t.Errorf("%s: %v", what, err)
-			}
-		case <-time.After(10 * time.Second):
-			t.Errorf("%s does not end", what)
-		}
-	})
-}
-
-func startTicker(t testing.TB, dsn string) *journal {
-	t.Helper()
-	j := &journal{}
-	ticker := &Ticker{Database: config(t, dsn), Log: j.logger()}
-	start(t, "ticker", ticker.Run)
-	return j
+	db := pgtest.Config(t, dsn)
+	pgtest.Start(t, "ticker", func(ctx context.Context) error { return RunTicker(ctx, db) })
 }
 
 func tag(parts ...any) string { return strings.TrimSpace(fmt.Sprintln(parts...)) }

@@ -19,9 +19,9 @@ func TestMembersShare(t *testing.T) {
 		t.Run("key="+key, func(t *testing.T) {
 			dsn := database(t)
 			conn := pgtest.Connect(t, dsn)
-			exec(t, conn, `select pgq.register_consumer($1, $2)`, queue, consumer)
+			pgtest.Exec(t, conn, `select pgq.register_consumer($1, $2)`, queue, consumer)
 			if key != "" {
-				exec(t, conn, `select skytools.coop_set_key($1, $2, $3, 8)`, queue, consumer, key)
+				pgtest.Exec(t, conn, `select skytools.coop_set_key($1, $2, $3, 8)`, queue, consumer, key)
 			}
 			var mu sync.Mutex
 			came := map[string]int{}        // by event
@@ -30,9 +30,9 @@ func TestMembersShare(t *testing.T) {
 			member := func(name string, dies bool) {
 				ctx, die := context.WithCancel(t.Context())
 				t.Cleanup(die)
-				start(t, name, func(outer context.Context) error {
+				pgtest.Start(t, name, func(outer context.Context) error {
 					context.AfterFunc(outer, die)
-					c := &Consumer{Database: config(t, dsn), Queue: queue, Name: consumer, Member: name, DeadAfter: 300 * time.Millisecond, Poll: 10 * time.Millisecond}
+					c := &Consumer{Database: pgtest.Config(t, dsn), Queue: queue, Name: consumer, Member: name, DeadAfter: 300 * time.Millisecond, Poll: 10 * time.Millisecond}
 					return c.Run(ctx, func(ctx context.Context, b *Batch) error {
 						var got []Event
 						for ev, err := range b.Events(ctx) {
@@ -81,11 +81,11 @@ func TestMembersShare(t *testing.T) {
 					}
 				}
 				makeTick(t, conn)
-				exec(t, conn, `select pgq.maint_retry_events()`)
+				pgtest.Exec(t, conn, `select pgq.maint_retry_events()`)
 				time.Sleep(5 * time.Millisecond)
 			}
-			eventually(t, 20*time.Second, "all are done", func() bool {
-				exec(t, conn, `select pgq.maint_retry_events()`)
+			pgtest.Eventually(t, 20*time.Second, "all are done", func() bool {
+				pgtest.Exec(t, conn, `select pgq.maint_retry_events()`)
 				makeTick(t, conn)
 				mu.Lock()
 				defer mu.Unlock()

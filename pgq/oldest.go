@@ -17,7 +17,7 @@ type Transaction struct {
 	Who string  `json:"who"` // "" where this role may not see it
 }
 
-// Seconds is a duration that is a number of seconds in JSON.
+// Seconds is a duration that is a number of seconds in JSON, and short as text.
 type Seconds time.Duration
 
 // MarshalJSON rounds to milliseconds.
@@ -40,6 +40,19 @@ const oldestSQL = `
 		where txid_snapshot_xmin(now.snapshot) < txid_snapshot_xmax(now.snapshot)
 			and txid_snapshot_xmax(t.tick_snapshot) > txid_snapshot_xmin(now.snapshot)
 	) o where age is not null order by age desc limit 1`
+
+// String is in whole seconds, or with parts where it is short.
+func (s Seconds) String() string { return short(time.Duration(s)) }
+
+func fine(d time.Duration) float64 { return d.Round(time.Millisecond).Seconds() }
+
+// short is a duration in whole seconds, or with parts where it is short.
+func short(d time.Duration) string {
+	if d%time.Second == 0 || d > 10*time.Second {
+		return fmt.Sprintf("%ds", int64(d.Round(time.Second)/time.Second))
+	}
+	return fmt.Sprintf("%.1fs", d.Seconds())
+}
 
 // OldestTransaction finds the oldest running transaction of the server that
 // has changed something; nil if there is none.

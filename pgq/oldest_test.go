@@ -15,8 +15,8 @@ func TestOldestTransaction(t *testing.T) {
 	conn := pgtest.Connect(t, dsn)
 	for who, writer := range map[string]string{"process ": dsn, "": pgtest.Server(t).DSN(pgtest.DBName(t, dsn), pgserver.Superuser)} {
 		other := pgtest.Connect(t, writer)
-		exec(t, other, "begin")
-		exec(t, other, "select txid_current()")
+		pgtest.Exec(t, other, "begin")
+		pgtest.Exec(t, other, "select txid_current()")
 		makeTick(t, conn) // its own end moves the next one's snapshot past the transaction
 		makeTick(t, conn)
 		got, err := OldestTransaction(t.Context(), conn)
@@ -26,6 +26,6 @@ func TestOldestTransaction(t *testing.T) {
 		if !strings.HasPrefix(got.Who, who) || got.Long() {
 			t.Errorf("%q: %s", who, got)
 		}
-		exec(t, other, "rollback")
+		pgtest.Exec(t, other, "rollback")
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/skytools-go/skytools/internal/pgtest"
+	"github.com/skytools-go/skytools/internal/session"
 )
 
 // pgbouncer starts one in front of a database, in transaction mode, with six
@@ -28,7 +29,7 @@ func pgbouncer(t *testing.T, dsn string) string {
 	}
 	port := listener.Addr().(*net.TCPAddr).Port
 	listener.Close()
-	cfg := config(t, dsn)
+	cfg := pgtest.Config(t, dsn)
 	ini := filepath.Join(t.TempDir(), "pgbouncer.ini")
 	text := fmt.Sprintf("[databases]\n%s = host=%s port=%d user=%s\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = %d\n"+
 		"unix_socket_dir =\nauth_type = any\npool_mode = transaction\ndefault_pool_size = 6\nquery_wait_timeout = 10\nserver_login_retry = 1\n",
@@ -40,7 +41,7 @@ func pgbouncer(t *testing.T, dsn string) string {
 	if os.Geteuid() == 0 { // which it refuses to run as
 		args = []string{"-u", "nobody", ini}
 	}
-	said := &journal{}
+	said := &pgtest.Journal{}
 	cmd := osexec.Command(program, args...)
 	cmd.Stdout, cmd.Stderr = said, said
 	openFolders(t, filepath.Dir(ini))
@@ -51,14 +52,14 @@ func pgbouncer(t *testing.T, dsn string) string {
 		_ = cmd.Process.Kill() // the only error is that it has ended
 		_ = cmd.Wait()         // how does not matter
 		if t.Failed() {
-			t.Logf("pgbouncer said:\n%s", said.buf.String())
+			t.Logf("pgbouncer said:\n%s", said.String())
 		}
 	})
 	through := fmt.Sprintf("host=127.0.0.1 port=%d dbname=%s user=%s sslmode=disable", port, cfg.Database, cfg.User)
-	eventually(t, 10*time.Second, "pgbouncer answers", func() bool {
+	pgtest.Eventually(t, 10*time.Second, "pgbouncer answers", func() bool {
 		conn, err := pgx.Connect(t.Context(), through)
 		if err == nil {
-			closeSession(t.Context(), conn)
+			session.Close(t.Context(), conn)
 		}
 		return err == nil
 	})
@@ -80,24 +81,24 @@ func openFolders(t *testing.T, dir string) {
 func TestThroughPgbouncer(t *testing.T) {
 	dsn := database(t)
 	conn := pgtest.Connect(t, dsn)
-	exec(t, conn, `create table got (consumer text, ev_id bigint, ev_retry int)`)
+	pgtest.Exec(t, conn, `create table got (consumer text, ev_id bigint, ev_retry int)`)
 	startTicker(t, dsn)
 	through := pgbouncer(t, dsn)
 	names := []string{"a", "b", "c", "d", "e"}
 	for _, name := range names {
-		exec(t, conn, `select pgq.register_consumer($1, $2)`, queue, name)
-		start(t, "consumer "+name, func(ctx context.Context) error { return writeThrough(ctx, t, through, name) })
+		pgtest.Exec(t, conn, `select pgq.register_consumer($1, $2)`, queue, name)
+		pgtest.Start(t, "consumer "+name, func(ctx context.Context) error { return writeThrough(ctx, t, through, name) })
 	}
 	p := &Producer{Queue: queue}
 	producer := connectMode(t, through, pgx.QueryExecModeExec)
 	var ids []string
 	for i := range 30 {
 		if i%10 == 9 {
-			exec(t, conn, `select pg_terminate_backend(pid) from pg_stat_activity
+			pgtest.Exec(t, conn, `select pg_terminate_backend(pid) from pg_stat_activity
 				where datname = current_database() and pid <> pg_backend_pid() and usename = 'app'
 				and pid not in (select pid from pg_locks where locktype = 'advisory')`)
 		}
-		eventually(t, 10*time.Second, "a transaction through pgbouncer", func() bool {
+		pgtest.Eventually(t, 10*time.Second, "a transaction through pgbouncer", func() bool {
 			if producer.IsClosed() {
 				producer = connectMode(t, through, pgx.QueryExecModeExec)
 			}
@@ -122,27 +123,27 @@ func TestThroughPgbouncer(t *testing.T) {
 	}
 	for _, name := range names {
 		var got []string
-		eventually(t, 20*time.Second, "all events for "+name, func() bool {
-			exec(t, conn, `select pgq.maint_retry_events()`)
-			got = column(t, conn, `select ev_id || ' ' || ev_retry from got where consumer = $1 order by ev_id, ev_retry`, name)
+		pgtest.Eventually(t, 20*time.Second, "all events for "+name, func() bool {
+			pgtest.Exec(t, conn, `select pgq.maint_retry_events()`)
+			got = pgtest.Column[string](t, conn, `select ev_id || ' ' || ev_retry from got where consumer = $1 order by ev_id, ev_retry`, name)
 			return len(got) >= len(ids)
 		})
 		if !slices.Equal(got, ids) {
 			t.Errorf("%s got %v\nwant %v", name, got, ids)
 		}
 	}
-	left := column(t, conn, `select query from pg_stat_activity where query ilike 'listen%' and datname = current_database()`)
-	if n := one[int](t, producer, `select count(*)::int from pg_prepared_statements`); n != 0 || len(left) != 0 {
+	left := pgtest.Column[string](t, conn, `select query from pg_stat_activity where query ilike 'listen%' and datname = current_database()`)
+	if n := pgtest.One[int](t, producer, `select count(*)::int from pg_prepared_statements`); n != 0 || len(left) != 0 {
 		t.Errorf("%d prepared statements and %q are left", n, left)
 	}
 }
 
 // writeThrough writes down what comes, and asks for some once more.
 func writeThrough(ctx context.Context, t *testing.T, dsn, name string) error {
-	target := &reconnecting{cfg: config(t, dsn)}
+	target := &reconnecting{cfg: pgtest.Config(t, dsn)}
 	target.cfg.DefaultQueryExecMode = pgx.QueryExecModeExec
 	defer target.close()
-	c := &Consumer{Database: config(t, dsn), Queue: queue, Name: name}
+	c := &Consumer{Database: pgtest.Config(t, dsn), Queue: queue, Name: name}
 	return c.RunTx(ctx, target, func(ctx context.Context, tx pgx.Tx, b *Batch) error {
 		for ev, err := range b.Events(ctx) {
 			if err != nil {
@@ -177,6 +178,6 @@ func (r *reconnecting) Begin(ctx context.Context) (pgx.Tx, error) {
 
 func (r *reconnecting) close() {
 	if r.conn != nil {
-		closeSession(context.Background(), r.conn)
+		session.Close(context.Background(), r.conn)
 	}
 }

@@ -19,7 +19,7 @@ import (
 func targetDatabase(t testing.TB) string {
 	t.Helper()
 	dsn := pgtest.Database(t, pgtest.Server(t), nil)
-	exec(t, pgtest.Connect(t, dsn), `create table got (ev_id bigint, ev_retry int)`)
+	pgtest.Exec(t, pgtest.Connect(t, dsn), `create table got (ev_id bigint, ev_retry int)`)
 	return dsn
 }
 
@@ -47,11 +47,11 @@ func TestRunTxWritesOnce(t *testing.T) {
 	target := pgtest.Connect(t, to)
 	t.Cleanup(func() { _ = failpoint.Arm("") })
 	for i := range 2 {
-		r := &reconnecting{cfg: config(t, to)}
+		r := &reconnecting{cfg: pgtest.Config(t, to)}
 		r.cfg.RuntimeParams["application_name"] = "victim"
-		c := &Consumer{Database: config(t, dsn), Queue: queue, Name: consumer, Poll: 5 * time.Millisecond}
+		c := &Consumer{Database: pgtest.Config(t, dsn), Queue: queue, Name: consumer, Poll: 5 * time.Millisecond}
 		c.Database.RuntimeParams["application_name"] = "victim"
-		start(t, fmt.Sprint("consumer ", i), func(ctx context.Context) error {
+		pgtest.Start(t, fmt.Sprint("consumer ", i), func(ctx context.Context) error {
 			defer r.close()
 			return c.RunTx(ctx, r, writeDown)
 		})
@@ -70,10 +70,10 @@ func TestRunTxWritesOnce(t *testing.T) {
 			}
 		}
 		makeTick(t, conn)
-		exec(t, conn, `select pgq.maint_retry_events()`)
+		pgtest.Exec(t, conn, `select pgq.maint_retry_events()`)
 		switch side := []string{"before", "after"}[i/3%2]; i % 6 {
 		case 5:
-			exec(t, target, `select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'victim'`)
+			pgtest.Exec(t, target, `select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'victim'`)
 		default:
 			if err := failpoint.Arm(points[i%3] + "." + side + "-commit=error"); err != nil {
 				t.Fatal(err)
@@ -85,10 +85,10 @@ func TestRunTxWritesOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got []string
-	eventually(t, 30*time.Second, "all events", func() bool {
+	pgtest.Eventually(t, 30*time.Second, "all events", func() bool {
 		makeTick(t, conn)
-		exec(t, conn, `select pgq.maint_retry_events()`)
-		got = column(t, target, `select ev_id || ' ' || ev_retry from got order by ev_id, ev_retry`)
+		pgtest.Exec(t, conn, `select pgq.maint_retry_events()`)
+		got = pgtest.Column[string](t, target, `select ev_id || ' ' || ev_retry from got order by ev_id, ev_retry`)
 		return len(got) >= len(want)
 	})
 	if !slices.Equal(got, want) {
@@ -116,7 +116,7 @@ func apply(t *testing.T, dsn, to string, handle TxHandler) error {
 		}
 	}()
 	target := pgtest.Connect(t, to)
-	c := &Consumer{Database: config(t, dsn), Queue: queue, Name: consumer, Stop: stop, Poll: 5 * time.Millisecond}
+	c := &Consumer{Database: pgtest.Config(t, dsn), Queue: queue, Name: consumer, Stop: stop, Poll: 5 * time.Millisecond}
 	err := c.RunTx(ctx, target, handle)
 	cancel()
 	<-stop
@@ -146,8 +146,8 @@ func TestRunTxPosition(t *testing.T) {
 		if err := apply(t, dsn, to, plain); err != nil {
 			t.Fatalf("%s: %v", what, err)
 		}
-		want := one[int](t, conn, `select count(*)::int from pgq.event_1`)
-		n, distinct := one[int](t, target, `select count(*)::int from got`), one[int](t, target, `select count(distinct ev_id)::int from got`)
+		want := pgtest.One[int](t, conn, `select count(*)::int from pgq.event_1`)
+		n, distinct := pgtest.One[int](t, target, `select count(*)::int from got`), pgtest.One[int](t, target, `select count(distinct ev_id)::int from got`)
 		if n != want || distinct != want {
 			t.Fatalf("%s: %d events came, %d of them different, of %d", what, n, distinct, want)
 		}
@@ -158,7 +158,7 @@ func TestRunTxPosition(t *testing.T) {
 	}
 	check("all of it")
 	move := func(to TickID) {
-		exec(t, conn, `select pgq.register_consumer_at($1, $2, $3)`, queue, consumer, int64(to))
+		pgtest.Exec(t, conn, `select pgq.register_consumer_at($1, $2, $3)`, queue, consumer, int64(to))
 	}
 	move(ticks[1].ID)
 	check("moved back at the queue")
@@ -173,33 +173,33 @@ func TestRunTxPosition(t *testing.T) {
 
 	// The target as of an older backup.
 	older := ticks[2]
-	exec(t, target, `delete from got where ev_id > 6`)
-	exec(t, target, `update pgq_position set tick_id = $1, tick_snapshot = $2`, int64(older.ID), older.Snapshot.String())
+	pgtest.Exec(t, target, `delete from got where ev_id > 6`)
+	pgtest.Exec(t, target, `update pgq_position set tick_id = $1, tick_snapshot = $2`, int64(older.ID), older.Snapshot.String())
 	write(t, conn, 1)
 	makeTick(t, conn)
 	check("target restored")
 
 	// Its tick is gone.
-	exec(t, target, `update pgq_position set tick_id = 1000000`)
+	pgtest.Exec(t, target, `update pgq_position set tick_id = 1000000`)
 	write(t, conn, 1)
 	makeTick(t, conn)
 	if err := apply(t, dsn, to, plain); !errors.Is(err, ErrPositionLost) {
 		t.Errorf("a tick that the queue does not have: %v", err)
 	}
 	// Another queue, which comes to the same numbers.
-	exec(t, target, `update pgq_position set tick_id = 3, tick_snapshot = '5:5:'`)
-	exec(t, conn, `select pgq.drop_queue($1, true)`, queue)
-	exec(t, conn, `select pgq.create_queue($1)`, queue)
-	exec(t, conn, `select pgq.register_consumer($1, $2)`, queue, consumer)
+	pgtest.Exec(t, target, `update pgq_position set tick_id = 3, tick_snapshot = '5:5:'`)
+	pgtest.Exec(t, conn, `select pgq.drop_queue($1, true)`, queue)
+	pgtest.Exec(t, conn, `select pgq.create_queue($1)`, queue)
+	pgtest.Exec(t, conn, `select pgq.register_consumer($1, $2)`, queue, consumer)
 	for range 4 {
 		write(t, conn, 1)
 		makeTick(t, conn)
 	}
-	before := one[int](t, target, `select count(*)::int from got`)
+	before := pgtest.One[int](t, target, `select count(*)::int from got`)
 	if err := apply(t, dsn, to, plain); !errors.Is(err, ErrPositionLost) {
 		t.Errorf("another queue: %v", err)
 	}
-	if n := one[int](t, target, `select count(*)::int from got`); n != before {
+	if n := pgtest.One[int](t, target, `select count(*)::int from got`); n != before {
 		t.Errorf("%d events of another queue were written", n-before)
 	}
 }
@@ -229,12 +229,12 @@ func TestRunTxEndsTheTransaction(t *testing.T) {
 		return nested.Commit(ctx)
 	})
 	target := pgtest.Connect(t, to)
-	if n := one[int](t, target, `select count(*)::int from got`); err != nil || n != 2 || tries != 2 {
+	if n := pgtest.One[int](t, target, `select count(*)::int from got`); err != nil || n != 2 || tries != 2 {
 		t.Errorf("%d events after %d tries, %v", n, tries, err)
 	}
 	write(t, conn, 1)
 	makeTick(t, conn)
-	c := &Consumer{Database: config(t, dsn), Queue: queue, Name: consumer, PositionTable: "pg_catalog.position"}
+	c := &Consumer{Database: pgtest.Config(t, dsn), Queue: queue, Name: consumer, PositionTable: "pg_catalog.position"}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	if err := c.RunTx(ctx, target, writeDown); hint.Of(err) == "" {

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/skytools-go/skytools/internal/pgtest"
+	"github.com/skytools-go/skytools/internal/session"
 )
 
 // All that a producer may be given.
@@ -24,34 +25,21 @@ var modes = []pgx.QueryExecMode{
 
 func connectMode(t testing.TB, dsn string, mode pgx.QueryExecMode) *pgx.Conn {
 	t.Helper()
-	cfg := config(t, dsn)
+	cfg := pgtest.Config(t, dsn)
 	cfg.DefaultQueryExecMode = mode
 	conn, err := pgx.ConnectConfig(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { closeSession(context.Background(), conn) })
+	t.Cleanup(func() { session.Close(context.Background(), conn) })
 	return conn
 }
 
 // stored are the queue's events as their table has them, NULL as "-".
 func stored(t testing.TB, conn *pgx.Conn) []string {
 	t.Helper()
-	return column(t, conn, `select concat_ws('|', ev_id, ev_type, coalesce(ev_data, '-'), coalesce(ev_extra1, '-'),
+	return pgtest.Column[string](t, conn, `select concat_ws('|', ev_id, ev_type, coalesce(ev_data, '-'), coalesce(ev_extra1, '-'),
 		coalesce(ev_extra2, '-'), coalesce(ev_extra3, '-'), coalesce(ev_extra4, '-')) from pgq.event_1 order by ev_id`)
-}
-
-func column(t testing.TB, conn *pgx.Conn, sql string, args ...any) []string {
-	t.Helper()
-	rows, err := conn.Query(t.Context(), sql, args...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	list, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err != nil {
-		t.Fatal(err)
-	}
-	return list
 }
 
 // TestProducerFields: every field arrives as it was, one or many, whatever
@@ -113,13 +101,13 @@ func TestProducerErrors(t *testing.T) {
 	here := &Producer{Queue: queue}
 	for _, n := range []int{1, 3} {
 		refused("unknown queue", &Producer{Queue: "nowhere"}, n, ErrQueueNotFound)
-		exec(t, conn, `update pgq.queue set queue_disable_insert = true`)
+		pgtest.Exec(t, conn, `update pgq.queue set queue_disable_insert = true`)
 		refused("disabled queue", here, n, ErrInsertDisallowed)
-		exec(t, conn, `update pgq.queue set queue_disable_insert = false, queue_per_tx_limit = $1`, n-1)
+		pgtest.Exec(t, conn, `update pgq.queue set queue_disable_insert = false, queue_per_tx_limit = $1`, n-1)
 		refused("limit", here, n, ErrTxLimit)
-		exec(t, conn, `update pgq.queue set queue_per_tx_limit = null`)
+		pgtest.Exec(t, conn, `update pgq.queue set queue_per_tx_limit = null`)
 	}
-	exec(t, conn, `update pgq.queue set queue_per_tx_limit = 4`)
+	pgtest.Exec(t, conn, `update pgq.queue set queue_per_tx_limit = 4`)
 	tx, err := conn.Begin(ctx)
 	if err != nil {
 		t.Fatal(err)
@@ -140,7 +128,7 @@ func TestProducerErrors(t *testing.T) {
 	if err == nil {
 		t.Error("arrays of different lengths were taken")
 	}
-	exec(t, conn, `drop schema pgq cascade`)
+	pgtest.Exec(t, conn, `drop schema pgq cascade`)
 	refused("no schema", here, 1, ErrNotInstalled)
 }
 
@@ -165,9 +153,9 @@ func TestInsertSeq(t *testing.T) {
 	if err != nil || written != n {
 		t.Fatalf("%d events, %v", written, err)
 	}
-	wrong := one[int](t, conn, `select count(*)::int from (
+	wrong := pgtest.One[int](t, conn, `select count(*)::int from (
 		select ev_data::int as d, row_number() over (order by ev_id) - 1 as nr from pgq.event_1) e where d <> nr`)
-	if total := one[int](t, conn, `select count(*)::int from pgq.event_1`); wrong != 0 || total != n {
+	if total := pgtest.One[int](t, conn, `select count(*)::int from pgq.event_1`); wrong != 0 || total != n {
 		t.Errorf("%d events, %d out of order", total, wrong)
 	}
 }
@@ -177,8 +165,8 @@ func TestInsertSeq(t *testing.T) {
 func TestInsertManyAcrossRotation(t *testing.T) {
 	dsn := database(t)
 	conn, old := pgtest.Connect(t, dsn), pgtest.Connect(t, dsn)
-	exec(t, conn, `update pgq.queue set queue_rotation_period = '1 millisecond'`)
-	exec(t, conn, `select pgq.register_consumer($1, 'c')`, queue)
+	pgtest.Exec(t, conn, `update pgq.queue set queue_rotation_period = '1 millisecond'`)
+	pgtest.Exec(t, conn, `select pgq.register_consumer($1, 'c')`, queue)
 	prev := last(t, conn)
 	tx, err := old.BeginTx(t.Context(), pgx.TxOptions{IsoLevel: pgx.RepeatableRead})
 	if err != nil {
@@ -188,8 +176,8 @@ func TestInsertManyAcrossRotation(t *testing.T) {
 		t.Fatal(err)
 	}
 	rotate := func() {
-		exec(t, conn, `select pgq.maint_rotate_tables_step1($1)`, queue)
-		exec(t, conn, `select pgq.maint_rotate_tables_step2()`)
+		pgtest.Exec(t, conn, `select pgq.maint_rotate_tables_step1($1)`, queue)
+		pgtest.Exec(t, conn, `select pgq.maint_rotate_tables_step2()`)
 	}
 	rotate()
 	if _, err := (&Producer{Queue: queue}).InsertMany(t.Context(), tx, make([]Event, 10)); err != nil {
@@ -213,8 +201,8 @@ func TestProducerOverExtension(t *testing.T) {
 	s := pgtest.Server(t)
 	pgtest.RequireExtension(t, s, "pgq", "apt-get install postgresql-NN-pgq3")
 	admin := pgtest.Admin(t, s, pgtest.DBName(t, pgtest.Database(t, s, nil)))
-	exec(t, admin, `create extension pgq`)
-	exec(t, admin, `select pgq.create_queue($1)`, queue)
+	pgtest.Exec(t, admin, `create extension pgq`)
+	pgtest.Exec(t, admin, `select pgq.create_queue($1)`, queue)
 	p := &Producer{Queue: queue}
 	ids, err := p.InsertMany(t.Context(), admin, []Event{{Type: "a", Data: []byte("1")}, {Type: "b", Extra1: []byte("e")}})
 	if err != nil || !slices.Equal(ids, []EventID{1, 2}) {
@@ -227,11 +215,11 @@ func TestProducerOverExtension(t *testing.T) {
 	if !errors.Is(err, ErrQueueNotFound) {
 		t.Errorf("unknown queue: %v", err)
 	}
-	exec(t, admin, `update pgq.queue set queue_disable_insert = true`)
+	pgtest.Exec(t, admin, `update pgq.queue set queue_disable_insert = true`)
 	if _, err = p.Insert(t.Context(), admin, Event{}); !errors.Is(err, ErrInsertDisallowed) {
 		t.Errorf("disabled queue: %v", err)
 	}
-	exec(t, admin, `update pgq.queue set queue_disable_insert = false, queue_per_tx_limit = 1`)
+	pgtest.Exec(t, admin, `update pgq.queue set queue_disable_insert = false, queue_per_tx_limit = 1`)
 	if _, err = p.InsertMany(t.Context(), admin, make([]Event, 2)); !errors.Is(err, ErrTxLimit) {
 		t.Errorf("limit: %v", err)
 	}

@@ -2,6 +2,7 @@ package pgq
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -127,6 +128,18 @@ func (q Queue) State() []string {
 		state = append(state, "rotation waits")
 	}
 	return state
+}
+
+// MarshalJSON adds the durations, in seconds, under PgQ's names.
+func (q Queue) MarshalJSON() ([]byte, error) {
+	type plain Queue
+	return json.Marshal(struct {
+		plain
+		RotationPeriod float64 `json:"queue_rotation_period"`
+		MaxLag         float64 `json:"queue_ticker_max_lag"`
+		IdlePeriod     float64 `json:"queue_ticker_idle_period"`
+		TickerLag      float64 `json:"ticker_lag"`
+	}{plain(q), fine(q.RotationPeriod), fine(q.MaxLag), fine(q.IdlePeriod), fine(q.TickerLag)})
 }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

@@ -58,7 +58,7 @@ func TestAdministration(t *testing.T) {
 	if err != nil || len(list) != 2 || list[0].Name != "c" || list[1].LastTick != 1 {
 		t.Errorf("%+v, %v", list, err)
 	}
-	exec(t, conn, `select pgq_coop.register_subconsumer('new', 'c', 'm')`)
+	pgtest.Exec(t, conn, `select pgq_coop.register_subconsumer('new', 'c', 'm')`)
 	done, err = UnregisterMember(ctx, conn, "new", "c", "m")
 	yes("unregister member", done, err)
 	done, err = UnregisterMember(ctx, conn, "new", "c", "m")

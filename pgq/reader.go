@@ -117,13 +117,13 @@ func (r *Reader) Tick(ctx context.Context, id TickID) (Tick, error) {
 
 // Last returns the newest tick; a queue without any has [ErrTickNotFound].
 func (r *Reader) Last(ctx context.Context) (Tick, error) {
-	t, _, err := r.newest(ctx)
+	t, _, err := r.Newest(ctx)
 	return t, err
 }
 
-// newest is Last with the id of the transaction that wrote the tick, as far
+// Newest is Last with the id of the transaction that wrote the tick, as far
 // as a row tells: without its epoch.
-func (r *Reader) newest(ctx context.Context) (Tick, uint32, error) {
+func (r *Reader) Newest(ctx context.Context) (Tick, uint32, error) {
 	var writer *int64
 	t, found, err := r.one(r.conn.QueryRow(ctx, tickLast, r.queue), &writer)
 	if err == nil && !found {

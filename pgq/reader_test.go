@@ -83,8 +83,8 @@ func TestReaderFollowsAQueueMadeAnew(t *testing.T) {
 	if ids, _ := read(t, r, before, makeTick(t, conn)); len(ids) != 3 {
 		t.Fatalf("%d events", len(ids))
 	}
-	exec(t, conn, `select pgq.drop_queue($1)`, queue)
-	exec(t, conn, `select pgq.create_queue($1)`, queue)
+	pgtest.Exec(t, conn, `select pgq.drop_queue($1)`, queue)
+	pgtest.Exec(t, conn, `select pgq.create_queue($1)`, queue)
 	before, err := r.Last(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -98,9 +98,9 @@ func TestReaderFollowsAQueueMadeAnew(t *testing.T) {
 func TestStreamFields(t *testing.T) {
 	conn := pgtest.Connect(t, database(t))
 	prev := last(t, conn)
-	exec(t, conn, `select pgq.insert_event($1, 'ty', 'da', 'e1', 'e2', 'e3', 'e4')`, queue)
-	exec(t, conn, `select pgq.insert_event($1, null, null)`, queue)
-	exec(t, conn, `select pgq.insert_event($1, '', 'zwölf')`, queue)
+	pgtest.Exec(t, conn, `select pgq.insert_event($1, 'ty', 'da', 'e1', 'e2', 'e3', 'e4')`, queue)
+	pgtest.Exec(t, conn, `select pgq.insert_event($1, null, null)`, queue)
+	pgtest.Exec(t, conn, `select pgq.insert_event($1, '', 'zwölf')`, queue)
 	cur := makeTick(t, conn)
 	var got []string
 	err := NewReader(conn, queue).Stream(t.Context(), prev, cur, func(ev *RawEvent) error {
@@ -120,7 +120,7 @@ func TestStreamFields(t *testing.T) {
 	}
 
 	// Events that a consumer put back for itself are nobody else's.
-	exec(t, conn, `select pgq.insert_event_raw($1, null, now(), 17, 1, 'retried', '', '', '', '', '')`, queue)
+	pgtest.Exec(t, conn, `select pgq.insert_event_raw($1, null, now(), 17, 1, 'retried', '', '', '', '', '')`, queue)
 	if ids, _ := read(t, NewReader(conn, queue), cur, makeTick(t, conn)); len(ids) != 0 {
 		t.Errorf("events of an owner: %v", ids)
 	}
@@ -149,8 +149,8 @@ func TestStreamEqualsBatchFunction(t *testing.T) {
 		s := pgtest.Server(t)
 		pgtest.RequireExtension(t, s, "pgq", "apt-get install postgresql-15-pgq3")
 		dsn := pgtest.Database(t, s, nil)
-		exec(t, pgtest.Admin(t, s, pgtest.DBName(t, dsn)), `create extension pgq; grant pgq_admin to app`)
-		exec(t, pgtest.Connect(t, dsn), `select pgq.create_queue($1)`, queue)
+		pgtest.Exec(t, pgtest.Admin(t, s, pgtest.DBName(t, dsn)), `create extension pgq; grant pgq_admin to app`)
+		pgtest.Exec(t, pgtest.Connect(t, dsn), `select pgq.create_queue($1)`, queue)
 		compareBatches(t, dsn, `(pgq.force_tick(queue_name), pgq.ticker(queue_name))`)
 	})
 }
@@ -158,7 +158,7 @@ func TestStreamEqualsBatchFunction(t *testing.T) {
 func compareBatches(t *testing.T, dsn, tick string) {
 	rnd := rand.New(rand.NewSource(7))
 	conn := pgtest.Connect(t, dsn)
-	exec(t, conn, `select pgq.register_consumer($1, 'c')`, queue)
+	pgtest.Exec(t, conn, `select pgq.register_consumer($1, 'c')`, queue)
 	var writers []*pgx.Conn
 	for range 12 {
 		writers = append(writers, pgtest.Connect(t, dsn))
@@ -171,19 +171,19 @@ func compareBatches(t *testing.T, dsn, tick string) {
 		open := w.PgConn().TxStatus() != 'I'
 		switch n := rnd.Intn(10); {
 		case n < 3 && !open:
-			exec(t, w, "begin")
+			pgtest.Exec(t, w, "begin")
 			write(t, w, rnd.Intn(3)) // some have an id and no event
-			exec(t, w, "select txid_current()")
+			pgtest.Exec(t, w, "select txid_current()")
 		case n < 5:
 			write(t, w, 1+rnd.Intn(5))
 		case n < 7 && open:
-			exec(t, w, []string{"commit", "rollback"}[rnd.Intn(2)])
+			pgtest.Exec(t, w, []string{"commit", "rollback"}[rnd.Intn(2)])
 		case n == 8:
 			for range 30 { // leave the range's neighbourhood
-				exec(t, conn, "select txid_current()")
+				pgtest.Exec(t, conn, "select txid_current()")
 			}
 		case n == 9:
-			exec(t, conn, `select `+tick+` from pgq.queue where queue_name = $1`, queue)
+			pgtest.Exec(t, conn, `select `+tick+` from pgq.queue where queue_name = $1`, queue)
 		}
 		if step%5 == 0 {
 			r.sorts = rnd.Intn(2)
@@ -243,7 +243,7 @@ func compareBatch(t *testing.T, conn *pgx.Conn, r *Reader) (done, listed, parts 
 	if !slices.Equal(got, want) {
 		t.Fatalf("batch %d to %d, %s to %s:\ngot  %q\nwant %q", prev.ID, cur.ID, prev.Snapshot, cur.Snapshot, got, want)
 	}
-	exec(t, conn, `select pgq.finish_batch($1)`, *id)
+	pgtest.Exec(t, conn, `select pgq.finish_batch($1)`, *id)
 	if _, list := split(prev.Snapshot, cur.Snapshot); len(list) > 0 {
 		listed = 1
 	}
@@ -273,8 +273,8 @@ func TestAsFound(t *testing.T) {
 	} {
 		prev := last(t, conn)
 		for _, id := range c.ids {
-			exec(t, conn, `select pgq.insert_event_raw($1, $2, now(), null, null, 'i', '', '', '', '', '')`, queue, int64(id))
-			exec(t, conn, `select setval((select queue_event_seq from pgq.queue where queue_name = $1), $2)`, queue, int64(id)+2)
+			pgtest.Exec(t, conn, `select pgq.insert_event_raw($1, $2, now(), null, null, 'i', '', '', '', '', '')`, queue, int64(id))
+			pgtest.Exec(t, conn, `select setval((select queue_event_seq from pgq.queue where queue_name = $1), $2)`, queue, int64(id)+2)
 		}
 		cur := makeTick(t, conn)
 		r := NewReader(conn, queue)
@@ -352,7 +352,7 @@ func TestBatchCostsByItsOwnSize(t *testing.T) {
 	}
 	_, _ = batch()
 	holder := pgtest.Connect(t, dsn)
-	exec(t, holder, "begin")
+	pgtest.Exec(t, holder, "begin")
 	write(t, holder, 1)
 	for range 20 {
 		write(t, conn, 1500)
@@ -361,14 +361,14 @@ func TestBatchCostsByItsOwnSize(t *testing.T) {
 	if len(scans) == 0 || slices.ContainsFunc(scans, func(s string) bool { return strings.HasPrefix(s, "Seq") }) {
 		t.Errorf("scans: %v", scans)
 	}
-	total := one[int](t, conn, `select (pg_relation_size('pgq.event_1_0') / 8192)::int`)
+	total := pgtest.One[int](t, conn, `select (pg_relation_size('pgq.event_1_0') / 8192)::int`)
 	if pages > 60 || total < 5*pages {
 		t.Errorf("a batch of 20 events, a transaction held open: %d pages of %d", pages, total)
 	}
 
 	// When it ends, its one event is found without the way between.
 	prev := last(t, conn)
-	exec(t, holder, "commit")
+	pgtest.Exec(t, holder, "commit")
 	cur := makeTick(t, conn)
 	if ids, _ := read(t, r, prev, cur); len(ids) != 1 {
 		t.Errorf("late events: %v", ids)
@@ -392,10 +392,10 @@ func TestNextTakesOldTicksThatStay(t *testing.T) {
 		if i >= 8 {
 			ago = time.Minute
 		}
-		exec(t, conn, `update pgq.tick set tick_time = date_trunc('second', now()) - $1::interval + $2::interval where tick_id = $3`,
+		pgtest.Exec(t, conn, `update pgq.tick set tick_time = date_trunc('second', now()) - $1::interval + $2::interval where tick_id = $3`,
 			ago, time.Duration(i)*250*time.Millisecond, int64(tick.ID))
 	}
-	exec(t, conn, `update pgq.tick set tick_time = now() - interval '4 hours' where tick_id = $1`, int64(first.ID))
+	pgtest.Exec(t, conn, `update pgq.tick set tick_time = now() - interval '4 hours' where tick_id = $1`, int64(first.ID))
 	r := NewReader(conn, queue)
 	walk := func() (path []TickID) {
 		at, err := r.Tick(t.Context(), first.ID)
@@ -416,13 +416,13 @@ func TestNextTakesOldTicksThatStay(t *testing.T) {
 	if path := walk(); !slices.Equal(path, want) {
 		t.Fatalf("before thinning: %v, want %v", path, want)
 	}
-	if n := one[int](t, conn, `select skytools.maint_thin_ticks($1)`, queue); n != 6 {
+	if n := pgtest.One[int](t, conn, `select skytools.maint_thin_ticks($1)`, queue); n != 6 {
 		t.Errorf("thinned %d ticks, want 6", n)
 	}
 	if path := walk(); !slices.Equal(path, want) {
 		t.Fatalf("after thinning: %v, want %v", path, want)
 	}
-	if n := one[int](t, conn, `select skytools.maint_thin_ticks($1)`, queue); n != 0 {
+	if n := pgtest.One[int](t, conn, `select skytools.maint_thin_ticks($1)`, queue); n != 0 {
 		t.Errorf("thinned %d more", n)
 	}
 }

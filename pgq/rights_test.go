@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/skytools-go/skytools/internal/pgtest"
+	"github.com/skytools-go/skytools/internal/session"
 	"github.com/skytools-go/skytools/schema"
 )
 
@@ -20,8 +21,8 @@ func TestLibraryByRoles(t *testing.T) {
 	if _, err := schema.Install(t.Context(), admin, schema.Options{}); err != nil {
 		t.Fatal(err)
 	}
-	exec(t, admin, `select pgq.create_queue($1)`, queue)
-	exec(t, admin, `create role "Writer" login in role pgq_writer; create role "Reader" login in role pgq_reader`)
+	pgtest.Exec(t, admin, `select pgq.create_queue($1)`, queue)
+	pgtest.Exec(t, admin, `create role "Writer" login in role pgq_writer; create role "Reader" login in role pgq_reader`)
 	t.Cleanup(func() {
 		for _, role := range []string{"Writer", "Reader"} {
 			_, _ = admin.Exec(context.Background(), `drop role "`+role+`"`) // the server is thrown away
@@ -36,7 +37,7 @@ func TestLibraryByRoles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer closeSession(context.Background(), writer)
+	defer session.Close(context.Background(), writer)
 	for _, member := range []string{"", "m"} {
 		stop := make(chan struct{})
 		var got basket
@@ -44,7 +45,7 @@ func TestLibraryByRoles(t *testing.T) {
 			Database: as("Reader"), Queue: queue, Name: "c" + member, Register: true, Member: member,
 			Stop: stop, Poll: 10 * time.Millisecond,
 		}
-		start(t, "consumer", func(ctx context.Context) error {
+		pgtest.Start(t, "consumer", func(ctx context.Context) error {
 			return c.Run(ctx, func(ctx context.Context, b *Batch) error {
 				for ev, err := range b.Events(ctx) {
 					if err != nil {
@@ -63,8 +64,8 @@ func TestLibraryByRoles(t *testing.T) {
 				return nil
 			})
 		})
-		eventually(t, 10*time.Second, "registered", func() bool {
-			return one[bool](t, admin, `select exists (select from pgq.consumer where co_name = $1)`, c.Name)
+		pgtest.Eventually(t, 10*time.Second, "registered", func() bool {
+			return pgtest.One[bool](t, admin, `select exists (select from pgq.consumer where co_name = $1)`, c.Name)
 		})
 		p := &Producer{Queue: queue}
 		if _, err := p.InsertMany(t.Context(), writer, []Event{{Data: []byte("again")}, {Data: []byte("dead")}}); err != nil {
@@ -73,9 +74,9 @@ func TestLibraryByRoles(t *testing.T) {
 		if _, err := p.Insert(t.Context(), writer, Event{Data: []byte("one")}); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, 10*time.Second, "all events", func() bool {
+		pgtest.Eventually(t, 10*time.Second, "all events", func() bool {
 			makeTick(t, admin)
-			exec(t, admin, `select pgq.maint_retry_events()`)
+			pgtest.Exec(t, admin, `select pgq.maint_retry_events()`)
 			return len(got.data()) >= 4
 		})
 		close(stop)
@@ -83,7 +84,7 @@ func TestLibraryByRoles(t *testing.T) {
 			t.Errorf("member %q: got %q", member, data)
 		}
 	}
-	if n := one[int](t, admin, `select count(*)::int from skytools.dead_event`); n != 2 {
+	if n := pgtest.One[int](t, admin, `select count(*)::int from skytools.dead_event`); n != 2 {
 		t.Errorf("%d dead letters", n)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/skytools-go/skytools/internal/pgtest"
 	"github.com/skytools-go/skytools/pgq"
 	"github.com/skytools-go/skytools/schema"
+	"github.com/skytools-go/skytools/ticker"
 )
 
 // shop is where the examples play: a database with PgQ, a queue "orders" and
@@ -27,7 +28,7 @@ func openShop() *shop {
 	cfg := must(pgx.ParseConfig(s.dsn))
 	ctx, stop := context.WithCancel(context.Background())
 	var work sync.WaitGroup
-	work.Go(func() { _ = (&pgq.Ticker{Database: cfg}).Run(ctx) })
+	work.Go(func() { _ = (&ticker.Ticker{Database: cfg}).Run(ctx) })
 	s.Cleanup(work.Wait)
 	s.Cleanup(stop)
 	return s

@@ -269,10 +269,11 @@ func unionSQL(columns string, tables []string, owners string, conds []string) st
 	return b.String()
 }
 
-// wrote tells whether transactions below limit that cur sees and prev does
-// not have written events, be they everybody's or one consumer's.
-func (r *Reader) wrote(ctx context.Context, prev, cur Snapshot, limit TxID) (bool, error) {
-	cur = cur.below(limit)
+// Wrote tells whether transactions below limit that cur sees and prev does
+// not have written events, be they everybody's or one consumer's. It is for
+// the ticker, as Newest is.
+func (r *Reader) Wrote(ctx context.Context, prev, cur Snapshot, limit TxID) (bool, error) {
+	cur = cur.Below(limit)
 	if cur.Covers(prev) && prev.Covers(cur) {
 		return false, nil
 	}

@@ -40,14 +40,14 @@ func TestTail(t *testing.T) {
 		t.Errorf("an empty queue has %q", got)
 	}
 	for i := range 7 {
-		exec(t, conn, `select pgq.insert_event($1, 't', $2)`, queue, fmt.Sprint(i))
+		pgtest.Exec(t, conn, `select pgq.insert_event($1, 't', $2)`, queue, fmt.Sprint(i))
 		if i%2 == 0 {
 			makeTick(t, conn)
 		}
 	}
 	// Numbers drawn in vain, between two events.
-	exec(t, conn, `select nextval('pgq.event_1_id_seq') from generate_series(1, 500)`)
-	exec(t, conn, `select pgq.insert_event($1, 't', '7')`, queue)
+	pgtest.Exec(t, conn, `select nextval('pgq.event_1_id_seq') from generate_series(1, 500)`)
+	pgtest.Exec(t, conn, `select pgq.insert_event($1, 't', '7')`, queue)
 	makeTick(t, conn)
 	for n, want := range map[int][]string{
 		0: nil, 1: {"7"}, 3: {"5", "6", "7"}, 8: {"0", "1", "2", "3", "4", "5", "6", "7"}, 100: {"0", "1", "2", "3", "4", "5", "6", "7"},
@@ -57,7 +57,7 @@ func TestTail(t *testing.T) {
 		}
 	}
 
-	exec(t, conn, `select pgq.insert_event($1, 't', '8')`, queue)
+	pgtest.Exec(t, conn, `select pgq.insert_event($1, 't', '8')`, queue)
 	if got, err := moreData(t, tail); err != nil || len(got) != 0 {
 		t.Errorf("without a tick: %q, %v", got, err)
 	}
@@ -74,13 +74,13 @@ func TestTail(t *testing.T) {
 	}
 
 	// Left behind.
-	exec(t, conn, `delete from pgq.tick where tick_id = $1`, int64(last(t, conn).ID))
-	exec(t, conn, `select pgq.insert_event($1, 't', '9')`, queue)
+	pgtest.Exec(t, conn, `delete from pgq.tick where tick_id = $1`, int64(last(t, conn).ID))
+	pgtest.Exec(t, conn, `select pgq.insert_event($1, 't', '9')`, queue)
 	makeTick(t, conn)
 	if _, err := moreData(t, tail); !errors.Is(err, ErrMissed) {
 		t.Errorf("left behind: %v", err)
 	}
-	exec(t, conn, `select pgq.insert_event($1, 't', '10')`, queue)
+	pgtest.Exec(t, conn, `select pgq.insert_event($1, 't', '10')`, queue)
 	makeTick(t, conn)
 	if got, err := moreData(t, tail); err != nil || !slices.Equal(got, []string{"10"}) {
 		t.Errorf("after that: %q, %v", got, err)

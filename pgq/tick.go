@@ -8,6 +8,9 @@ import (
 	"time"
 )
 
+// TickChannel is notified after each tick; the payload is the queue's name.
+const TickChannel = "skytools_tick"
+
 // TickID numbers the ticks of one queue, growing.
 type TickID int64
 
@@ -101,8 +104,8 @@ func (s Snapshot) Covers(older Snapshot) bool {
 	return true
 }
 
-// below is the snapshot as if no transaction from limit on had begun.
-func (s Snapshot) below(limit TxID) Snapshot {
+// Below is the snapshot as if no transaction from limit on had begun.
+func (s Snapshot) Below(limit TxID) Snapshot {
 	if limit >= s.Xmax {
 		return s
 	}

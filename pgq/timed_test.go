@@ -35,7 +35,7 @@ func TestInsertTimed(t *testing.T) {
 	if err != nil || len(ids) != len(events) {
 		t.Fatal(len(ids), err)
 	}
-	exec(t, conn, `select skytools.tick($1)`, queue)
+	pgtest.Exec(t, conn, `select skytools.tick($1)`, queue)
 	n := 0
 	err = newOwnReader(conn, queue, 0).Stream(t.Context(), begin, last(t, conn), func(raw *RawEvent) error {
 		got, want := raw.event(""), events[n]

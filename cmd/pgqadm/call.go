@@ -14,6 +14,7 @@ import (
 	"github.com/skytools-go/skytools/internal/cli"
 	"github.com/skytools-go/skytools/internal/hint"
 	"github.com/skytools-go/skytools/pgq"
+	"github.com/skytools-go/skytools/ticker"
 )
 
 // call is what a command works with.
@@ -117,7 +118,7 @@ func (p *program) everywhere(columns []cli.Column, work func(ctx context.Context
 func (p *program) eachDatabase(ctx context.Context, set settings, c *call, work func(ctx context.Context, c *call) error) error {
 	var names []string
 	err := c.over(ctx, set.database, set.key(), func(ctx context.Context, c *call) (err error) {
-		names, err = pgq.Databases(ctx, c.conn)
+		names, err = ticker.Databases(ctx, c.conn)
 		return err
 	})
 	if err != nil {

@@ -7,9 +7,9 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/spf13/cobra"
 
+	"github.com/skytools-go/skytools/doctor"
 	"github.com/skytools-go/skytools/internal/cli"
 	"github.com/skytools-go/skytools/internal/hint"
-	"github.com/skytools-go/skytools/pgq"
 	"github.com/skytools-go/skytools/schema"
 )
 
@@ -23,7 +23,7 @@ func (p *program) doctorCommand() *cobra.Command {
 	}
 	status := cli.ExitDone
 	look := p.everywhere(columns, func(ctx context.Context, c *call) error {
-		findings, err := pgq.Examine(ctx, c.conn, schema.Number)
+		findings, err := doctor.Examine(ctx, c.conn, schema.Number)
 		for _, f := range findings {
 			status = max(status, seriousness[f.Result])
 			if p.JSON() {
@@ -46,7 +46,7 @@ func (p *program) doctorCommand() *cobra.Command {
 			status = cli.ExitDone
 			err := look(cmd, args)
 			if _, unreached := errors.AsType[*pgconn.ConnectError](err); unreached || hint.Refused(err) {
-				return cli.Status(seriousness[pgq.Unknown], err)
+				return cli.Status(seriousness[doctor.Unknown], err)
 			}
 			if err != nil {
 				return err
@@ -57,4 +57,4 @@ func (p *program) doctorCommand() *cobra.Command {
 }
 
 // seriousness is the exit status that a result means.
-var seriousness = map[pgq.Result]int{pgq.Sound: 0, pgq.Warning: 1, pgq.Failed: 1, pgq.Unknown: 2}
+var seriousness = map[doctor.Result]int{doctor.Sound: 0, doctor.Warning: 1, doctor.Failed: 1, doctor.Unknown: 2}

@@ -9,9 +9,9 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/spf13/cobra"
 
+	"github.com/skytools-go/skytools/doctor"
 	"github.com/skytools-go/skytools/internal/cli"
 	"github.com/skytools-go/skytools/internal/hint"
-	"github.com/skytools-go/skytools/pgq"
 	"github.com/skytools-go/skytools/schema"
 )
 
@@ -63,7 +63,7 @@ func (p *program) install(ctx context.Context, c *call, how installer) error {
 func (p *program) statusCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "status", Short: "Show queues and consumers", Args: cobra.NoArgs}
 	cmd.RunE = p.command(func(ctx context.Context, c *call) error {
-		status, err := pgq.ReadStatus(ctx, c.conn)
+		status, err := doctor.ReadStatus(ctx, c.conn)
 		if err != nil {
 			return err
 		}

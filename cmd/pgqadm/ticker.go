@@ -14,7 +14,7 @@ import (
 
 	"github.com/skytools-go/skytools/internal/cli"
 	"github.com/skytools-go/skytools/internal/hint"
-	"github.com/skytools-go/skytools/pgq"
+	"github.com/skytools-go/skytools/ticker"
 )
 
 func (p *program) tickerCommand() *cobra.Command {
@@ -54,7 +54,7 @@ func (p *program) runTicker(cmd *cobra.Command, _ []string) error {
 
 // serve ticks and maintains until it fails or the job is to end.
 func serve(ctx context.Context, set settings, job cli.Job) error {
-	stats := &pgq.Stats{Log: job.Log, Every: set.logDelay}
+	stats := &ticker.Stats{Log: job.Log, Every: set.logDelay}
 	if set.server {
 		return serveServer(ctx, set, job, stats)
 	}
@@ -62,10 +62,10 @@ func serve(ctx context.Context, set settings, job cli.Job) error {
 }
 
 // serveServer serves the databases of a server, each by a pair of its own.
-func serveServer(ctx context.Context, set settings, job cli.Job, stats *pgq.Stats) error {
+func serveServer(ctx context.Context, set settings, job cli.Job, stats *ticker.Stats) error {
 	var all sync.WaitGroup
 	defer all.Wait()
-	cluster := &pgq.Cluster{
+	cluster := &ticker.Cluster{
 		Server: set.database, Only: set.only, Go: all.Go, Log: job.Log, CheckPeriod: set.checkPeriod, Stop: job.Stop,
 		Serve: func(ctx context.Context, db *pgx.ConnConfig, stop <-chan struct{}) error {
 			log := job.Log.With("database", db.Database)
@@ -79,7 +79,7 @@ func serveServer(ctx context.Context, set settings, job cli.Job, stats *pgq.Stat
 type pair struct {
 	set       settings
 	log       *slog.Logger
-	stats     *pgq.Stats
+	stats     *ticker.Stats
 	oneOfMany bool
 }
 
@@ -91,20 +91,20 @@ const (
 // run runs both until one fails, ctx ends or stop is closed.
 func (p pair) run(ctx context.Context, db *pgx.ConnConfig, stop <-chan struct{}) error {
 	both, ctx := errgroup.WithContext(ctx)
-	ticker := &pgq.Ticker{
+	ticks := &ticker.Ticker{
 		Database: db, Log: p.log, Stop: stop, Stats: p.stats, GiveUp: p.oneOfMany,
 		LoopDelay: p.set.loopDelay, TickInterval: p.set.tickInterval, Lifetime: p.set.lifetime,
 		DueDelay: p.set.retryDelay,
 	}
-	maintainer := &pgq.Maintainer{
+	maintainer := &ticker.Maintainer{
 		Database: db, Log: p.log, Stop: stop, Stats: p.stats, GiveUp: p.oneOfMany,
-		Delay: p.set.maintDelay, Leads: ticker.Leads,
+		Delay: p.set.maintDelay, Leads: ticks.Leads,
 	}
 	if p.oneOfMany {
-		ticker.RestDelay = restDelay
+		ticks.RestDelay = restDelay
 		maintainer.Pause = rand.N(min(spread, p.set.maintDelay) + 1)
 	}
-	both.Go(func() error { return ticker.Run(ctx) })
+	both.Go(func() error { return ticks.Run(ctx) })
 	both.Go(func() error { return maintainer.Run(ctx) })
 	return both.Wait()
 }

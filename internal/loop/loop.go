@@ -96,6 +96,11 @@ func (l *Loop) sleep(ctx context.Context, d time.Duration, wake <-chan struct{})
 	}
 }
 
+// Sleep waits for d, or less when ctx ends or stop is closed.
+func Sleep(ctx context.Context, d time.Duration, stop <-chan struct{}) {
+	(&Loop{Stop: stop}).sleep(ctx, d, nil)
+}
+
 func closed(c <-chan struct{}) bool {
 	select {
 	case <-c:

@@ -17,6 +17,7 @@ import (
 	"github.com/skytools-go/skytools/internal/pgtest"
 	"github.com/skytools-go/skytools/pgq"
 	"github.com/skytools-go/skytools/schema"
+	"github.com/skytools-go/skytools/ticker"
 )
 
 // consumerEnv makes the test's own program a consumer, with the queue's
@@ -77,8 +78,8 @@ func killConsumer(t *testing.T, spec string) {
 	var work sync.WaitGroup
 	defer work.Wait()
 	defer stop()
-	work.Go(func() { _ = (&pgq.Ticker{Database: cfg}).Run(beside) })
-	work.Go(func() { _ = (&pgq.Maintainer{Database: cfg, Delay: 50 * time.Millisecond}).Run(beside) })
+	work.Go(func() { _ = (&ticker.Ticker{Database: cfg}).Run(beside) })
+	work.Go(func() { _ = (&ticker.Maintainer{Database: cfg, Delay: 50 * time.Millisecond}).Run(beside) })
 	loaded := make(chan error, 1)
 	enough := make(chan struct{})
 	work.Go(func() { loaded <- loadQueue(beside, from, enough) })

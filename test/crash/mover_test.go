@@ -15,7 +15,7 @@ import (
 
 	"github.com/skytools-go/skytools/internal/failpoint"
 	"github.com/skytools-go/skytools/internal/pgtest"
-	"github.com/skytools-go/skytools/pgq"
+	"github.com/skytools-go/skytools/ticker"
 )
 
 // TestMoverIsKilled: pgqadm's queue_mover dies at each of its commits under
@@ -45,7 +45,7 @@ func killMover(t *testing.T, spec string) {
 	var work sync.WaitGroup
 	defer work.Wait()
 	defer stop()
-	work.Go(func() { _ = (&pgq.Ticker{Database: cfg}).Run(beside) })
+	work.Go(func() { _ = (&ticker.Ticker{Database: cfg}).Run(beside) })
 	loaded := make(chan error, 1)
 	enough := make(chan struct{})
 	work.Go(func() { loaded <- loadQueue(beside, from, enough) })

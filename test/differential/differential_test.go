@@ -17,10 +17,10 @@ import (
 	"github.com/skytools-go/skytools/internal/dsn"
 	"github.com/skytools-go/skytools/internal/pgtest"
 	"github.com/skytools-go/skytools/londiste"
-	"github.com/skytools-go/skytools/pgq"
 	"github.com/skytools-go/skytools/schema"
 	"github.com/skytools-go/skytools/test/check"
 	"github.com/skytools-go/skytools/test/workload"
+	"github.com/skytools-go/skytools/ticker"
 )
 
 const (
@@ -104,12 +104,12 @@ func newPair(t *testing.T, provider, subscriber string) londiste.Pair {
 func daemons(t *testing.T, pair londiste.Pair) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	ticker := pgq.Ticker{Database: pair.Provider, Log: pair.Log}
-	maintainer := pgq.Maintainer{Database: pair.Provider, Log: pair.Log, Delay: time.Second}
+	ticks := ticker.Ticker{Database: pair.Provider, Log: pair.Log}
+	maintainer := ticker.Maintainer{Database: pair.Provider, Log: pair.Log, Delay: time.Second}
 	worker := londiste.Worker{Pair: pair}
 	var wg sync.WaitGroup
 	for name, run := range map[string]func(context.Context) error{
-		"ticker": ticker.Run, "maintainer": maintainer.Run, "worker": worker.Run,
+		"ticker": ticks.Run, "maintainer": maintainer.Run, "worker": worker.Run,
 	} {
 		wg.Go(func() {
 			if err := run(ctx); err != nil {

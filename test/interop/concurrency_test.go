@@ -9,6 +9,7 @@ import (
 
 	"github.com/skytools-go/skytools/internal/pgtest"
 	"github.com/skytools-go/skytools/pgq"
+	"github.com/skytools-go/skytools/ticker"
 )
 
 // onBoth runs a test on our schema and on the extension.
@@ -16,7 +17,7 @@ func onBoth(t *testing.T, test func(t *testing.T, dsn string, conn *pgx.Conn)) {
 	for name, database := range map[string]func(testing.TB) (string, *pgx.Conn){"ours": ours, "extension": beside} {
 		t.Run(name, func(t *testing.T) {
 			dsn, conn := database(t)
-			exec(t, conn, `update pgq.queue set queue_ticker_max_lag = '0'`)
+			pgtest.Exec(t, conn, `update pgq.queue set queue_ticker_max_lag = '0'`)
 			test(t, dsn, conn)
 		})
 	}
@@ -28,7 +29,7 @@ func rounds(t *testing.T, conn *pgx.Conn, from, n int) (data []string) {
 	for i := range n {
 		text := fmt.Sprint("e", from+i)
 		data = append(data, text)
-		exec(t, conn, `select pgq.insert_event($1, 't', $2)`, queue, text)
+		pgtest.Exec(t, conn, `select pgq.insert_event($1, 't', $2)`, queue, text)
 		tick(t, conn)
 		maintain(t, conn)
 	}
@@ -38,7 +39,7 @@ func rounds(t *testing.T, conn *pgx.Conn, from, n int) (data []string) {
 // move puts a consumer at the last tick.
 func move(t *testing.T, conn *pgx.Conn, consumer string) {
 	t.Helper()
-	exec(t, conn, `select pgq.register_consumer_at($1, $2, $3)`, queue, consumer, int64(last(t, conn).ID))
+	pgtest.Exec(t, conn, `select pgq.register_consumer_at($1, $2, $3)`, queue, consumer, int64(last(t, conn).ID))
 }
 
 // TestRotationAgainstSlowReader: a reader that stands still keeps what it has
@@ -46,7 +47,7 @@ func move(t *testing.T, conn *pgx.Conn, consumer string) {
 func TestRotationAgainstSlowReader(t *testing.T) {
 	onBoth(t, func(t *testing.T, dsn string, conn *pgx.Conn) {
 		tick(t, conn)
-		exec(t, conn, `select pgq.register_consumer($1, 'slow')`, queue)
+		pgtest.Exec(t, conn, `select pgq.register_consumer($1, 'slow')`, queue)
 		start := last(t, conn)
 		data := rounds(t, conn, 0, 6)
 		want(t, "after six rounds", between(t, conn, start, last(t, conn)), data...)
@@ -56,7 +57,7 @@ func TestRotationAgainstSlowReader(t *testing.T) {
 		end, at := last(t, conn), 0
 		err := pgq.NewReader(slow, queue).Stream(t.Context(), start, end, func(*pgq.RawEvent) error {
 			if at++; at == 2 {
-				exec(t, conn, `select pgq.register_consumer_at($1, 'slow', $2)`, queue, int64(end.ID))
+				pgtest.Exec(t, conn, `select pgq.register_consumer_at($1, 'slow', $2)`, queue, int64(end.ID))
 				rounds(t, conn, 100, 3)
 			}
 			return nil
@@ -68,7 +69,7 @@ func TestRotationAgainstSlowReader(t *testing.T) {
 		for range 8 {
 			move(t, conn, "slow")
 			rounds(t, conn, 200, 1)
-			turns[one[int](t, conn, `select queue_cur_table from pgq.queue`)] = true
+			turns[pgtest.One[int](t, conn, `select queue_cur_table from pgq.queue`)] = true
 		}
 		if len(turns) != 3 {
 			t.Errorf("the tables %v were in use: rotation stands still when nobody needs what would go", turns)
@@ -82,10 +83,10 @@ func TestRotationAgainstSlowReader(t *testing.T) {
 func TestTransactionHeldOpen(t *testing.T) {
 	onBoth(t, func(t *testing.T, dsn string, conn *pgx.Conn) {
 		tick(t, conn)
-		exec(t, conn, `select pgq.register_consumer($1, 'c')`, queue)
+		pgtest.Exec(t, conn, `select pgq.register_consumer($1, 'c')`, queue)
 		held := pgtest.Connect(t, dsn)
-		exec(t, held, `begin`)
-		exec(t, held, `select pgq.insert_event($1, 't', 'held')`, queue)
+		pgtest.Exec(t, held, `begin`)
+		pgtest.Exec(t, held, `select pgq.insert_event($1, 't', 'held')`, queue)
 		tick(t, conn)
 		var read, written []string
 		for i := range 12 {
@@ -95,11 +96,11 @@ func TestTransactionHeldOpen(t *testing.T) {
 			move(t, conn, "c")
 		}
 		want(t, "read while it is open", read, written...)
-		if n := one[int](t, conn, `select count(*)::int from pgq.event_1 where ev_data <> 'held'`); n == 0 {
+		if n := pgtest.One[int](t, conn, `select count(*)::int from pgq.event_1 where ev_data <> 'held'`); n == 0 {
 			t.Error("tables were emptied that a transaction open since holds in hand")
 		}
 		before := last(t, conn)
-		exec(t, held, `commit`)
+		pgtest.Exec(t, held, `commit`)
 		for range 4 { // nobody has read it yet
 			maintain(t, conn)
 		}
@@ -108,9 +109,9 @@ func TestTransactionHeldOpen(t *testing.T) {
 		for i := range 8 {
 			move(t, conn, "c")
 			rounds(t, conn, 100+i, 1)
-			turns[one[int](t, conn, `select queue_cur_table from pgq.queue`)] = true
+			turns[pgtest.One[int](t, conn, `select queue_cur_table from pgq.queue`)] = true
 		}
-		if len(turns) != 3 || one[int](t, conn, `select count(*)::int from pgq.event_1 where ev_data = 'held'`) > 0 {
+		if len(turns) != 3 || pgtest.One[int](t, conn, `select count(*)::int from pgq.event_1 where ev_data = 'held'`) > 0 {
 			t.Errorf("tables %v were in use after its end", turns)
 		}
 	})
@@ -119,16 +120,16 @@ func TestTransactionHeldOpen(t *testing.T) {
 // TestTickersOnBoth: two of ours beside each other; the second takes over.
 func TestTickersOnBoth(t *testing.T) {
 	onBoth(t, func(t *testing.T, dsn string, conn *pgx.Conn) {
-		first, second := &pgq.Ticker{Database: config(t, dsn), Log: discard}, &pgq.Ticker{Database: config(t, dsn), Log: discard}
+		first, second := &ticker.Ticker{Database: pgtest.Config(t, dsn), Log: discard}, &ticker.Ticker{Database: pgtest.Config(t, dsn), Log: discard}
 		stop := run(t, "first", first.Run)
-		eventually(t, 10*time.Second, "the first leads", first.Leads)
+		pgtest.Eventually(t, 10*time.Second, "the first leads", first.Leads)
 		run(t, "second", second.Run)
 		start := last(t, conn)
 		var data []string
 		write := func(n int) {
 			for i := range n {
 				data = append(data, fmt.Sprint(len(data)))
-				exec(t, conn, `select pgq.insert_event($1, 't', $2)`, queue, data[len(data)-1])
+				pgtest.Exec(t, conn, `select pgq.insert_event($1, 't', $2)`, queue, data[len(data)-1])
 				time.Sleep(time.Duration(i%5) * time.Millisecond)
 			}
 		}
@@ -138,9 +139,9 @@ func TestTickersOnBoth(t *testing.T) {
 		}
 		stop()
 		write(100)
-		eventually(t, 6*time.Second, "the second leads", second.Leads)
-		eventually(t, 6*time.Second, "all is ticked", func() bool { return len(between(t, conn, start, last(t, conn))) == len(data) })
-		if n := one[int](t, conn, `select count(*)::int from (select tick_snapshot, lag(tick_snapshot) over (order by tick_id) as before from pgq.tick) x
+		pgtest.Eventually(t, 6*time.Second, "the second leads", second.Leads)
+		pgtest.Eventually(t, 6*time.Second, "all is ticked", func() bool { return len(between(t, conn, start, last(t, conn))) == len(data) })
+		if n := pgtest.One[int](t, conn, `select count(*)::int from (select tick_snapshot, lag(tick_snapshot) over (order by tick_id) as before from pgq.tick) x
 			where before is not null and not skytools.snapshot_covers(tick_snapshot, before)`); n > 0 {
 			t.Errorf("%d ticks do not see all that the one before saw", n)
 		}

@@ -39,9 +39,9 @@ func newReplication(t *testing.T, provider string) *replication {
 	}
 	r := &replication{t: t, provider: provider, subscriber: pgtest.Database(t, pgtest.Second(t), nil), dir: t.TempDir()}
 	for _, dsn := range []string{r.provider, r.subscriber} {
-		exec(t, pgtest.Connect(t, dsn), tables)
+		pgtest.Exec(t, pgtest.Connect(t, dsn), tables)
 	}
-	exec(t, pgtest.Connect(t, r.provider), `insert into entry select i, i, 'old' from generate_series(1, 500) i`)
+	pgtest.Exec(t, pgtest.Connect(t, r.provider), `insert into entry select i, i, 'old' from generate_series(1, 500) i`)
 	ini := fmt.Sprintf("[londiste]\njob_name = job\nprovider_db = %s\nsubscriber_db = %s\npgq_queue_name = %s\nlogfile = %s/log\npidfile = %[4]s/pid\n",
 		r.provider, r.subscriber, queue, r.dir)
 	if err := os.WriteFile(filepath.Join(r.dir, "replica.ini"), []byte(ini), 0o600); err != nil {
@@ -121,7 +121,7 @@ func (r *replication) wantEqual() {
 	defer p.Close(context.Background())
 	defer s.Close(context.Background())
 	for _, table := range []string{"public.entry", "public.line"} {
-		eventually(r.t, 30*time.Second, table+" is equal on both sides", func() bool {
+		pgtest.Eventually(r.t, 30*time.Second, table+" is equal on both sides", func() bool {
 			diff, err := pgtest.DiffTable(r.t.Context(), p, s, table)
 			return err == nil && diff == ""
 		})
@@ -141,25 +141,25 @@ func TestLondisteOverExtension(t *testing.T) {
 	r.start()
 	admin := pgtest.Admin(t, pgtest.Server(t), pgtest.DBName(t, dsn))
 	check.WatchRotation(t.Context(), t, admin, queue)
-	exec(t, admin, `grant insert on lost_events to public`)
-	exec(t, conn, `update pgq.queue set queue_rotation_period = '1 second'`)
-	if n := one[string](t, conn, `select coalesce(string_agg(skytools.queue_1_table()::text, ''), 'none')`); n != "none" {
+	pgtest.Exec(t, admin, `grant insert on lost_events to public`)
+	pgtest.Exec(t, conn, `update pgq.queue set queue_rotation_period = '1 second'`)
+	if n := pgtest.One[string](t, conn, `select coalesce(string_agg(skytools.queue_1_table()::text, ''), 'none')`); n != "none" {
 		t.Errorf("captures believe in table %s although nobody tells them of a rotation", n)
 	}
-	began := one[int64](t, conn, `select queue_switch_step1 from pgq.queue`)
+	began := pgtest.One[int64](t, conn, `select queue_switch_step1 from pgq.queue`)
 	stop, written := r.write(4)
 	// Maintenance moves the watermark only when it is five minutes old.
 	for end := time.Now().Add(6 * time.Second); time.Now().Before(end); time.Sleep(300 * time.Millisecond) {
-		exec(t, conn, `select pgq_node.set_global_watermark($1, null)`, queue)
+		pgtest.Exec(t, conn, `select pgq_node.set_global_watermark($1, null)`, queue)
 	}
 	stop()
 	t.Logf("%d transactions", written.Load())
 	r.wantEqual()
-	if one[int64](t, conn, `select queue_switch_step1 from pgq.queue`) == began {
+	if pgtest.One[int64](t, conn, `select queue_switch_step1 from pgq.queue`) == began {
 		t.Error("nothing rotated")
 	}
 	r.londiste("replay -s")
-	eventually(t, 20*time.Second, "replay ends", func() bool {
+	pgtest.Eventually(t, 20*time.Second, "replay ends", func() bool {
 		_, err := os.Stat(filepath.Join(r.dir, "pid"))
 		return os.IsNotExist(err)
 	})

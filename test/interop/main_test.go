@@ -15,6 +15,7 @@ import (
 	"github.com/skytools-go/skytools/internal/pgtest"
 	"github.com/skytools-go/skytools/pgq"
 	"github.com/skytools-go/skytools/schema"
+	"github.com/skytools-go/skytools/ticker"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
@@ -27,7 +28,7 @@ func extended(t testing.TB, s *pgserver.Server) (dsn string) {
 	t.Helper()
 	pgtest.RequireExtension(t, s, "pgq", "apt install postgresql-15-pgq3")
 	dsn = pgtest.Database(t, s, nil)
-	exec(t, pgtest.Admin(t, s, pgtest.DBName(t, dsn)), `create extension pgq; grant pgq_admin to `+pgtest.Role)
+	pgtest.Exec(t, pgtest.Admin(t, s, pgtest.DBName(t, dsn)), `create extension pgq; grant pgq_admin to `+pgtest.Role)
 	return dsn
 }
 
@@ -37,7 +38,7 @@ func beside(t testing.TB) (dsn string, conn *pgx.Conn) {
 	dsn = extended(t, pgtest.Server(t))
 	conn = pgtest.Connect(t, dsn)
 	install(t, conn)
-	exec(t, conn, `select pgq.create_queue($1)`, queue)
+	pgtest.Exec(t, conn, `select pgq.create_queue($1)`, queue)
 	return dsn, conn
 }
 
@@ -47,7 +48,7 @@ func ours(t testing.TB) (dsn string, conn *pgx.Conn) {
 	dsn = pgtest.Database(t, pgtest.Server(t), nil)
 	conn = pgtest.Connect(t, dsn)
 	install(t, conn)
-	exec(t, conn, `select pgq.create_queue($1)`, queue)
+	pgtest.Exec(t, conn, `select pgq.create_queue($1)`, queue)
 	return dsn, conn
 }
 
@@ -58,56 +59,6 @@ func install(t testing.TB, conn *pgx.Conn) schema.Report {
 		t.Fatal(err)
 	}
 	return report
-}
-
-func exec(t testing.TB, conn *pgx.Conn, sql string, args ...any) {
-	t.Helper()
-	if _, err := conn.Exec(t.Context(), sql, args...); err != nil {
-		t.Fatalf("%s: %v", sql, err)
-	}
-}
-
-func one[T any](t testing.TB, conn *pgx.Conn, sql string, args ...any) T {
-	t.Helper()
-	var v T
-	if err := conn.QueryRow(t.Context(), sql, args...).Scan(&v); err != nil {
-		t.Fatalf("%s: %v", sql, err)
-	}
-	return v
-}
-
-func column(t testing.TB, conn *pgx.Conn, sql string, args ...any) []string {
-	t.Helper()
-	rows, err := conn.Query(t.Context(), sql, args...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	list, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err != nil {
-		t.Fatal(err)
-	}
-	return list
-}
-
-func eventually(t testing.TB, within time.Duration, what string, ok func() bool) time.Duration {
-	t.Helper()
-	begin := time.Now()
-	for !ok() {
-		if time.Since(begin) > within {
-			t.Fatalf("not within %v: %s", within, what)
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
-	return time.Since(begin)
-}
-
-func config(t testing.TB, dsn string) *pgx.ConnConfig {
-	t.Helper()
-	cfg, err := pgx.ParseConfig(dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return cfg
 }
 
 // run runs a daemon until the test ends, or stop is called, and fails the test
@@ -137,8 +88,8 @@ func run(t testing.TB, what string, work func(context.Context) error) (stop func
 	return stop
 }
 
-func ticker(t testing.TB, dsn string) (stop func()) {
-	return run(t, "ticker", (&pgq.Ticker{Database: config(t, dsn), Log: logger(t)}).Run)
+func startTicker(t testing.TB, dsn string) (stop func()) {
+	return run(t, "ticker", (&ticker.Ticker{Database: pgtest.Config(t, dsn), Log: logger(t)}).Run)
 }
 
 // logger shows a daemon's warnings.
@@ -183,8 +134,8 @@ func want(t testing.TB, what string, got []string, wanted ...string) {
 // maintain does one round of our maintenance, with a rotation due.
 func maintain(t testing.TB, conn *pgx.Conn) {
 	t.Helper()
-	exec(t, conn, `update pgq.queue set queue_switch_time = now() - interval '3 hours'`)
-	if err := pgq.Maintain(t.Context(), conn, discard); err != nil {
+	pgtest.Exec(t, conn, `update pgq.queue set queue_switch_time = now() - interval '3 hours'`)
+	if err := ticker.Maintain(t.Context(), conn, discard); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -192,7 +143,7 @@ func maintain(t testing.TB, conn *pgx.Conn) {
 // tick makes a tick although none is due.
 func tick(t testing.TB, conn *pgx.Conn) pgq.Tick {
 	t.Helper()
-	exec(t, conn, `select skytools.tick($1, (select max(tick_id) from pgq.tick join pgq.queue on queue_id = tick_queue where queue_name = $1))`, queue)
+	pgtest.Exec(t, conn, `select skytools.tick($1, (select max(tick_id) from pgq.tick join pgq.queue on queue_id = tick_queue where queue_name = $1))`, queue)
 	return last(t, conn)
 }
 

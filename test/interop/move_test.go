@@ -126,14 +126,14 @@ func TestMove(t *testing.T) {
 	s := pgtest.Server(t)
 	dsn, conn := beside(t)
 	admin := pgtest.Admin(t, s, pgtest.DBName(t, dsn))
-	exec(t, conn, `create table entry (id bigserial primary key, item text)`)
-	exec(t, conn, `select skytools.capture_install($1, 'public', 'entry')`, queue)
-	exec(t, conn, `select pgq.register_consumer($1, 'c')`, queue)
-	exec(t, conn, `select pgq.set_queue_config($1, 'ticker_max_lag', '0')`, queue)
+	pgtest.Exec(t, conn, `create table entry (id bigserial primary key, item text)`)
+	pgtest.Exec(t, conn, `select skytools.capture_install($1, 'public', 'entry')`, queue)
+	pgtest.Exec(t, conn, `select pgq.register_consumer($1, 'c')`, queue)
+	pgtest.Exec(t, conn, `select pgq.set_queue_config($1, 'ticker_max_lag', '0')`, queue)
 	served(t, dsn)
 	stopReading := follow(t, dsn, last(t, conn))
 	stopWriting := producers(t, dsn, "c")
-	began := one[int64](t, conn, `select queue_switch_step1 from pgq.queue`)
+	began := pgtest.One[int64](t, conn, `select queue_switch_step1 from pgq.queue`)
 
 	rounds := 2
 	if pgtest.Long() {
@@ -147,17 +147,17 @@ func TestMove(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Logf("from the extension: %s", time.Since(begin))
-		if one[bool](t, conn, `select skytools.beside_extension()`) || one[string](t, conn, `select pgq.version()`) == "3.5" {
+		if pgtest.One[bool](t, conn, `select skytools.beside_extension()`) || pgtest.One[string](t, conn, `select pgq.version()`) == "3.5" {
 			t.Error("it is still the extension")
 		}
-		if foreign := column(t, conn, `select oid::regprocedure::text from pg_proc where pronamespace = 'pgq'::regnamespace
+		if foreign := pgtest.Column[string](t, conn, `select oid::regprocedure::text from pg_proc where pronamespace = 'pgq'::regnamespace
 			and (proowner <> 'app'::regrole or prolang = (select oid from pg_language where lanname = 'c'))`); len(foreign) > 0 {
 			t.Errorf("not ours: %q", foreign)
 		}
 		if again := install(t, conn); again.Changed() {
 			t.Errorf("another install changes something: %+v", again)
 		}
-		exec(t, conn, `update pgq.queue set queue_switch_time = now() - interval '3 hours'`)
+		pgtest.Exec(t, conn, `update pgq.queue set queue_switch_time = now() - interval '3 hours'`)
 		time.Sleep(time.Second)
 
 		begin = time.Now()
@@ -165,10 +165,10 @@ func TestMove(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Logf("to the extension: %s", time.Since(begin))
-		if !one[bool](t, conn, `select skytools.beside_extension()`) {
+		if !pgtest.One[bool](t, conn, `select skytools.beside_extension()`) {
 			t.Error("it is not the extension")
 		}
-		exec(t, conn, `update pgq.queue set queue_switch_time = now() - interval '3 hours'`)
+		pgtest.Exec(t, conn, `update pgq.queue set queue_switch_time = now() - interval '3 hours'`)
 	}
 	time.Sleep(time.Second)
 	written := stopWriting()
@@ -178,13 +178,13 @@ func TestMove(t *testing.T) {
 	// The last transactions may be late ones: two ticks see them all.
 	tick(t, conn)
 	end := tick(t, conn)
-	eventually(t, 20*time.Second, "a tick after the end", func() bool { return last(t, conn).ID >= end.ID })
+	pgtest.Eventually(t, 20*time.Second, "a tick after the end", func() bool { return last(t, conn).ID >= end.ID })
 	time.Sleep(500 * time.Millisecond)
 	read, at := stopReading()
 	read = append(read, items(t, conn, at, last(t, conn))...)
 	want(t, "events", read, written...)
 	t.Logf("%d events", len(read))
-	if one[int64](t, conn, `select queue_switch_step1 from pgq.queue`) == began {
+	if pgtest.One[int64](t, conn, `select queue_switch_step1 from pgq.queue`) == began {
 		t.Error("nothing rotated")
 	}
 }
@@ -238,10 +238,10 @@ func TestMovedCatalog(t *testing.T) {
 	// Everybody may read our sequences, and the role that had them may use them.
 	rights := regexp.MustCompile(`relation pgq\.\w+ kind S .*\n`)
 	same(t, "and back", rights.ReplaceAllString(extensions, ""), rights.ReplaceAllString(fingerprint(t, dsn, "pgq"), ""))
-	want(t, "what pg_dump takes along", column(t, conn, `select unnest(extconfig)::regclass::text from pg_extension where extname = 'pgq'`),
+	want(t, "what pg_dump takes along", pgtest.Column[string](t, conn, `select unnest(extconfig)::regclass::text from pg_extension where extname = 'pgq'`),
 		"pgq.queue", "pgq.consumer", "pgq.tick", "pgq.subscription", "pgq.event_template", "pgq.retry_queue", "pgq.batch_id_seq")
-	exec(t, admin, `drop extension pgq cascade`)
-	if left := column(t, conn, `select relname::text from pg_class where relnamespace = to_regnamespace('pgq')`); len(left) > 0 {
+	pgtest.Exec(t, admin, `drop extension pgq cascade`)
+	if left := pgtest.Column[string](t, conn, `select relname::text from pg_class where relnamespace = to_regnamespace('pgq')`); len(left) > 0 {
 		t.Errorf("left behind: %q", left)
 	}
 }
@@ -252,7 +252,7 @@ func TestMoveToAndFro(t *testing.T) {
 	s := pgtest.Server(t)
 	extended(t, s) // makes the roles, which the server's databases share
 	dsn, conn := ours(t)
-	exec(t, conn, `select pgq.register_consumer($1, 'c')`, queue)
+	pgtest.Exec(t, conn, `select pgq.register_consumer($1, 'c')`, queue)
 	before := movedCatalog(t, dsn)
 	admin := pgtest.Admin(t, s, pgtest.DBName(t, dsn))
 	for _, move := range []func(context.Context, *pgx.Conn, schema.Options) (schema.Report, error){schema.ToExtension, schema.FromExtension} {
@@ -269,10 +269,10 @@ func TestMoveRefusals(t *testing.T) {
 	dsn, conn := beside(t)
 	bare := pgtest.Admin(t, s, pgtest.DBName(t, extended(t, s)))
 	mine, own := ours(t)
-	exec(t, own, `create view v as select queue_name from pgq.queue`)
+	pgtest.Exec(t, own, `create view v as select queue_name from pgq.queue`)
 	hung, hanging := ours(t)
-	exec(t, hanging, `create function public.f() returns trigger language plpgsql as 'begin return new; end'`)
-	exec(t, hanging, `create trigger mine after insert on pgq.queue for each row execute function public.f()`)
+	pgtest.Exec(t, hanging, `create function public.f() returns trigger language plpgsql as 'begin return new; end'`)
+	pgtest.Exec(t, hanging, `create trigger mine after insert on pgq.queue for each row execute function public.f()`)
 	for _, c := range []struct {
 		what string
 		conn *pgx.Conn

@@ -12,9 +12,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/skytools-go/skytools/doctor"
 	"github.com/skytools-go/skytools/internal/pgtest"
-	"github.com/skytools-go/skytools/pgq"
 	"github.com/skytools-go/skytools/schema"
+	"github.com/skytools-go/skytools/ticker"
 )
 
 // produced are the data of the events that produce.py writes.
@@ -104,7 +105,7 @@ func (c *consumer) read() []string {
 // wantAll waits for the events, each once.
 func (c *consumer) wantAll(data []string) {
 	c.t.Helper()
-	eventually(c.t, 40*time.Second, fmt.Sprintf("%d events read by Python", len(data)), func() bool { return len(c.read()) >= len(data) })
+	pgtest.Eventually(c.t, 40*time.Second, fmt.Sprintf("%d events read by Python", len(data)), func() bool { return len(c.read()) >= len(data) })
 	time.Sleep(300 * time.Millisecond)
 	want(c.t, "read by Python", c.read(), slices.Clone(data)...)
 }
@@ -115,8 +116,8 @@ func traffic(t *testing.T, dsn string) {
 	t.Helper()
 	conn := pgtest.Connect(t, dsn)
 	c := consume(t, dsn)
-	exec(t, conn, `update pgq.queue set queue_rotation_period = '1 second', queue_ticker_max_lag = '0'`)
-	began := one[int64](t, conn, `select queue_switch_step1 from pgq.queue`)
+	pgtest.Exec(t, conn, `update pgq.queue set queue_rotation_period = '1 second', queue_ticker_max_lag = '0'`)
+	began := pgtest.One[int64](t, conn, `select queue_switch_step1 from pgq.queue`)
 	var data []string
 	for _, name := range []string{"a", "b", "c"} {
 		produce(t, dsn, name, 40)
@@ -124,16 +125,16 @@ func traffic(t *testing.T, dsn string) {
 		time.Sleep(1200 * time.Millisecond)
 	}
 	c.wantAll(data)
-	eventually(t, 10*time.Second, "a rotation", func() bool {
-		return one[int64](t, conn, `select queue_switch_step1 from pgq.queue`) != began
+	pgtest.Eventually(t, 10*time.Second, "a rotation", func() bool {
+		return pgtest.One[int64](t, conn, `select queue_switch_step1 from pgq.queue`) != began
 	})
 }
 
 // served starts our ticker and maintenance.
 func served(t *testing.T, dsn string) {
 	t.Helper()
-	ticker(t, dsn)
-	run(t, "maintenance", (&pgq.Maintainer{Database: config(t, dsn), Log: logger(t), Delay: 500 * time.Millisecond}).Run)
+	startTicker(t, dsn)
+	run(t, "maintenance", (&ticker.Maintainer{Database: pgtest.Config(t, dsn), Log: logger(t), Delay: 500 * time.Millisecond}).Run)
 }
 
 // TestPython: upstream's producers and consumers on our schema.
@@ -154,7 +155,7 @@ func TestPythonOnExtension(t *testing.T) {
 func pgqd(t *testing.T, dsn string) {
 	t.Helper()
 	path := pgtest.RequireTool(t, "pgqd", "apt install pgqd")
-	cfg := config(t, dsn)
+	cfg := pgtest.Config(t, dsn)
 	dir := t.TempDir()
 	ini := fmt.Sprintf("[pgqd]\nbase_connstr = host=%s port=%d user=%s\ninitial_database = %s\ndatabase_list = %[4]s\n"+
 		"syslog = 0\nlogfile = %[5]s/log\npidfile = %[5]s/pid\ncheck_period = 1\nticker_period = 0.2\nmaint_period = 1\nretry_period = 1\n",
@@ -187,28 +188,28 @@ func TestPgqd(t *testing.T) {
 func TestPgqdBesideTicker(t *testing.T) {
 	dsn, conn := beside(t)
 	pgqd(t, dsn)
-	read := func() pgq.Status {
+	read := func() doctor.Status {
 		t.Helper()
-		status, err := pgq.ReadStatus(t.Context(), conn)
+		status, err := doctor.ReadStatus(t.Context(), conn)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return status
 	}
-	eventually(t, 10*time.Second, "pgqd is seen", func() bool { return len(read().OtherTickers) == 1 })
+	pgtest.Eventually(t, 10*time.Second, "pgqd is seen", func() bool { return len(read().OtherTickers) == 1 })
 	var out strings.Builder
 	if err := read().WriteText(&out); err != nil || !strings.Contains(out.String(), "\nTicker of another program: process ") {
 		t.Errorf("status, %v:\n%s", err, &out)
 	}
 	var log strings.Builder
-	stop := run(t, "ticker", (&pgq.Ticker{Database: config(t, dsn), Log: slog.New(slog.NewTextHandler(&log, nil))}).Run)
-	eventually(t, 10*time.Second, "our ticker leads", func() bool { return len(read().Tickers) == 1 })
+	stop := run(t, "ticker", (&ticker.Ticker{Database: pgtest.Config(t, dsn), Log: slog.New(slog.NewTextHandler(&log, nil))}).Run)
+	pgtest.Eventually(t, 10*time.Second, "our ticker leads", func() bool { return len(read().Tickers) == 1 })
 	out.Reset()
 	if err := read().WriteText(&out); err != nil || !strings.Contains(out.String(), "ticks beside ours: stop it: two ticks at the same moment") {
 		t.Errorf("status, %v:\n%s", err, &out)
 	}
-	findings, err := pgq.Examine(t.Context(), conn, schema.Number)
-	if err != nil || !slices.ContainsFunc(findings, func(f pgq.Finding) bool { return f.Check == "other tickers" && f.Result == pgq.Warning }) {
+	findings, err := doctor.Examine(t.Context(), conn, schema.Number)
+	if err != nil || !slices.ContainsFunc(findings, func(f doctor.Finding) bool { return f.Check == "other tickers" && f.Result == doctor.Warning }) {
 		t.Errorf("doctor: %v, %+v", err, findings)
 	}
 	time.Sleep(100 * time.Millisecond)

@@ -1,9 +1,12 @@
-package pgq
+package ticker
 
 import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/skytools-go/skytools/internal/notice"
+	"github.com/skytools-go/skytools/internal/session"
 )
 
 // dueDelay is the default of Ticker.DueDelay.
@@ -29,8 +32,8 @@ func (t *Ticker) bringDue(ctx context.Context) error {
 	}
 	moved, err := op.run(ctx, t.conn)
 	t.Stats.add(0, 0, moved)
-	if err != nil && refused(err) {
-		t.trouble.say(op.function, fmt.Sprintf("events that are due wait: %s", explain(err)))
+	if err != nil && session.Outlived(err) {
+		t.trouble.Say(op.function, fmt.Sprintf("events that are due wait: %s", notice.Explain(err)))
 		return nil
 	}
 	return err

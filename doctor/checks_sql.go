@@ -1,4 +1,4 @@
-package pgq
+package doctor
 
 // The statements of checks, see [query]. What they read, ordinary roles may,
 // but for tables that have no rows for them then.

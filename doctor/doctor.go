@@ -1,4 +1,4 @@
-package pgq
+package doctor
 
 import (
 	"cmp"
@@ -13,6 +13,8 @@ import (
 
 	"github.com/skytools-go/skytools/internal/hint"
 	"github.com/skytools-go/skytools/internal/ident"
+	"github.com/skytools-go/skytools/internal/session"
+	"github.com/skytools-go/skytools/pgq"
 )
 
 // Result is what a check has found.
@@ -53,7 +55,7 @@ func Examine(ctx context.Context, conn *pgx.Conn, schema int) ([]Finding, error)
 		switch {
 		case errors.Is(err, errLacking):
 			continue
-		case err != nil && !refused(err):
+		case err != nil && !session.Outlived(err):
 			return all, err
 		case err != nil:
 			found = []Finding{{Result: Unknown, Text: err.Error(), Mend: cmp.Or(hint.Of(err), "run doctor as the owner of the queues")}}
@@ -170,13 +172,13 @@ func clockOf(ctx context.Context, x *examination) ([]Finding, error) {
 	off := max(before.Sub(theirs), theirs.Sub(after))
 	if off > 2*time.Second {
 		found = append(found, Finding{
-			Result: Warning, Text: fmt.Sprintf("the server's clock and this machine's differ by %s", short(off)),
+			Result: Warning, Text: fmt.Sprintf("the server's clock and this machine's differ by %s", pgq.Seconds(off)),
 			Mend: "have both follow a time server",
 		})
 	}
 	if ahead > 2 {
 		found = append(found, Finding{
-			Result: Warning, Text: fmt.Sprintf("there are ticks %s ahead of the server's clock, which was put back", short(seconds(ahead))),
+			Result: Warning, Text: fmt.Sprintf("there are ticks %s ahead of the server's clock, which was put back", pgq.Seconds(ahead*float64(time.Second))),
 			Mend: "ages are wrong until it has caught up; events are not in danger",
 		})
 	}
@@ -187,7 +189,7 @@ func clockOf(ctx context.Context, x *examination) ([]Finding, error) {
 const lateness = 30 * time.Second
 
 // late tells that the queue should have been ticked.
-func late(q Queue) bool {
+func late(q pgq.Queue) bool {
 	if q.TickerPaused || q.ExternalTicker {
 		return false
 	}
@@ -209,7 +211,7 @@ func tickerOf(_ context.Context, x *examination) ([]Finding, error) {
 func otherTickersOf(_ context.Context, x *examination) ([]Finding, error) {
 	var found []Finding
 	for _, other := range x.OtherTickers {
-		found = append(found, Finding{Result: Warning, Text: other.String() + " ticks beside ours", Mend: x.besideMend()})
+		found = append(found, Finding{Result: Warning, Text: other.String() + " ticks beside ours", Mend: x.mendOther()})
 	}
 	return found, nil
 }
@@ -219,7 +221,7 @@ func ticksOf(_ context.Context, x *examination) ([]Finding, error) {
 	for _, q := range x.Queues {
 		if late(q) {
 			found = append(found, Finding{
-				Result: Failed, Object: q.Name, Text: fmt.Sprintf("the last tick is %s old, %d events wait for one", short(q.TickerLag), q.NewEvents),
+				Result: Failed, Object: q.Name, Text: fmt.Sprintf("the last tick is %s old, %d events wait for one", pgq.Seconds(q.TickerLag), q.NewEvents),
 				Mend: "see that the ticker runs, and its log",
 			})
 		}
@@ -260,14 +262,14 @@ func rotationOf(_ context.Context, x *examination) ([]Finding, error) {
 			found = append(found, Finding{
 				Result: Warning, Object: q.Name,
 				Text: fmt.Sprintf("it grows (%d MB): rotation waits for consumer %s, which is %s behind and was seen %s ago",
-					q.Size>>20, c.Name, short(c.Lag), short(c.LastSeen)),
+					q.Size>>20, c.Name, pgq.Seconds(c.Lag), pgq.Seconds(c.LastSeen)),
 				Mend: strings.Join([]string{"start the consumer, or pgqadm INI unregister", q.Name, c.Name}, " "),
 			})
 		}
 		overdue := q.RotatedAgo - q.RotationPeriod
 		if !waits && overdue > max(q.RotationPeriod, 15*time.Minute) && !x.OldestTransaction.Long() {
 			found = append(found, Finding{
-				Result: Failed, Object: q.Name, Text: fmt.Sprintf("it grows (%d MB): rotation is overdue by %s", q.Size>>20, short(overdue)),
+				Result: Failed, Object: q.Name, Text: fmt.Sprintf("it grows (%d MB): rotation is overdue by %s", q.Size>>20, pgq.Seconds(overdue)),
 				Mend: "see that the ticker runs, and what its log says of maintenance",
 			})
 		}
@@ -280,7 +282,7 @@ func backlogOf(_ context.Context, x *examination) ([]Finding, error) {
 	for _, w := range x.Warnings {
 		found = append(found, Finding{
 			Result: Warning, Object: w.Queue,
-			Text: fmt.Sprintf("consumer %s is %s and %d MB behind: %s", w.Consumer, short(w.Age), w.Bytes>>20, w.Reason),
+			Text: fmt.Sprintf("consumer %s is %s and %d MB behind: %s", w.Consumer, pgq.Seconds(w.Age), w.Bytes>>20, w.Reason),
 			Mend: "start it; the queue's policy may detach it",
 		})
 	}

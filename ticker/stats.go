@@ -1,10 +1,12 @@
-package pgq
+package ticker
 
 import (
 	"fmt"
 	"log/slog"
 	"sync"
 	"time"
+
+	"github.com/skytools-go/skytools/internal/notice"
 )
 
 // Stats counts what tickers and maintainers have done and logs it as a line,
@@ -32,7 +34,7 @@ func (s *Stats) add(ticks, maint, retries int64) {
 	case s.told.IsZero():
 		s.told = time.Now()
 	case time.Since(s.told) >= every:
-		logger(s.Log).Info(fmt.Sprintf("{ticks: %d, maint: %d, retry: %d}", s.ticks, s.maint, s.retries))
+		notice.Logger(s.Log).Info(fmt.Sprintf("{ticks: %d, maint: %d, retry: %d}", s.ticks, s.maint, s.retries))
 		s.ticks, s.maint, s.retries, s.told = 0, 0, 0, time.Now()
 	}
 }

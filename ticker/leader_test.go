@@ -1,4 +1,4 @@
-package pgq
+package ticker
 
 import (
 	"context"
@@ -32,9 +32,9 @@ func tickerProcess(dsn string) {
 }
 
 // spawnTicker starts one as a process of its own.
-func spawnTicker(t *testing.T, dsn, name string) (*os.Process, *journal) {
+func spawnTicker(t *testing.T, dsn, name string) (*os.Process, *pgtest.Journal) {
 	t.Helper()
-	j := &journal{}
+	j := &pgtest.Journal{}
 	cmd := osexec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), tickerEnv+"="+dsn+" application_name="+name)
 	cmd.Stderr = j
@@ -51,7 +51,7 @@ func spawnTicker(t *testing.T, dsn, name string) (*os.Process, *journal) {
 // who is the application that leads, "" for none, and how many stand by.
 func who(t *testing.T, conn *pgx.Conn) (leader string, standing int) {
 	t.Helper()
-	list, err := Tickers(t.Context(), conn)
+	list, err := Sessions(t.Context(), conn)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,13 +79,13 @@ const watchTicks = `create table made (tick bigint, pid int, at timestamptz);
 func TestTakeover(t *testing.T) {
 	dsn := database(t)
 	conn := pgtest.Connect(t, dsn)
-	exec(t, conn, watchTicks)
-	logs, processes := map[string]*journal{}, map[string]*os.Process{}
+	pgtest.Exec(t, conn, watchTicks)
+	logs, processes := map[string]*pgtest.Journal{}, map[string]*os.Process{}
 	for _, name := range []string{"a", "b", "c"} {
 		processes[name], logs[name] = spawnTicker(t, dsn, name)
 	}
 	var leader string
-	eventually(t, 10*time.Second, "one leads, two stand by", func() bool {
+	pgtest.Eventually(t, 10*time.Second, "one leads, two stand by", func() bool {
 		var standing int
 		leader, standing = who(t, conn)
 		return leader != "" && standing == 2
@@ -94,14 +94,14 @@ func TestTakeover(t *testing.T) {
 	ticked := func(what string) {
 		t.Helper()
 		write(t, conn, 1)
-		seq := one[int64](t, conn, `select pgq.seq_getval(queue_event_seq) from pgq.queue`)
+		seq := pgtest.One[int64](t, conn, `select pgq.seq_getval(queue_event_seq) from pgq.queue`)
 		// Two seconds are promised; the machine may be busy with other tests.
-		d := eventually(t, 6*time.Second, "a tick after the leader was "+what, func() bool { return int64(last(t, conn).EventSeq) == seq })
+		d := pgtest.Eventually(t, 6*time.Second, "a tick after the leader was "+what, func() bool { return int64(last(t, conn).EventSeq) == seq })
 		t.Logf("%s: ticked after %s", what, d)
 	}
 	ticked("left alone")
 
-	if one[int](t, conn, `select current_setting('server_version_num')::int`) >= 140000 {
+	if pgtest.One[int](t, conn, `select current_setting('server_version_num')::int`) >= 140000 {
 		_ = processes[leader].Signal(syscall.SIGSTOP)
 		ticked("stopped")
 		stopped := leader
@@ -109,16 +109,16 @@ func TestTakeover(t *testing.T) {
 			t.Error("a stopped process leads")
 		}
 		_ = processes[stopped].Signal(syscall.SIGCONT)
-		eventually(t, 5*time.Second, "it stands by again", func() bool { _, standing := who(t, conn); return standing == 2 })
-		if logs[stopped].count("ticker waits") > 0 {
+		pgtest.Eventually(t, 5*time.Second, "it stands by again", func() bool { _, standing := who(t, conn); return standing == 2 })
+		if logs[stopped].Count("ticker waits") > 0 {
 			t.Error("that it slept is told as trouble")
 		}
 		ticked("continued")
 	}
 
-	exec(t, conn, `select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1 and datname = current_database()`, leader)
+	pgtest.Exec(t, conn, `select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1 and datname = current_database()`, leader)
 	ticked("disconnected")
-	eventually(t, 5*time.Second, "it is back", func() bool { _, standing := who(t, conn); return standing == 2 })
+	pgtest.Eventually(t, 5*time.Second, "it is back", func() bool { _, standing := who(t, conn); return standing == 2 })
 
 	for n := 2; n > 0; n-- {
 		leader, _ = who(t, conn)
@@ -128,18 +128,18 @@ func TestTakeover(t *testing.T) {
 		if next == leader || standing != n-1 {
 			t.Errorf("%q leads after %q, %d stand by", next, leader, standing)
 		}
-		if logs[next].count("this ticker leads now") == 0 || logs[next].count("this ticker stands by: process ") == 0 {
+		if logs[next].Count("this ticker leads now") == 0 || logs[next].Count("this ticker stands by: process ") == 0 {
 			t.Error("the log does not tell of it")
 		}
 	}
 
 	// A session's ticks follow each other: none came back after another's.
-	runs := one[int](t, conn, `select count(*)::int from (
+	runs := pgtest.One[int](t, conn, `select count(*)::int from (
 		select pid, lag(pid) over (order by tick) as before from made) x where pid is distinct from before`)
-	if sessions := one[int](t, conn, `select count(distinct pid)::int from made`); runs != sessions || sessions < 4 {
+	if sessions := pgtest.One[int](t, conn, `select count(distinct pid)::int from made`); runs != sessions || sessions < 4 {
 		t.Errorf("%d sessions ticked in %d runs", sessions, runs)
 	}
-	wrong := one[int](t, conn, `select count(*)::int from (
+	wrong := pgtest.One[int](t, conn, `select count(*)::int from (
 		select tick_snapshot, lag(tick_snapshot) over (order by tick_id) as before from pgq.tick) x
 		where before is not null and not skytools.snapshot_covers(tick_snapshot, before)`)
 	if wrong > 0 {
@@ -151,16 +151,16 @@ func TestTakeover(t *testing.T) {
 func TestLeaderKeepsSession(t *testing.T) {
 	dsn := database(t)
 	conn := pgtest.Connect(t, dsn)
-	j := &journal{}
-	ticker := &Ticker{Database: config(t, dsn), Log: j.logger(), LoopDelay: 4 * time.Second}
-	start(t, "ticker", ticker.Run)
-	eventually(t, 5*time.Second, "it leads", ticker.Leads)
-	list, err := Tickers(t.Context(), conn)
+	j := &pgtest.Journal{}
+	ticker := &Ticker{Database: pgtest.Config(t, dsn), Log: j.Logger(), LoopDelay: 4 * time.Second}
+	pgtest.Start(t, "ticker", ticker.Run)
+	pgtest.Eventually(t, 5*time.Second, "it leads", ticker.Leads)
+	list, err := Sessions(t.Context(), conn)
 	if err != nil || len(list) != 1 {
 		t.Fatal(list, err)
 	}
 	time.Sleep(silence + time.Second) // longer than the server lets a silent session live
-	again, err := Tickers(t.Context(), conn)
+	again, err := Sessions(t.Context(), conn)
 	if err != nil || len(again) != 1 || again[0].PID != list[0].PID {
 		t.Errorf("its session is another one: %v, %v, %v", list, again, err)
 	}
@@ -173,39 +173,39 @@ func TestLeaderKeepsSession(t *testing.T) {
 func TestOnlyLeaderMaintains(t *testing.T) {
 	dsn := database(t)
 	conn := pgtest.Connect(t, dsn)
-	exec(t, conn, `update pgq.queue set queue_rotation_period = '0'`)
+	pgtest.Exec(t, conn, `update pgq.queue set queue_rotation_period = '0'`)
 	var leads atomic.Bool
 	var asked atomic.Int32
-	m := &Maintainer{Database: config(t, dsn), Delay: 10 * time.Millisecond, Leads: func() bool {
+	m := &Maintainer{Database: pgtest.Config(t, dsn), Delay: 10 * time.Millisecond, Leads: func() bool {
 		asked.Add(1)
 		return leads.Load()
 	}}
-	start(t, "maintenance", m.Run)
-	eventually(t, 5*time.Second, "it asks twice", func() bool { return asked.Load() > 1 })
-	if n := one[int](t, conn, `select queue_cur_table from pgq.queue`); n != 0 {
+	pgtest.Start(t, "maintenance", m.Run)
+	pgtest.Eventually(t, 5*time.Second, "it asks twice", func() bool { return asked.Load() > 1 })
+	if n := pgtest.One[int](t, conn, `select queue_cur_table from pgq.queue`); n != 0 {
 		t.Error("a standby rotated")
 	}
 	leads.Store(true)
-	eventually(t, 5*time.Second, "a rotation", func() bool { return one[int](t, conn, `select queue_cur_table from pgq.queue`) != 0 })
+	pgtest.Eventually(t, 5*time.Second, "a rotation", func() bool { return pgtest.One[int](t, conn, `select queue_cur_table from pgq.queue`) != 0 })
 }
 
 // TestPooledTicker: without a session of its own it lets others lead.
 func TestPooledTicker(t *testing.T) {
 	dsn := database(t)
 	conn := pgtest.Connect(t, dsn)
-	j := &journal{}
-	pooled := &Ticker{Log: j.logger(), conn: pgtest.Connect(t, dsn), pooled: true}
+	j := &pgtest.Journal{}
+	pooled := &Ticker{Log: j.Logger(), conn: pgtest.Connect(t, dsn), pooled: true}
 	for round, other := range []bool{false, true, true, false} {
-		exec(t, conn, `select pg_advisory_unlock_all()`)
+		pgtest.Exec(t, conn, `select pg_advisory_unlock_all()`)
 		if other {
-			exec(t, conn, `select pg_advisory_lock($1)`, int64(leaderLock))
+			pgtest.Exec(t, conn, `select pg_advisory_lock($1)`, int64(leaderLock))
 		}
 		if leads, err := pooled.lead(t.Context()); err != nil || leads == other || pooled.Leads() == other {
 			t.Errorf("round %d: leads %v, %v", round, leads, err)
 		}
 	}
-	if j.count("this ticker stands by: process") != 1 || j.count("this ticker leads now") != 1 {
+	if j.Count("this ticker stands by: process") != 1 || j.Count("this ticker leads now") != 1 {
 		t.Error("the log does not tell of it")
 	}
-	exec(t, conn, `select pg_advisory_lock($1)`, int64(leaderLock)) // none is left held
+	pgtest.Exec(t, conn, `select pg_advisory_lock($1)`, int64(leaderLock)) // none is left held
 }

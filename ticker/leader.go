@@ -1,4 +1,4 @@
-package pgq
+package ticker
 
 import (
 	"context"
@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/skytools-go/skytools/internal/loop"
+	"github.com/skytools-go/skytools/internal/notice"
 )
 
 // Several tickers may serve one database. Each holds tickerLock, shared, while
@@ -47,7 +49,7 @@ func (t *Ticker) enter(ctx context.Context) error {
 		return err
 	}
 	if t.pooled = pid != t.conn.PgConn().PID(); t.pooled {
-		t.trouble.say("pooled", "the ticker is connected through a pooler: where another one leads it stands by, but two such ones would both tick; connect it to the server itself")
+		t.trouble.Say("pooled", "the ticker is connected through a pooler: where another one leads it stands by, but two such ones would both tick; connect it to the server itself")
 		return nil
 	}
 	_, err := t.conn.Exec(ctx, fmt.Sprintf(aliveSQL, silence.Milliseconds()))
@@ -94,7 +96,7 @@ func (t *Ticker) stoodBy(ctx context.Context) error {
 		return nil
 	}
 	t.searched = time.Now()
-	all, err := Tickers(ctx, t.conn)
+	all, err := Sessions(ctx, t.conn)
 	for _, other := range all {
 		if other.Leads && other.PID != t.behind {
 			t.behind = other.PID
@@ -107,7 +109,7 @@ func (t *Ticker) stoodBy(ctx context.Context) error {
 // rest sleeps between two rounds. The server hears of a leader meanwhile.
 func (t *Ticker) rest(ctx context.Context, delay time.Duration) error {
 	for ; t.conn != nil && delay > beat; delay -= beat {
-		sleep(ctx, beat, t.Stop)
+		loop.Sleep(ctx, beat, t.Stop)
 		if ctx.Err() != nil || ended(t.Stop) {
 			return nil
 		}
@@ -115,7 +117,7 @@ func (t *Ticker) rest(ctx context.Context, delay time.Duration) error {
 			return err
 		}
 	}
-	sleep(ctx, delay, t.Stop)
+	loop.Sleep(ctx, delay, t.Stop)
 	return nil
 }
 
@@ -134,98 +136,15 @@ func ended(stop <-chan struct{}) bool {
 	}
 }
 
-// OtherTickers lists sessions of programs that tick without the lock of ours:
-// pgqd of Skytools, found by the statement that it repeats. The server shows it
-// to the session's own role and to members of pg_read_all_stats.
-func OtherTickers(ctx context.Context, conn *pgx.Conn) ([]TickerSession, error) {
-	rows, err := conn.Query(ctx, `select pid, false, coalesce(usename, ''), coalesce(nullif(application_name, ''), 'pgqd'),
-			coalesce(host(client_addr), ''), backend_start
-		from pg_stat_activity
-		where datname = current_database() and pid <> pg_backend_pid() and query ~* '^\s*select\s+pgq\.ticker\s*\(\s*\)'
-			and state_change > now() - interval '1 minute'
-		order by pid`)
-	if err != nil {
-		return nil, fmt.Errorf("list other tickers: %w", err)
-	}
-	list, err := pgx.CollectRows(rows, scanSession)
-	if err != nil {
-		return nil, fmt.Errorf("list other tickers: %w", err)
-	}
-	return list, nil
-}
-
-func scanSession(row pgx.CollectableRow) (s TickerSession, err error) {
-	err = row.Scan(&s.PID, &s.Leads, &s.Role, &s.Application, &s.Client, &s.Since)
-	return s, err
-}
-
-// besideMend is what to do about another ticker.
-func besideMend(extension bool) string {
-	if extension {
-		return "stop it: two ticks at the same moment can have events delivered twice, and its rotation does not look for events of old snapshots"
-	}
-	return "stop it: the ticker that leads does all of its work"
-}
-
 // watchOthers warns once a minute of another ticker.
 func (t *Ticker) watchOthers(ctx context.Context) error {
-	if time.Since(t.watched) < noticeEvery {
+	if time.Since(t.watched) < notice.Every {
 		return nil
 	}
 	t.watched = time.Now()
-	others, err := OtherTickers(ctx, t.conn)
+	others, err := OtherSessions(ctx, t.conn)
 	for _, other := range others {
-		t.trouble.say("other ticker", other.String()+" ticks beside this ticker; hint: "+besideMend(t.beside))
+		t.trouble.Say("other ticker", other.String()+" ticks beside this ticker; hint: "+MendOther(t.beside))
 	}
 	return err
-}
-
-// TickerSession is the connection of one ticker.
-type TickerSession struct {
-	PID   int  `json:"pid"`   // the server's process
-	Leads bool `json:"leads"` // it ticks; the others stand by
-	// What follows is empty where this role may not see it.
-	Role        string     `json:"role"`
-	Application string     `json:"application"`
-	Client      string     `json:"client"` // address; "" on the server's own machine
-	Since       *time.Time `json:"since"`
-}
-
-// String names the session for a person.
-func (s TickerSession) String() string {
-	text := fmt.Sprintf("process %d", s.PID)
-	if s.Role != "" {
-		text += " of " + s.Role
-	}
-	switch {
-	case s.Application != "" && s.Client != "":
-		text += fmt.Sprintf(" (%s at %s)", s.Application, s.Client)
-	case s.Application != "":
-		text += fmt.Sprintf(" (%s)", s.Application)
-	}
-	return text
-}
-
-// Tickers lists the tickers of a database, the leader first. Those that are
-// connected through a pooler are not seen.
-func Tickers(ctx context.Context, conn *pgx.Conn) ([]TickerSession, error) {
-	rows, err := conn.Query(ctx, `select pid, leads, coalesce(usename, ''), coalesce(application_name, ''),
-			coalesce(host(client_addr), ''), backend_start
-		from (
-			select l.pid, bool_or(classid::bigint << 32 | objid::bigint = $1) as leads
-			from pg_locks l
-			where locktype = 'advisory' and objsubid = 1 and granted
-				and database = (select oid from pg_database where datname = current_database())
-				and classid::bigint << 32 | objid::bigint in ($1, $2)
-			group by l.pid
-		) t left join pg_stat_activity using (pid)
-		order by leads desc, pid`, int64(leaderLock), int64(tickerLock))
-	if err != nil {
-		return nil, fmt.Errorf("list tickers: %w", err)
-	}
-	list, err := pgx.CollectRows(rows, scanSession)
-	if err != nil {
-		return nil, fmt.Errorf("list tickers: %w", err)
-	}
-	return list, nil
 }

@@ -1,9 +1,11 @@
-package pgq
+package ticker
 
 import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/skytools-go/skytools/pgq"
 )
 
 // What a queue's event sequence does not tell the ticker: when the extension's
@@ -33,7 +35,7 @@ func (q *ticking) extendLate(snapshot *string) error {
 	if snapshot == nil {
 		return nil // the tick was found after this look was begun
 	}
-	now, err := ParseSnapshot(*snapshot)
+	now, err := pgq.ParseSnapshot(*snapshot)
 	q.late = max(q.late, now.Xmax)
 	return err
 }
@@ -45,15 +47,15 @@ func (q *ticking) lateEvents(ctx context.Context, snapshot *string) (bool, error
 	if q.late == 0 || snapshot == nil {
 		return false, nil
 	}
-	now, err := ParseSnapshot(*snapshot)
+	now, err := pgq.ParseSnapshot(*snapshot)
 	if err != nil {
 		return false, err
 	}
-	wrote, err := q.reader.wrote(ctx, q.probed, now, q.late)
+	wrote, err := q.reader.Wrote(ctx, q.probed, now, q.late)
 	if err != nil || wrote {
 		return wrote, err // found again at the next look if no tick comes of it
 	}
-	q.probed = now.below(q.late)
+	q.probed = now.Below(q.late)
 	if now.Xmin >= q.late {
 		q.late = 0
 	}
@@ -62,8 +64,8 @@ func (q *ticking) lateEvents(ctx context.Context, snapshot *string) (bool, error
 
 // refresh reads the newest tick, whoever made it.
 func (q *ticking) refresh(ctx context.Context) error {
-	newest, writer, err := q.reader.newest(ctx)
-	if errors.Is(err, ErrTickNotFound) || errors.Is(err, ErrQueueNotFound) {
+	newest, writer, err := q.reader.Newest(ctx)
+	if errors.Is(err, pgq.ErrTickNotFound) || errors.Is(err, pgq.ErrQueueNotFound) {
 		q.known = false
 		return nil
 	}
@@ -76,7 +78,7 @@ func (q *ticking) refresh(ctx context.Context) error {
 	// that wrote the tick, which got its own after the snapshot.
 	q.late = newest.Snapshot.Xmax
 	if ahead := int32(writer - uint32(q.late)); ahead > 0 {
-		q.late += TxID(ahead)
+		q.late += pgq.TxID(ahead)
 	}
 	if newest.Snapshot.Xmin >= q.late {
 		q.late = 0

@@ -1,8 +1,7 @@
-package pgq
+package ticker
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -13,6 +12,9 @@ import (
 	"github.com/skytools-go/skytools/internal/failpoint"
 	"github.com/skytools-go/skytools/internal/ident"
 	"github.com/skytools-go/skytools/internal/loop"
+	"github.com/skytools-go/skytools/internal/notice"
+	"github.com/skytools-go/skytools/internal/session"
+	"github.com/skytools-go/skytools/pgq"
 )
 
 // Maintainer keeps the queues of one database small: it rotates event tables,
@@ -32,28 +34,28 @@ type Maintainer struct {
 	// to a caller that comes back later.
 	GiveUp bool
 
-	wait notice
+	wait notice.Notice
 }
 
 // Run maintains until ctx ends or Stop is closed.
 func (m *Maintainer) Run(ctx context.Context) error {
-	m.Log = logger(m.Log)
-	m.wait = notice{log: m.Log}
+	m.Log = notice.Logger(m.Log)
+	m.wait = notice.Notice{Log: m.Log}
 	if m.Delay <= 0 {
 		m.Delay = 5 * time.Minute
 	}
 	if m.Stats == nil {
 		m.Stats = &Stats{}
 	}
-	sleep(ctx, m.Pause, m.Stop)
+	loop.Sleep(ctx, m.Pause, m.Stop)
 	l := loop.Loop{
 		MaxBackoff: 20 * time.Second,
 		Stop:       m.Stop,
-		OnError:    func(err error, _ time.Duration) { m.wait.waiting("maintenance waits: " + explain(err)) },
+		OnError:    func(err error, _ time.Duration) { m.wait.Waiting("maintenance waits: " + notice.Explain(err)) },
 	}
 	return l.Run(ctx, func(ctx context.Context) (bool, error) {
 		if m.Leads != nil && !m.Leads() {
-			sleep(ctx, waitDelay, m.Stop)
+			loop.Sleep(ctx, waitDelay, m.Stop)
 			return true, nil
 		}
 		ready, err := m.connectAndRun(ctx)
@@ -64,10 +66,10 @@ func (m *Maintainer) Run(ctx context.Context) error {
 			}
 			return false, err
 		case ready:
-			m.wait.over("maintenance works")
-			sleep(ctx, m.Delay, m.Stop)
+			m.wait.Over("maintenance works")
+			loop.Sleep(ctx, m.Delay, m.Stop)
 		default: // the ticker says why
-			sleep(ctx, waitDelay, m.Stop)
+			loop.Sleep(ctx, waitDelay, m.Stop)
 		}
 		return true, nil
 	})
@@ -84,11 +86,11 @@ func (m *Maintainer) connectAndRun(ctx context.Context) (ready bool, err error) 
 			m.Log.Warn(fmt.Sprintf("maintenance: %s; hint: %s", n.Message, n.Hint))
 		}
 	}
-	conn, err := openSession(ctx, db, wait)
+	conn, err := session.Open(ctx, db, wait)
 	if err != nil {
 		return false, err
 	}
-	defer closeSession(ctx, conn)
+	defer session.Close(ctx, conn)
 	reason, err := unready(ctx, conn)
 	switch {
 	case err != nil:
@@ -117,10 +119,10 @@ func maintain(ctx context.Context, conn *pgx.Conn, log *slog.Logger, stats *Stat
 		log.Debug("maintenance: " + op.String())
 		total, err := op.run(ctx, conn)
 		switch {
-		case err != nil && !refused(err):
+		case err != nil && !session.Outlived(err):
 			return fmt.Errorf("%s: %w", op, err)
 		case err != nil:
-			log.Warn(fmt.Sprintf("maintenance: %s: %s", op, explain(err)))
+			log.Warn(fmt.Sprintf("maintenance: %s: %s", op, notice.Explain(err)))
 		case op.retries:
 			stats.add(0, 0, total)
 		default:
@@ -132,20 +134,14 @@ func maintain(ctx context.Context, conn *pgx.Conn, log *slog.Logger, stats *Stat
 
 // warnOfSlow names the consumers because of which event tables only grow.
 func warnOfSlow(ctx context.Context, conn *pgx.Conn, log *slog.Logger) error {
-	consumers, err := Consumers(ctx, conn)
+	consumers, err := pgq.Consumers(ctx, conn)
 	for _, c := range consumers {
 		if c.HoldsRotation {
 			log.Warn(fmt.Sprintf("queue %s grows: rotation waits for consumer %s, which is %s behind and was seen %s ago",
-				c.Queue, c.Name, short(c.Lag), short(c.LastSeen)))
+				c.Queue, c.Name, pgq.Seconds(c.Lag), pgq.Seconds(c.LastSeen)))
 		}
 	}
 	return err
-}
-
-// refused tells a statement's error from a lost connection.
-func refused(err error) bool {
-	pg, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && pg.Severity != "FATAL" && pg.Severity != "PANIC" && pg.Code[:2] != "57"
 }
 
 // operation is one call of maintenance.

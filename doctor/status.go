@@ -1,30 +1,30 @@
-package pgq
+package doctor
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/skytools-go/skytools/internal/ident"
+	"github.com/skytools-go/skytools/pgq"
+	"github.com/skytools-go/skytools/ticker"
 )
 
 // Status is the state of PgQ in one database; the table and JSON are its faces.
 type Status struct {
-	PostgresVersion   string          `json:"postgres_version"`
-	PgqVersion        string          `json:"pgq_version"`
-	Tickers           []TickerSession `json:"tickers"`            // the leader first
-	OtherTickers      []TickerSession `json:"other_tickers"`      // of programs that know no leader
-	Extension         bool            `json:"extension"`          // the real extension's schema pgq
-	OldestTransaction *Transaction    `json:"oldest_transaction"` // nil: none is running
-	Queues            []Queue         `json:"queues"`
-	Warnings          []Backlog       `json:"backlog_warnings"`   // over a queue's policy
-	Detached          []Detached      `json:"detached_consumers"` // because of it
+	PostgresVersion   string           `json:"postgres_version"`
+	PgqVersion        string           `json:"pgq_version"`
+	Tickers           []ticker.Session `json:"tickers"`            // the leader first
+	OtherTickers      []ticker.Session `json:"other_tickers"`      // of programs that know no leader
+	Extension         bool             `json:"extension"`          // the real extension's schema pgq
+	OldestTransaction *pgq.Transaction `json:"oldest_transaction"` // nil: none is running
+	Queues            []pgq.Queue      `json:"queues"`
+	Warnings          []pgq.Backlog    `json:"backlog_warnings"`   // over a queue's policy
+	Detached          []pgq.Detached   `json:"detached_consumers"` // because of it
 }
 
 // ReadStatus reads it.
@@ -35,29 +35,29 @@ func ReadStatus(ctx context.Context, conn *pgx.Conn) (Status, error) {
 		return s, fmt.Errorf("read PgQ's version: %w", err)
 	}
 	var err error
-	if s.Tickers, err = Tickers(ctx, conn); err != nil {
+	if s.Tickers, err = ticker.Sessions(ctx, conn); err != nil {
 		return s, err
 	}
-	if s.OtherTickers, err = OtherTickers(ctx, conn); err != nil {
+	if s.OtherTickers, err = ticker.OtherSessions(ctx, conn); err != nil {
 		return s, err
 	}
 	if s.Extension, err = beside(ctx, conn); err != nil {
 		return s, err
 	}
-	if s.OldestTransaction, err = OldestTransaction(ctx, conn); err != nil {
+	if s.OldestTransaction, err = pgq.OldestTransaction(ctx, conn); err != nil {
 		return s, err
 	}
-	if s.Queues, err = Queues(ctx, conn); err != nil {
+	if s.Queues, err = pgq.Queues(ctx, conn); err != nil {
 		return s, err
 	}
-	if s.Warnings, err = BacklogWarnings(ctx, conn); err != nil {
+	if s.Warnings, err = pgq.BacklogWarnings(ctx, conn); err != nil {
 		return s, err
 	}
-	s.Detached, err = DetachedConsumers(ctx, conn)
+	s.Detached, err = pgq.DetachedConsumers(ctx, conn)
 	return s, err
 }
 
-func (s Status) besideMend() string { return besideMend(s.Extension) }
+func (s Status) mendOther() string { return ticker.MendOther(s.Extension) }
 
 // beside tells whether schema pgq is the real extension's: an extension's in
 // which schema skytools is not.
@@ -85,9 +85,9 @@ func (s Status) WriteText(w io.Writer) error {
 	p.line("%s", rule)
 	for _, q := range s.Queues {
 		p.line("%-*s %12s %19s %7s", width, q.Name,
-			fmt.Sprintf("%d/%s", q.Tables, short(q.RotationPeriod)),
-			fmt.Sprintf("%d/%s/%s", q.MaxCount, short(q.MaxLag), short(q.IdlePeriod)),
-			short(q.TickerLag))
+			fmt.Sprintf("%d/%s", q.Tables, pgq.Seconds(q.RotationPeriod)),
+			fmt.Sprintf("%d/%s/%s", q.MaxCount, pgq.Seconds(q.MaxLag), pgq.Seconds(q.IdlePeriod)),
+			pgq.Seconds(q.TickerLag))
 	}
 	p.line("%s", rule)
 	p.line("")
@@ -103,7 +103,7 @@ func (s Status) WriteText(w io.Writer) error {
 			if c.HoldsRotation {
 				note = "  holds up rotation"
 			}
-			p.line("    %-*s %10s %9s%s", width+16, c.Name, short(c.Lag), short(c.LastSeen), note)
+			p.line("    %-*s %10s %9s%s", width+16, c.Name, pgq.Seconds(c.Lag), pgq.Seconds(c.LastSeen), note)
 		}
 	}
 	p.line("%s", rule)
@@ -117,7 +117,7 @@ func (s Status) WriteText(w io.Writer) error {
 	}
 	for _, other := range s.OtherTickers {
 		if len(s.Tickers) > 0 {
-			p.line("! %s ticks beside ours: %s", other, s.besideMend())
+			p.line("! %s ticks beside ours: %s", other, s.mendOther())
 		} else {
 			p.line("Ticker of another program: %s", other)
 		}
@@ -137,14 +137,6 @@ func (s Status) WriteText(w io.Writer) error {
 	return p.err
 }
 
-// short is a duration in whole seconds, or with parts where it is short.
-func short(d time.Duration) string {
-	if d%time.Second == 0 || d > 10*time.Second {
-		return fmt.Sprintf("%ds", int64(d.Round(time.Second)/time.Second))
-	}
-	return fmt.Sprintf("%.1fs", d.Seconds())
-}
-
 type printer struct {
 	w   io.Writer
 	err error
@@ -154,28 +146,4 @@ func (p *printer) line(format string, args ...any) {
 	if p.err == nil {
 		_, p.err = io.WriteString(p.w, ident.Visible(fmt.Sprintf(format, args...))+"\n")
 	}
-}
-
-func fine(d time.Duration) float64 { return d.Round(time.Millisecond).Seconds() }
-
-// MarshalJSON adds the durations, in seconds, under PgQ's names.
-func (q Queue) MarshalJSON() ([]byte, error) {
-	type plain Queue
-	return json.Marshal(struct {
-		plain
-		RotationPeriod float64 `json:"queue_rotation_period"`
-		MaxLag         float64 `json:"queue_ticker_max_lag"`
-		IdlePeriod     float64 `json:"queue_ticker_idle_period"`
-		TickerLag      float64 `json:"ticker_lag"`
-	}{plain(q), fine(q.RotationPeriod), fine(q.MaxLag), fine(q.IdlePeriod), fine(q.TickerLag)})
-}
-
-// MarshalJSON adds the durations, in seconds, under PgQ's names.
-func (c ConsumerInfo) MarshalJSON() ([]byte, error) {
-	type plain ConsumerInfo
-	return json.Marshal(struct {
-		plain
-		Lag      float64 `json:"lag"`
-		LastSeen float64 `json:"last_seen"`
-	}{plain(c), fine(c.Lag), fine(c.LastSeen)})
 }

@@ -1,4 +1,4 @@
-package pgq
+package ticker
 
 import (
 	"context"
@@ -11,6 +11,8 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/skytools-go/skytools/internal/loop"
+	"github.com/skytools-go/skytools/internal/notice"
+	"github.com/skytools-go/skytools/internal/session"
 )
 
 // Cluster keeps track of the databases of one server (PostgreSQL calls it a
@@ -37,8 +39,8 @@ type Cluster struct {
 	CheckPeriod time.Duration   // between looks for new and dropped databases; default 1 min
 	Stop        <-chan struct{} // closed: let each finish its work and leave; may be nil
 
-	wait    notice // for the server
-	trouble notice // with single databases
+	wait    notice.Notice // for the server
+	trouble notice.Notice // with single databases
 	known   map[string]*member
 	wake    chan struct{} // somebody's Serve has ended
 	looked  time.Time     // when the list was read
@@ -69,8 +71,8 @@ const (
 // Run has the databases served until ctx ends or Stop is closed. Goroutines
 // begun by Go end soon after; the caller waits for them.
 func (c *Cluster) Run(ctx context.Context) error {
-	c.Log = logger(c.Log)
-	c.wait, c.trouble = notice{log: c.Log}, notice{log: c.Log}
+	c.Log = notice.Logger(c.Log)
+	c.wait, c.trouble = notice.Notice{Log: c.Log}, notice.Notice{Log: c.Log}
 	c.known, c.missing, c.wake = map[string]*member{}, map[string]bool{}, make(chan struct{}, 1)
 	if c.CheckPeriod <= 0 {
 		c.CheckPeriod = time.Minute
@@ -82,7 +84,7 @@ func (c *Cluster) Run(ctx context.Context) error {
 	}()
 	l := loop.Loop{
 		Idle: clusterPace, MaxBackoff: 2 * time.Second, Wake: c.wake, Stop: c.Stop,
-		OnError: func(err error, _ time.Duration) { c.wait.waiting("waits: " + explain(err)) },
+		OnError: func(err error, _ time.Duration) { c.wait.Waiting("waits: " + notice.Explain(err)) },
 	}
 	return l.Run(ctx, func(ctx context.Context) (bool, error) { return false, c.step(ctx) })
 }
@@ -125,7 +127,7 @@ func (c *Cluster) step(ctx context.Context) error {
 		c.down = true
 		return err
 	}
-	c.wait.over("the server answers")
+	c.wait.Over("the server answers")
 	c.looked = time.Now()
 	for name, db := range c.known {
 		c.review(name, db, slices.Contains(names, name))
@@ -171,7 +173,7 @@ func (c *Cluster) review(name string, db *member, listed bool) {
 		}
 		db.unfit, db.again = unfit.Reason, time.Now().Add(c.CheckPeriod)
 	default:
-		c.trouble.say(name+db.err.Error(), fmt.Sprintf("database %s waits: %s", name, explain(db.err)))
+		c.trouble.Say(name+db.err.Error(), fmt.Sprintf("database %s waits: %s", name, notice.Explain(db.err)))
 		db.again, db.delay, db.failed = time.Now().Add(db.delay), min(2*db.delay, maxAgainDelay), true
 	}
 }
@@ -201,11 +203,11 @@ func (c *Cluster) begin(ctx context.Context, name string, db *member) {
 
 // list reads the names of the databases to serve.
 func (c *Cluster) list(ctx context.Context) ([]string, error) {
-	conn, err := openSession(ctx, c.Server, tickLockWait)
+	conn, err := session.Open(ctx, c.Server, tickLockWait)
 	if err != nil {
 		return nil, err
 	}
-	defer closeSession(ctx, conn)
+	defer session.Close(ctx, conn)
 	names, err := Databases(ctx, conn)
 	if err != nil {
 		return nil, err

@@ -1,4 +1,4 @@
-package pgq
+package doctor
 
 import (
 	"slices"
@@ -9,6 +9,7 @@ import (
 
 	"github.com/skytools-go/skytools/internal/pgtest"
 	"github.com/skytools-go/skytools/schema"
+	"github.com/skytools-go/skytools/ticker"
 )
 
 // diagnose returns what is wrong, as "check result object: text", and the
@@ -75,7 +76,7 @@ func TestDoctor(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			conn := pgtest.Connect(t, granted(t))
 			for _, sql := range strings.Split(c.sql, "; ") {
-				exec(t, conn, sql)
+				pgtest.Exec(t, conn, sql)
 			}
 			wrong, sound := diagnose(t, conn)
 			if c.want == "" {
@@ -100,8 +101,8 @@ func TestDoctor(t *testing.T) {
 func TestDoctorSeesSessions(t *testing.T) {
 	dsn := granted(t)
 	conn, pgqd := pgtest.Connect(t, dsn), pgtest.Connect(t, dsn)
-	exec(t, pgqd, `select pgq.ticker()`)
-	startTicker(t, dsn)
+	pgtest.Exec(t, pgqd, `select pgq.ticker()`)
+	pgtest.Start(t, "ticker", (&ticker.Ticker{Database: pgtest.Config(t, dsn)}).Run)
 	wrong, _ := diagnose(t, conn)
 	if len(wrong) != 1 || !strings.HasPrefix(wrong[0], "other tickers warning : process ") {
 		t.Errorf("found %q", wrong)
@@ -112,7 +113,7 @@ func TestDoctorSeesSessions(t *testing.T) {
 func TestDoctorWithoutRights(t *testing.T) {
 	dsn := granted(t)
 	admin := pgtest.Admin(t, pgtest.Server(t), pgtest.DBName(t, dsn))
-	exec(t, admin, `revoke select on pgq.retry_queue from public, app`)
+	pgtest.Exec(t, admin, `revoke select on pgq.retry_queue from public, app`)
 	conn := pgtest.Connect(t, dsn)
 	wrong, _ := diagnose(t, conn)
 	if len(wrong) != 1 || !strings.HasPrefix(wrong[0], "retries unknown : ERROR: permission denied for table retry_queue") {

@@ -1,4 +1,4 @@
-package pgq
+package ticker
 
 import (
 	"context"
@@ -16,10 +16,10 @@ import (
 	"github.com/skytools-go/skytools/internal/failpoint"
 	"github.com/skytools-go/skytools/internal/ident"
 	"github.com/skytools-go/skytools/internal/loop"
+	"github.com/skytools-go/skytools/internal/notice"
+	"github.com/skytools-go/skytools/internal/session"
+	"github.com/skytools-go/skytools/pgq"
 )
-
-// TickChannel is notified after each tick; the payload is the queue's name.
-const TickChannel = "skytools_tick"
 
 // Ticker makes the ticks of all queues of one database. It looks at the
 // queues' event sequences, which costs no write, and ticks a queue when
@@ -56,14 +56,14 @@ type Ticker struct {
 	GiveUp bool
 
 	conn     *pgx.Conn
-	pooled   bool        // the session is another one in each transaction
-	leads    atomic.Bool // this one ticks
-	beside   bool        // the queues are the real extension's
-	wait     notice      // for the database
-	behind   int         // the leader's process that the log has named; 0: this one leads
-	searched time.Time   // when the leader was last looked for
-	watched  time.Time   // when other tickers were last looked for
-	trouble  notice      // with single queues
+	pooled   bool          // the session is another one in each transaction
+	leads    atomic.Bool   // this one ticks
+	beside   bool          // the queues are the real extension's
+	wait     notice.Notice // for the database
+	behind   int           // the leader's process that the log has named; 0: this one leads
+	searched time.Time     // when the leader was last looked for
+	watched  time.Time     // when other tickers were last looked for
+	trouble  notice.Notice // with single queues
 	queues   map[int32]*ticking
 	since    time.Time // when conn was made
 	moved    time.Time // when a sequence was last seen to move
@@ -83,10 +83,11 @@ const (
 
 // ticking is what the ticker knows of one queue.
 type ticking struct {
-	reader *Reader
+	queue  string
+	reader *pgq.Reader
 	begun  bool // there was a tick for the sequence's first number
 	known  bool // the fields below are
-	last   Tick
+	last   pgq.Tick
 	found  time.Time // our clock, when last was read
 	// refused is a sequence value that a tick was asked for in vain: ours and
 	// the tick function's reading of the sequence differ, or another ticker
@@ -95,14 +96,14 @@ type ticking struct {
 	asked   time.Time // our clock, when a tick was last asked for
 	// Transactions below late may have drawn event numbers before the last
 	// tick; those that probed does not see were still open when we looked.
-	probed Snapshot
-	late   TxID
+	probed pgq.Snapshot
+	late   pgq.TxID
 }
 
 // Run ticks until ctx ends or Stop is closed.
 func (t *Ticker) Run(ctx context.Context) error {
-	t.Log = logger(t.Log)
-	t.wait, t.trouble = notice{log: t.Log}, notice{log: t.Log}
+	t.Log = notice.Logger(t.Log)
+	t.wait, t.trouble = notice.Notice{Log: t.Log}, notice.Notice{Log: t.Log}
 	if t.Stats == nil {
 		t.Stats = &Stats{Log: t.Log}
 	}
@@ -112,7 +113,7 @@ func (t *Ticker) Run(ctx context.Context) error {
 		Stop:       t.Stop,
 		OnError: func(err error, _ time.Duration) {
 			if !tooSilent(err) { // it slept too long, and connects again
-				t.wait.waiting("ticker waits: " + explain(err))
+				t.wait.Waiting("ticker waits: " + notice.Explain(err))
 			}
 		},
 	}
@@ -133,7 +134,7 @@ func (t *Ticker) Run(ctx context.Context) error {
 
 func (t *Ticker) disconnect() {
 	if t.conn != nil {
-		closeSession(context.Background(), t.conn)
+		session.Close(context.Background(), t.conn)
 	}
 	t.conn, t.queues = nil, nil
 	t.leads.Store(false)
@@ -146,7 +147,7 @@ func (t *Ticker) round(ctx context.Context) (time.Duration, error) {
 		t.disconnect()
 	}
 	if t.conn == nil {
-		conn, err := openSession(ctx, t.Database, tickLockWait)
+		conn, err := session.Open(ctx, t.Database, tickLockWait)
 		if err != nil {
 			return 0, err
 		}
@@ -157,7 +158,7 @@ func (t *Ticker) round(ctx context.Context) (time.Duration, error) {
 			if t.GiveUp {
 				return 0, &NotReady{reason}
 			}
-			t.wait.waiting("ticker waits: " + reason)
+			t.wait.Waiting("ticker waits: " + reason)
 			t.disconnect()
 			return waitDelay, nil
 		}
@@ -178,16 +179,16 @@ func (t *Ticker) round(ctx context.Context) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	t.wait.over("ticker works")
+	t.wait.Over("ticker works")
 	var asked []*ticking
 	var made []string
 	for _, sight := range seen {
 		q, done, err := t.visit(ctx, sight)
 		switch {
-		case err != nil && refused(err): // this queue's own trouble
+		case err != nil && session.Outlived(err): // this queue's own trouble
 			t.queues[sight.id].asked = time.Now().Add(waitDelay)
 			if still, gone := t.exists(ctx, sight.id); gone == nil && still {
-				t.trouble.say(sight.name, fmt.Sprintf("queue %s is not ticked: %s", sight.name, explain(err)))
+				t.trouble.Say(sight.name, fmt.Sprintf("queue %s is not ticked: %s", sight.name, notice.Explain(err)))
 			}
 			continue
 		case err != nil:
@@ -300,7 +301,7 @@ func (t *Ticker) look(ctx context.Context) ([]sighting, error) {
 	for id, q := range t.queues {
 		still := false
 		for _, s := range seen {
-			still = still || s.id == id && s.name == q.reader.queue
+			still = still || s.id == id && s.name == q.queue
 		}
 		if !still && err == nil {
 			delete(t.queues, id)
@@ -320,7 +321,7 @@ func (t *Ticker) exists(ctx context.Context, id int32) (still bool, err error) {
 func (t *Ticker) visit(ctx context.Context, s sighting) (*ticking, bool, error) {
 	q := t.queues[s.id]
 	if q == nil {
-		q = &ticking{reader: NewReader(t.conn, s.name)}
+		q = &ticking{queue: s.name, reader: pgq.NewReader(t.conn, s.name)}
 		t.queues[s.id] = q
 	}
 	if s.silent {
@@ -369,7 +370,7 @@ func (t *Ticker) tick(ctx context.Context, q *ticking, moved bool) (bool, error)
 		after = &id
 	}
 	err := failpoint.Commit(failpoint.Tick, func() error {
-		return t.conn.QueryRow(ctx, `select skytools.tick($1, $2)`, q.reader.queue, after).Scan(&made)
+		return t.conn.QueryRow(ctx, `select skytools.tick($1, $2)`, q.queue, after).Scan(&made)
 	})
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == "42704" {
 		return false, nil // dropped since the look
@@ -390,7 +391,7 @@ func (t *Ticker) notify(ctx context.Context, queues []string) error {
 	var b strings.Builder
 	b.WriteString("set local synchronous_commit = off")
 	for _, name := range queues {
-		fmt.Fprintf(&b, "; select pg_notify('%s', %s)", TickChannel, ident.Literal(name))
+		fmt.Fprintf(&b, "; select pg_notify('%s', %s)", pgq.TickChannel, ident.Literal(name))
 	}
 	return failpoint.Commit(failpoint.Notify, func() error {
 		_, err := t.conn.PgConn().Exec(ctx, b.String()).ReadAll()

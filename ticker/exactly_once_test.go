@@ -1,4 +1,4 @@
-package pgq
+package ticker
 
 import (
 	"context"
@@ -12,7 +12,9 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/skytools-go/skytools/internal/loop"
 	"github.com/skytools-go/skytools/internal/pgtest"
+	"github.com/skytools-go/skytools/pgq"
 )
 
 // TestEachEventInExactlyOneBatch: writers of all isolation levels with
@@ -25,9 +27,9 @@ func TestEachEventInExactlyOneBatch(t *testing.T) {
 	t.Logf("seed %d", seed)
 	dsn := database(t)
 	conn := pgtest.Connect(t, dsn)
-	exec(t, conn, `select pgq.register_consumer($1, 'c')`, queue)
-	exec(t, conn, `update pgq.queue set queue_rotation_period = '1 millisecond'`)
-	exec(t, conn, `insert into skytools.claim (queue_name, consumer_name, system_identifier, database_oid, database_name, node_name, epoch)
+	pgtest.Exec(t, conn, `select pgq.register_consumer($1, 'c')`, queue)
+	pgtest.Exec(t, conn, `update pgq.queue set queue_rotation_period = '1 millisecond'`)
+	pgtest.Exec(t, conn, `insert into skytools.claim (queue_name, consumer_name, system_identifier, database_oid, database_name, node_name, epoch)
 		values ($1, 'c', 'x', 1, 'x', 'x', 1)`, queue)
 	position := last(t, conn)
 	startTicker(t, dsn)
@@ -36,7 +38,7 @@ func TestEachEventInExactlyOneBatch(t *testing.T) {
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
 	var rotations atomic.Int64
-	start(t, "rotation", func(ctx context.Context) error { return rotate(ctx, dsn, &rotations) })
+	pgtest.Start(t, "rotation", func(ctx context.Context) error { return rotate(ctx, dsn, &rotations) })
 	var work sync.WaitGroup
 	committed := make([][]string, 6)
 	failed := make([]error, len(committed))
@@ -51,14 +53,14 @@ func TestEachEventInExactlyOneBatch(t *testing.T) {
 	go func() { work.Wait(); close(done) }()
 
 	got := map[string]int{}
-	reader := NewReader(conn, queue)
+	reader := pgq.NewReader(conn, queue)
 	read := func(maxEvents int64) (bool, error) {
 		next, more, err := reader.Next(ctx, position, maxEvents)
 		if err != nil || !more {
 			return false, err
 		}
-		before := EventID(0)
-		err = reader.Stream(ctx, position, next, func(ev *RawEvent) error {
+		before := pgq.EventID(0)
+		err = reader.Stream(ctx, position, next, func(ev *pgq.RawEvent) error {
 			got[string(ev.Data)]++
 			if ev.ID <= before {
 				return fmt.Errorf("event %d after %d", ev.ID, before)
@@ -106,7 +108,7 @@ func TestEachEventInExactlyOneBatch(t *testing.T) {
 	if len(got) > 0 {
 		t.Errorf("%d events that nobody committed, such as %v", len(got), got)
 	}
-	t.Logf("%d events, %d rotations, %d ticks", total, rotations.Load(), one[int](t, conn, `select max(tick_id)::int from pgq.tick`))
+	t.Logf("%d events, %d rotations, %d ticks", total, rotations.Load(), pgtest.One[int](t, conn, `select max(tick_id)::int from pgq.tick`))
 	if total < 500 || rotations.Load() < 4 {
 		t.Errorf("%d events, %d rotations: too few to show anything", total, rotations.Load())
 	}
@@ -132,7 +134,7 @@ func rotate(ctx context.Context, dsn string, count *atomic.Int64) error {
 			current = now
 			count.Add(1)
 		}
-		sleep(ctx, 5*time.Millisecond, nil)
+		loop.Sleep(ctx, 5*time.Millisecond, nil)
 	}
 	return nil
 }
@@ -170,7 +172,7 @@ func (w *writer) transaction(ctx context.Context, conn *pgx.Conn) error {
 		if w.slow {
 			most = 400 // outlives rotations
 		}
-		sleep(ctx, time.Duration(w.rnd.Intn(most))*time.Millisecond, nil)
+		loop.Sleep(ctx, time.Duration(w.rnd.Intn(most))*time.Millisecond, nil)
 	}
 	if w.rnd.Intn(2) == 0 { // its snapshot is taken, its id is not
 		if _, err := tx.Exec(ctx, `select 1`); err != nil {

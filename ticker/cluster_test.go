@@ -1,4 +1,4 @@
-package pgq
+package ticker
 
 import (
 	"context"
@@ -59,11 +59,11 @@ func TestCluster(t *testing.T) {
 	broken, deaf, sound := database(), database(), database()
 
 	w := &watch{served: map[string]bool{}}
-	journal := &journal{}
+	journal := &pgtest.Journal{}
 	var all sync.WaitGroup
 	release := make(chan struct{})
 	cluster := &Cluster{
-		Server: config(t, s.DSN("template1", pgtest.Role)), Log: journal.logger(), Go: all.Go, CheckPeriod: 300 * time.Millisecond,
+		Server: pgtest.Config(t, s.DSN("template1", pgtest.Role)), Log: journal.Logger(), Go: all.Go, CheckPeriod: 300 * time.Millisecond,
 		Serve: func(ctx context.Context, db *pgx.ConnConfig, stop <-chan struct{}) error {
 			w.note(db.Database, true)
 			defer w.note(db.Database, false)
@@ -77,46 +77,46 @@ func TestCluster(t *testing.T) {
 			return (&Ticker{Database: db, Stop: stop, GiveUp: true}).Run(ctx)
 		},
 	}
-	start(t, "cluster", func(ctx context.Context) error {
+	pgtest.Start(t, "cluster", func(ctx context.Context) error {
 		defer all.Wait()
 		return cluster.Run(ctx)
 	})
 	defer close(release)
-	eventually(t, 10*time.Second, "the sound ones are served", w.are(deaf, sound))
-	eventually(t, 10*time.Second, "the broken one is tried again", func() bool { return w.times(broken) > 2 })
+	pgtest.Eventually(t, 10*time.Second, "the sound ones are served", w.are(deaf, sound))
+	pgtest.Eventually(t, 10*time.Second, "the broken one is tried again", func() bool { return w.times(broken) > 2 })
 	if n := w.times(sound); n != 1 {
 		t.Errorf("the sound one was begun %d times", n)
 	}
-	if n := journal.count("it is broken"); n != 1 {
+	if n := journal.Count("it is broken"); n != 1 {
 		t.Errorf("what is broken was said %d times", n)
 	}
-	if n := journal.count("database " + broken + " is ticked"); n != 1 {
+	if n := journal.Count("database " + broken + " is ticked"); n != 1 {
 		t.Errorf("that it is ticked was said %d times", n)
 	}
 
 	late := database()
-	eventually(t, 10*time.Second, "a new one is served", w.are(deaf, sound, late))
-	exec(t, admin, `alter database `+sound+` is_template true`)
-	eventually(t, 10*time.Second, "a template is left alone", w.are(deaf, late))
-	exec(t, admin, `alter database `+sound+` is_template false`)
-	eventually(t, 10*time.Second, "it is served again", w.are(deaf, sound, late))
+	pgtest.Eventually(t, 10*time.Second, "a new one is served", w.are(deaf, sound, late))
+	pgtest.Exec(t, admin, `alter database `+sound+` is_template true`)
+	pgtest.Eventually(t, 10*time.Second, "a template is left alone", w.are(deaf, late))
+	pgtest.Exec(t, admin, `alter database `+sound+` is_template false`)
+	pgtest.Eventually(t, 10*time.Second, "it is served again", w.are(deaf, sound, late))
 
 	if err := s.Stop(t.Context(), "immediate"); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 10*time.Second, "nothing is served", w.are(deaf))
-	eventually(t, 10*time.Second, "it is said", func() bool { return journal.count("waits: cannot reach") > 0 })
+	pgtest.Eventually(t, 10*time.Second, "nothing is served", w.are(deaf))
+	pgtest.Eventually(t, 10*time.Second, "it is said", func() bool { return journal.Count("waits: cannot reach") > 0 })
 	time.Sleep(time.Second) // some more tries of the databases: nothing but time shows that none is told
 	for _, name := range []string{sound, late} {
-		if n := journal.count("database " + name + " waits"); n != 0 {
+		if n := journal.Count("database " + name + " waits"); n != 0 {
 			t.Errorf("it was told %d times of %s, too", n, name)
 		}
 	}
 	if err := s.Restart(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 10*time.Second, "all are served again", w.are(deaf, sound, late))
-	if n := journal.count("the server answers"); n != 1 {
+	pgtest.Eventually(t, 10*time.Second, "all are served again", w.are(deaf, sound, late))
+	if n := journal.Count("the server answers"); n != 1 {
 		t.Errorf("its return was told %d times", n)
 	}
 }
