@@ -22,9 +22,9 @@ import (
 //	2xx                      taken
 //	408, 425, 429, 5xx,      the receiver is not able to: all waits, and what was
 //	no answer in time        not taken is sent again, after Retry-After at the soonest
-//	any other                the receiver does not want these: they come again by
-//	                         themselves, later each time, and the others go on;
-//	                         after the queue's max_attempts they are dead letters
+//	any other                the receiver does not want these: each comes again by
+//	                         itself, later each time, and the others go on;
+//	                         after the queue's max_attempts it is a dead letter
 type Webhook struct {
 	URL    string
 	Header http.Header  // sent along, such as Authorization
@@ -76,7 +76,16 @@ func (w *Webhook) Handle(ctx context.Context, b *pgq.Batch) error {
 		if _, done := w.taken[delivery{ev.ID, ev.Retry}]; done {
 			continue
 		}
-		if group = append(group, ev); len(group) < size {
+		// One that was refused goes alone: with the same events again, those that
+		// nothing is wrong with would be refused until all of them are dead.
+		if ev.Retry > 0 || len(group) == size {
+			if err := w.send(ctx, b, group); err != nil {
+				return err
+			}
+			group = group[:0]
+		}
+		group = append(group, ev)
+		if ev.Retry == 0 {
 			continue
 		}
 		if err := w.send(ctx, b, group); err != nil {
@@ -99,6 +108,9 @@ func (w *Webhook) send(ctx context.Context, b *pgq.Batch, events []pgq.Event) er
 	response, err := w.Client.Do(request)
 	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		err = wrapped.Err // without the address, whose query may hold a secret
+		if wrapped.Timeout() && w.Client.Timeout > 0 {
+			err = fmt.Errorf("no answer within %s", w.Client.Timeout)
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("event %d: %w", events[0].ID, err)

@@ -171,6 +171,32 @@ func TestWebhookBatches(t *testing.T) {
 	}
 }
 
+// TestWebhookRefusedGroup: of a group that was refused each event comes again
+// alone, so that the one that is wrong takes no others along.
+func TestWebhookRefusedGroup(t *testing.T) {
+	h := newHooked(t, 3, func(n int, _ http.ResponseWriter, _ *http.Request) int { return []int{400, 200, 400, 200, 200}[n-1] })
+	h.hook.Batch = 3
+	h.run(t)
+	conn := pgtest.Connect(t, h.dsn)
+	for _, sql := range []string{
+		`update pgq.retry_queue set ev_retry_after = now()`,
+		`select skytools.move_retries()`,
+		`select pgq.insert_event('q', 't', '4')`,
+		`select skytools.tick('q')`,
+	} {
+		if _, err := conn.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.run(t)
+	if got := h.requests(); !slices.Equal(got, []string{"q/1/1-3", "q/1/1-1", "q/1/2-2", "q/1/3-3", "q/1/7-7"}) { // retries have moved the sequence
+		t.Errorf("requests %q", got)
+	}
+	if got := h.retries(t); !slices.Equal(got, []int64{2}) {
+		t.Errorf("retries of %v", got)
+	}
+}
+
 type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
@@ -204,7 +230,7 @@ func TestWebhookAnswers(t *testing.T) {
 	if got := h.requests(); !slices.Equal(got, []string{"q/1/1", "q/1/1"}) || tries != 3 {
 		t.Errorf("requests %q, %d tries", got, tries)
 	}
-	for _, want := range []string{"certificate", "Client.Timeout exceeded", "event 1 is refused, 307 Temporary Redirect"} {
+	for _, want := range []string{"certificate", "no answer within 300ms", "event 1 is refused, 307 Temporary Redirect"} {
 		if !strings.Contains(h.log.String(), want) {
 			t.Errorf("the log lacks %q:\n%s", want, h.log.String())
 		}
