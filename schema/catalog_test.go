@@ -9,8 +9,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/skytools-go/skytools/internal/pgserver"
 	"github.com/skytools-go/skytools/internal/pgtest"
 )
@@ -43,19 +41,6 @@ select format('function %s.%s(%s) returns %s %s%s%s set %s acl %s', nspname, pro
 from pg_proc p join pg_namespace n on n.oid = pronamespace where nspname in ('pgq', 'pgq_node', 'pgq_coop', 'pgq_ext', 'londiste')
 order by 1`
 
-func rows(t testing.TB, conn *pgx.Conn, query string, args ...any) []string {
-	t.Helper()
-	found, err := conn.Query(t.Context(), query, args...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	list, err := pgx.CollectRows(found, pgx.RowTo[string])
-	if err != nil {
-		t.Fatal(err)
-	}
-	return list
-}
-
 // withRoles is the other server, where the queue's roles exist.
 func withRoles(t *testing.T) *pgserver.Server {
 	t.Helper()
@@ -75,7 +60,7 @@ func TestInterface(t *testing.T) {
 	if _, err := conn.Exec(t.Context(), `set search_path = pg_catalog`); err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "testdata/interface.golden", strings.Join(rows(t, conn, interfaceSQL), "\n")+"\n")
+	golden(t, "testdata/interface.golden", strings.Join(pgtest.Column[string](t, conn, interfaceSQL), "\n")+"\n")
 }
 
 // TestSameInterfaceAsExtension compares the catalogue of schema pgq, with a
@@ -85,8 +70,8 @@ func TestSameInterfaceAsExtension(t *testing.T) {
 	pgtest.RequireExtension(t, s, "pgq", "apt install postgresql-15-pgq3")
 	read := func(dsn string) []string {
 		conn := pgtest.Connect(t, dsn)
-		rows(t, conn, `select pgq.create_queue('q')::text`)
-		return rows(t, conn, extensionSQL)
+		pgtest.Column[string](t, conn, `select pgq.create_queue('q')::text`)
+		return pgtest.Column[string](t, conn, extensionSQL)
 	}
 	ours, theirs := read(pgtest.Database(t, s, setup)), read(extension(t, s))
 	unseen := maps.Clone(catalogDifferences)
@@ -128,7 +113,7 @@ func TestPlpgsqlCheck(t *testing.T) {
 	if _, err := admin.Exec(t.Context(), `create extension plpgsql_check`); err != nil {
 		t.Fatal(err)
 	}
-	checked := rows(t, admin, `select p.oid::regprocedure::text from pg_proc p join pg_language l on l.oid = prolang
+	checked := pgtest.Column[string](t, admin, `select p.oid::regprocedure::text from pg_proc p join pg_language l on l.oid = prolang
 		where l.lanname = 'plpgsql' and prorettype <> 'trigger'::regtype
 			and pronamespace in ('pgq'::regnamespace, 'pgq_node'::regnamespace, 'pgq_coop'::regnamespace, 'pgq_ext'::regnamespace, 'londiste'::regnamespace, 'skytools'::regnamespace)`)
 	if len(checked) < 50 {
@@ -136,7 +121,7 @@ func TestPlpgsqlCheck(t *testing.T) {
 	}
 	for _, fn := range checked {
 		var findings []string
-		for _, line := range rows(t, admin, `select plpgsql_check_function($1::regprocedure, fatal_errors := false, extra_warnings := true)`, fn) {
+		for _, line := range pgtest.Column[string](t, admin, `select plpgsql_check_function($1::regprocedure, fatal_errors := false, extra_warnings := true)`, fn) {
 			if strings.HasPrefix(line, "error") || strings.HasPrefix(line, "warning") {
 				findings = append(findings, fn+": ")
 			}
@@ -157,10 +142,10 @@ const passesOn = "pgq.insert_event(text,text,text,text,text,text,text)"
 func TestHouseRules(t *testing.T) {
 	conn := pgtest.Connect(t, pgtest.Database(t, pgtest.Server(t), setup))
 	const ours = ` from pg_proc p where pronamespace in ('pgq'::regnamespace, 'pgq_node'::regnamespace, 'pgq_coop'::regnamespace, 'pgq_ext'::regnamespace, 'londiste'::regnamespace, 'skytools'::regnamespace)`
-	for _, fn := range rows(t, conn, `select oid::regprocedure::text`+ours+` and obj_description(oid, 'pg_proc') is null`) {
+	for _, fn := range pgtest.Column[string](t, conn, `select oid::regprocedure::text`+ours+` and obj_description(oid, 'pg_proc') is null`) {
 		t.Errorf("%s has no comment", fn)
 	}
-	for _, fn := range rows(t, conn, `select oid::regprocedure::text`+ours+` and prosecdef and not coalesce(proconfig, '{}') @> array['search_path=pg_catalog, pgq, pg_temp']`) {
+	for _, fn := range pgtest.Column[string](t, conn, `select oid::regprocedure::text`+ours+` and prosecdef and not coalesce(proconfig, '{}') @> array['search_path=pg_catalog, pgq, pg_temp']`) {
 		if fn != passesOn {
 			t.Errorf("%s is security definer and does not pin search_path", fn)
 		}

@@ -42,18 +42,7 @@ func newBenchOn(t testing.TB, s *pgserver.Server) *bench {
 
 func (b *bench) run(conn *pgx.Conn, sql string, args ...any) {
 	b.t.Helper()
-	if _, err := conn.Exec(b.t.Context(), sql, args...); err != nil {
-		b.t.Fatalf("%s: %v", sql, err)
-	}
-}
-
-func one[T any](b *bench, conn *pgx.Conn, sql string, args ...any) T {
-	b.t.Helper()
-	var value T
-	if err := conn.QueryRow(b.t.Context(), sql, args...).Scan(&value); err != nil {
-		b.t.Fatalf("%s: %v", sql, err)
-	}
-	return value
+	pgtest.Exec(b.t, conn, sql, args...)
 }
 
 // tick makes a tick that is not to wait for anything.
@@ -65,11 +54,11 @@ func (b *bench) drain(conn *pgx.Conn, consumer string) []string {
 	b.t.Helper()
 	var all []string
 	for {
-		batch := one[*int64](b, conn, `select pgq.next_batch('q', $1)`, consumer)
+		batch := pgtest.One[*int64](b.t, conn, `select pgq.next_batch('q', $1)`, consumer)
 		if batch == nil {
 			return all
 		}
-		all = append(all, rows(b.t, conn, `select ev_data from pgq.get_batch_events($1)`, *batch)...)
+		all = append(all, pgtest.Column[string](b.t, conn, `select ev_data from pgq.get_batch_events($1)`, *batch)...)
 		b.run(conn, `select pgq.finish_batch($1)`, *batch)
 	}
 }
@@ -78,7 +67,7 @@ func (b *bench) drain(conn *pgx.Conn, consumer string) []string {
 func (b *bench) waits(conn *pgx.Conn) {
 	b.t.Helper()
 	for range 2000 {
-		if one[bool](b, b.own, `select coalesce(wait_event_type = 'Lock', false) from pg_stat_activity where pid = $1`, conn.PgConn().PID()) {
+		if pgtest.One[bool](b.t, b.own, `select coalesce(wait_event_type = 'Lock', false) from pg_stat_activity where pid = $1`, conn.PgConn().PID()) {
 			return
 		}
 		time.Sleep(5 * time.Millisecond)
@@ -118,7 +107,7 @@ func TestInsertEventFollowsRotation(t *testing.T) {
 	writer := pgtest.Connect(t, b.dsn)
 	for n := range 4 {
 		b.run(writer, `select pgq.insert_event('q', 't', $1)`, strconv.Itoa(n))
-		if in := one[string](b, b.own, `select tableoid::regclass::text from pgq.event_1 where ev_data = $1`, strconv.Itoa(n)); in != fmt.Sprintf("pgq.event_1_%d", n%3) {
+		if in := pgtest.One[string](b.t, b.own, `select tableoid::regclass::text from pgq.event_1 where ev_data = $1`, strconv.Itoa(n)); in != fmt.Sprintf("pgq.event_1_%d", n%3) {
 			t.Errorf("event %d is in %s", n, in)
 		}
 		b.tick()
@@ -151,7 +140,7 @@ func TestQueuesOfOldSnapshots(t *testing.T) {
 	b.run(b.own, `select pgq.insert_event('renamed', 't', 'd')`)
 	_, err = b.own.Exec(t.Context(), `select pgq.insert_event('gone', 't', 'd')`)
 	wantCode(t, err, "42704")
-	if n := one[int](b, b.own, `select count(*) from pgq.event_template`); n != 5 {
+	if n := pgtest.One[int](b.t, b.own, `select count(*) from pgq.event_template`); n != 5 {
 		t.Errorf("%d events, want 5", n)
 	}
 }
@@ -168,7 +157,7 @@ func TestNamesSwapped(t *testing.T) {
 	b.run(old, `select pgq.create_queue('other')`)
 	b.run(old, `commit`)
 	b.run(b.own, `select pgq.insert_event('q', 't', 'd')`)
-	if in := one[string](b, b.own, `select queue_name from pgq.queue, pgq.event_template e where e.tableoid = (queue_data_pfx || '_0')::regclass`); in != "q" {
+	if in := pgtest.One[string](b.t, b.own, `select queue_name from pgq.queue, pgq.event_template e where e.tableoid = (queue_data_pfx || '_0')::regclass`); in != "q" {
 		t.Errorf("the event is in %s", in)
 	}
 }
@@ -183,7 +172,7 @@ func TestAttachBesideRotation(t *testing.T) {
 	b.tick()
 	b.run(b.own, `select pg_sleep(0.02)`) // over the policy's age
 	b.run(b.own, `select skytools.maint_backlog()`)
-	if n := one[int](b, b.own, `select count(*) from skytools.get_detached_consumers()`); n != 1 {
+	if n := pgtest.One[int](b.t, b.own, `select count(*) from skytools.get_detached_consumers()`); n != 1 {
 		t.Fatalf("%d consumers are detached", n)
 	}
 	b.rotate()
@@ -218,7 +207,7 @@ func TestRegisterBesideDetach(t *testing.T) {
 	const detach = `select skytools.detach_consumer(sub_queue, sub_id, '1 ms', null) from pgq.subscription where sub_queue = 1`
 	detaching, registering := pgtest.Connect(t, b.dsn), pgtest.Connect(t, b.dsn)
 	b.run(detaching, `begin`)
-	if !one[bool](b, detaching, detach) {
+	if !pgtest.One[bool](b.t, detaching, detach) {
 		t.Fatal("it was not detached")
 	}
 	done := make(chan error, 1)
@@ -241,7 +230,7 @@ func TestRegisterBesideDetach(t *testing.T) {
 	b.run(registering, `commit`)
 	b.run(registering, `begin`)
 	b.run(registering, `select 1 from pgq.consumer for no key update`)
-	if one[bool](b, detaching, detach) {
+	if pgtest.One[bool](b.t, detaching, detach) {
 		t.Error("it was detached under a session that holds it")
 	}
 	b.run(registering, `rollback`)
@@ -256,11 +245,11 @@ func TestManyQueues(t *testing.T) {
 	b.run(b.own, `select pgq.create_queue(n) from names`)
 	b.run(b.own, `select pgq.insert_event(n, 't', n) from names`)
 	b.run(b.own, `select skytools.insert_events(n, '{t,t}', array[n, n]) from names`)
-	if wrong := rows(t, b.own, `select n from names where 3 <> (select count(*) from pgq.event_template e join pgq.queue q on q.queue_name = n
+	if wrong := pgtest.Column[string](t, b.own, `select n from names where 3 <> (select count(*) from pgq.event_template e join pgq.queue q on q.queue_name = n
 			where e.tableoid = (q.queue_data_pfx || '_0')::regclass and e.ev_data = n)`); len(wrong) > 0 {
 		t.Errorf("queues without their events: %q", wrong)
 	}
-	if slow := one[string](b, b.own, `select prosrc from pg_proc where proname = 'event_insert'`); strings.Count(slow, "_insert(") != 41 {
+	if slow := pgtest.One[string](b.t, b.own, `select prosrc from pg_proc where proname = 'event_insert'`); strings.Count(slow, "_insert(") != 41 {
 		t.Errorf("event_insert knows %d queues", strings.Count(slow, "_insert("))
 	}
 }
@@ -295,15 +284,15 @@ func lateWriter(t *testing.T, insert string) {
 	b.drain(b.own, "c")
 	b.run(writer, insert, "late")
 	b.run(writer, `commit`)
-	if in := one[string](b, b.own, `select tableoid::regclass::text from pgq.event_1 where ev_data = 'late'`); in != "pgq.event_1_0" {
+	if in := pgtest.One[string](b.t, b.own, `select tableoid::regclass::text from pgq.event_1 where ev_data = 'late'`); in != "pgq.event_1_0" {
 		t.Fatalf("the writer wrote into %s: the case does not arise", in)
 	}
 
-	late := one[int64](b, b.own, `select ev_txid from pgq.event_1 where ev_data = 'late'`)
+	late := pgtest.One[int64](b.t, b.own, `select ev_txid from pgq.event_1 where ev_data = 'late'`)
 
 	// The next table is the writer's: it must not be emptied.
 	b.rotate()
-	if cur := one[int](b, b.own, `select queue_cur_table from pgq.queue`); cur != 2 {
+	if cur := pgtest.One[int](b.t, b.own, `select queue_cur_table from pgq.queue`); cur != 2 {
 		t.Fatalf("rotated to table %d although its event is needed", cur)
 	}
 	b.tick()
@@ -311,10 +300,10 @@ func lateWriter(t *testing.T, insert string) {
 	b.tick()
 	b.drain(b.own, "c")
 	b.rotate()
-	if cur := one[int](b, b.own, `select queue_cur_table from pgq.queue`); cur != 0 {
+	if cur := pgtest.One[int](b.t, b.own, `select queue_cur_table from pgq.queue`); cur != 0 {
 		t.Fatalf("current table is %d: read, the event still blocks rotation", cur)
 	}
-	if n := one[int](b, b.own, `select count(*) from pgq.tick where not txid_visible_in_snapshot($1, tick_snapshot)`, late); n > 0 {
+	if n := pgtest.One[int](b.t, b.own, `select count(*) from pgq.tick where not txid_visible_in_snapshot($1, tick_snapshot)`, late); n > 0 {
 		t.Errorf("%d ticks are left that a consumer could go back to although the event after them is gone", n)
 	}
 }
@@ -335,7 +324,7 @@ func TestThinningMeetsReaders(t *testing.T) {
 	}
 	b.run(b.own, `select skytools.maint_thin_ticks('q')`)
 	b.run(reader, `commit`)
-	if left := one[string](b, b.own, `select string_agg(tick_id::text, ' ' order by tick_id) from pgq.tick`); left != "1 2 3 4 7" {
+	if left := pgtest.One[string](b.t, b.own, `select string_agg(tick_id::text, ' ' order by tick_id) from pgq.tick`); left != "1 2 3 4 7" {
 		t.Errorf("ticks left: %s, want 1 2 3 4 and the last one", left)
 	}
 }
@@ -361,13 +350,13 @@ func TestRotationWaitsForSlowReader(t *testing.T) {
 	b.run(b.own, `select pgq.insert_event('q', 't', 'last')`)
 	b.tick()
 	b.drain(b.own, "c")
-	batch := one[int64](b, reader, `select pgq.next_batch('q', 'slow')`)
+	batch := pgtest.One[int64](b.t, reader, `select pgq.next_batch('q', 'slow')`)
 	b.run(reader, `begin`)
 	b.run(reader, `select * from pgq.get_batch_cursor($1, 'cur', 0)`, batch)
 	for range 4 {
 		b.rotate()
 	}
-	b.wantData(rows(t, reader, `select ev_data from pgq.get_batch_events($1)`, batch), "last")
+	b.wantData(pgtest.Column[string](t, reader, `select ev_data from pgq.get_batch_events($1)`, batch), "last")
 	b.run(reader, `commit`)
 	b.run(reader, `select pgq.finish_batch($1)`, batch)
 }
@@ -426,12 +415,12 @@ func TestTwoTickersAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.tick()
-	bad := one[int](b, b.own, `select count(*) from (select tick_snapshot as s, lag(tick_snapshot) over (order by tick_id) as before from pgq.tick) t
+	bad := pgtest.One[int](b.t, b.own, `select count(*) from (select tick_snapshot as s, lag(tick_snapshot) over (order by tick_id) as before from pgq.tick) t
 		where not skytools.snapshot_covers(s, before)`)
 	if bad != 0 {
 		t.Errorf("%d ticks do not cover the one before", bad)
 	}
-	t.Logf("%d ticks, %d events", one[int](b, b.own, `select count(*) from pgq.tick`), len(written))
+	t.Logf("%d ticks, %d events", pgtest.One[int](b.t, b.own, `select count(*) from pgq.tick`), len(written))
 	b.wantData(b.drain(b.own, "c"), written...)
 }
 
@@ -448,7 +437,7 @@ func TestTickWaitsForLock(t *testing.T) {
 		done <- err
 	}()
 	waiting := `select exists (select from pg_locks where locktype = 'advisory' and not granted)`
-	for deadline := time.Now().Add(20 * time.Second); !one[bool](b, b.own, waiting); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(20 * time.Second); !pgtest.One[bool](b.t, b.own, waiting); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the ticker does not wait for the lock")
 		}
@@ -499,8 +488,8 @@ func TestTickInWritersTransaction(t *testing.T) {
 	b.run(writer, `select skytools.tick_write(1)`)
 	b.run(writer, `select pgq.insert_event('q', 't', 'after')`)
 	b.run(writer, `commit`)
-	first := one[int64](b, b.own, `select pgq.next_batch('q', 'c')`)
-	b.wantData(rows(t, b.own, `select ev_data from pgq.get_batch_events($1)`, first), "other")
+	first := pgtest.One[int64](b.t, b.own, `select pgq.next_batch('q', 'c')`)
+	b.wantData(pgtest.Column[string](t, b.own, `select ev_data from pgq.get_batch_events($1)`, first), "other")
 	b.run(b.own, `select pgq.finish_batch($1)`, first)
 	b.tick()
 	b.wantData(b.drain(b.own, "c"), "before", "after")

@@ -184,7 +184,7 @@ func (b *coopBench) killedAtRandom() {
 	if err := writes.Wait(); err != nil {
 		t.Fatal(err)
 	}
-	written := one[int64](b.bench, b.own, `select last_value from pgq.event_1_id_seq`)
+	written := pgtest.One[int64](b.t, b.own, `select last_value from pgq.event_1_id_seq`)
 	b.awaitDone(alive, written)
 	enough()
 	if err := g.Wait(); err != nil {
@@ -194,13 +194,13 @@ func (b *coopBench) killedAtRandom() {
 		t.Errorf("%d killed, %d fenced: the case did not arise", b.killed.Load(), b.fenced.Load())
 	}
 	t.Logf("%d events, %d sessions killed, %d members fenced", written, b.killed.Load(), b.fenced.Load())
-	if n := one[int64](b.bench, b.own, `select count(*) - count(distinct ev_id) from done`); n > 0 {
+	if n := pgtest.One[int64](b.t, b.own, `select count(*) - count(distinct ev_id) from done`); n > 0 {
 		t.Errorf("%d events were done twice", n)
 	}
-	if n := one[int64](b.bench, b.own, `select count(*) from done where after >= ev_id`); b.key && n > 0 {
+	if n := pgtest.One[int64](b.t, b.own, `select count(*) from done where after >= ev_id`); b.key && n > 0 {
 		t.Errorf("%d events were done after a later one of their key", n)
 	}
-	if n := one[int64](b.bench, b.own, `select count(*) from done where after >= ev_id`); !b.key && n == 0 {
+	if n := pgtest.One[int64](b.t, b.own, `select count(*) from done where after >= ev_id`); !b.key && n == 0 {
 		t.Error("without a key the order was kept as well: the test cannot see it broken")
 	}
 }
@@ -212,13 +212,13 @@ func (b *coopBench) awaitDone(alive context.Context, written int64) {
 		if alive.Err() != nil {
 			return
 		}
-		if one[int64](b.bench, b.own, `select count(distinct ev_id) from done`) == written {
+		if pgtest.One[int64](b.t, b.own, `select count(distinct ev_id) from done`) == written {
 			return
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	b.t.Fatalf("%d of %d events were done: %v", one[int64](b.bench, b.own, `select count(distinct ev_id) from done`), written,
-		rows(b.t, b.own, `select format('%s blocked by %s, %s: %s', pid, pg_blocking_pids(pid), state, query)
+	b.t.Fatalf("%d of %d events were done: %v", pgtest.One[int64](b.t, b.own, `select count(distinct ev_id) from done`), written,
+		pgtest.Column[string](b.t, b.own, `select format('%s blocked by %s, %s: %s', pid, pg_blocking_pids(pid), state, query)
 			from pg_stat_activity where datname = current_database()`))
 }
 
@@ -231,9 +231,11 @@ func TestFinishLeavesTheNameAlone(t *testing.T) {
 	b.tick()
 	other := pgtest.Connect(t, b.dsn)
 	b.run(other, `set lock_timeout = '2 s'`)
-	names := func() int { return one[int](b, b.own, `select count(*)::int from pgq.consumer where co_name = 'c.m'`) }
+	names := func() int {
+		return pgtest.One[int](b.t, b.own, `select count(*)::int from pgq.consumer where co_name = 'c.m'`)
+	}
 
-	batch := one[int64](b, b.own, `select pgq_coop.next_batch('q', 'c', 'm')`)
+	batch := pgtest.One[int64](b.t, b.own, `select pgq_coop.next_batch('q', 'c', 'm')`)
 	b.run(b.own, `begin`)
 	b.run(b.own, `select skytools.coop_finish_batch($1)`, batch)
 	b.run(other, `select pgq.register_consumer('other', 'c.m')`)
@@ -242,7 +244,7 @@ func TestFinishLeavesTheNameAlone(t *testing.T) {
 	// Nor where the member goes.
 	b.run(b.own, `select pgq.insert_event('q', 't', 'd')`)
 	b.tick()
-	batch = one[int64](b, b.own, `select pgq_coop.next_batch('q', 'c', 'm')`)
+	batch = pgtest.One[int64](b.t, b.own, `select pgq_coop.next_batch('q', 'c', 'm')`)
 	b.run(b.own, `select pgq_coop.unregister_subconsumer('q', 'c', 'm', 1)`)
 	b.run(b.own, `begin`)
 	b.run(b.own, `select skytools.coop_finish_batch($1)`, batch)

@@ -47,5 +47,5 @@ func TestReferenceIsCurrent(t *testing.T) {
 		"Written by a test from the comments in the catalogue. Names, arguments, results and\n"+
 		"texts are those of PgQ 3.5, pgq_node 3.5, pgq_coop 3.1, pgq_ext 3.1 and\n"+
 		"Londiste 3; schema skytools has what those lack.\n"+
-		strings.Join(rows(t, conn, referenceSQL, beyond), "\n"))
+		strings.Join(pgtest.Column[string](t, conn, referenceSQL, beyond), "\n"))
 }

@@ -155,11 +155,11 @@ func dumpAndRestore(t *testing.T, s *pgserver.Server) {
 	b.tick()
 	b.wantData(b.drain(b.own, "c"), "after")
 	for _, want := range []string{"before", "later after"} {
-		batch := one[int64](b, b.own, `select batch_id from skytools.coop_next_batch('q', 'k', 'm', i_min_count => 1)`)
-		b.wantData(rows(t, b.own, `select ev_data from pgq.get_batch_events($1)`, batch), strings.Fields(want)...)
+		batch := pgtest.One[int64](b.t, b.own, `select batch_id from skytools.coop_next_batch('q', 'k', 'm', i_min_count => 1)`)
+		b.wantData(pgtest.Column[string](t, b.own, `select ev_data from pgq.get_batch_events($1)`, batch), strings.Fields(want)...)
 		b.run(b.own, `select skytools.coop_finish_batch($1)`, batch)
 	}
-	if got := one[string](b, b.own, `select format('%s %s %s', pgq.create_queue('r'), pgq_ext.get_last_tick('x'),
+	if got := pgtest.One[string](b.t, b.own, `select format('%s %s %s', pgq.create_queue('r'), pgq_ext.get_last_tick('x'),
 		(select max_attempts from skytools.queue_policy))`); got != "1 5 3" {
 		t.Errorf("after the restore: %s", got)
 	}
@@ -186,7 +186,7 @@ func updateExtension(t *testing.T, s *pgserver.Server, folder string) {
 	if _, err := conn.Exec(t.Context(), `alter extension pgq update to '3.5.3'`); err != nil {
 		t.Fatal(err)
 	}
-	got := rows(t, conn, `select format('%s %s %s', pgq.version(), to_regprocedure('skytools.coop_lost(bigint)') is null,
+	got := pgtest.Column[string](t, conn, `select format('%s %s %s', pgq.version(), to_regprocedure('skytools.coop_lost(bigint)') is null,
 		(select count(*) from pg_depend where deptype = 'e' and refobjid = (select oid from pg_extension where extname = 'pgq')
 			and (classid = 'pg_proc'::regclass and objid = 'pgq.thing()'::regprocedure
 				or classid = 'pg_class'::regclass and objid = any ((select extconfig from pg_extension where extname = 'pgq')::oid[])

@@ -32,7 +32,7 @@ func TestHeldTransactionDoesNotSlow(t *testing.T) {
 	b.run(b.own, `call work(5)`)
 	pages := func() int {
 		b.tick()
-		return one[int](b, b.own, `with before as materialized (select sum(pg_stat_get_xact_blocks_fetched(c)) as n
+		return pgtest.One[int](b.t, b.own, `with before as materialized (select sum(pg_stat_get_xact_blocks_fetched(c)) as n
 				from unnest('{pgq.subscription, pgq.subscription_pkey, pgq.subscription_batch_idx}'::regclass[]) c),
 			work as materialized (select pgq.finish_batch(pgq.next_batch('q', 'c')), skytools.ack('q', 'w', (select max(tick_id) from pgq.tick), 1), n from before)
 			select sum(pg_stat_get_xact_blocks_fetched(c)) - (select n from work)
@@ -40,7 +40,7 @@ func TestHeldTransactionDoesNotSlow(t *testing.T) {
 	}
 	first := pages()
 	b.run(b.own, `call work($1)`, batches)
-	if dead := one[int](b, b.own, `select pg_relation_size('pgq.subscription') / 8192`); dead < 10 {
+	if dead := pgtest.One[int](b.t, b.own, `select pg_relation_size('pgq.subscription') / 8192`); dead < 10 {
 		t.Fatalf("%d pages: nothing is held, the case does not arise", dead)
 	}
 	last := pages()
@@ -91,7 +91,7 @@ func BenchmarkHeldTransaction(b *testing.B) {
 		}
 		q.run(q.own, `call work($1, 'last')`, sample)
 	}
-	for _, line := range rows(b, q.own, `select format('%s %s %s us', call, part, percentile_cont(0.5) within group (order by us)::int) from took group by call, part order by 1`) {
+	for _, line := range pgtest.Column[string](b, q.own, `select format('%s %s %s us', call, part, percentile_cont(0.5) within group (order by us)::int) from took group by call, part order by 1`) {
 		fmt.Println(line)
 	}
 }

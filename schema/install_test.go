@@ -74,7 +74,7 @@ func TestInstallTwice(t *testing.T) {
 		t.Fatalf("roles: %+v", first)
 	}
 	before := pgtest.CatalogFingerprint(t, dsn)
-	xid := rows(t, conn, `select pg_snapshot_xmax(pg_current_snapshot())::text`)
+	xid := pgtest.Column[string](t, conn, `select pg_snapshot_xmax(pg_current_snapshot())::text`)
 	second := mustInstall(t, conn, tree)
 	if second.Changed() || second.Before != Number || second.Lines()[0] != "pgq is installed" {
 		t.Fatalf("second install: %+v", second)
@@ -83,7 +83,7 @@ func TestInstallTwice(t *testing.T) {
 		t.Error("second install changed the catalogue")
 	}
 	// No row is younger than the moment before.
-	if wrote := rows(t, conn, `select xmin::text from pg_class where relnamespace in ('pgq'::regnamespace, 'skytools'::regnamespace)
+	if wrote := pgtest.Column[string](t, conn, `select xmin::text from pg_class where relnamespace in ('pgq'::regnamespace, 'skytools'::regnamespace)
 		and age(xmin) < age($1::text::xid) union all
 		select xmin::text from skytools.installation where age(xmin) < age($1::text::xid)`, xid[0]); len(wrote) > 0 {
 		t.Errorf("second install wrote: %v", wrote)
@@ -92,7 +92,7 @@ func TestInstallTwice(t *testing.T) {
 		t.Fatalf("version: %d, %v", v, err)
 	}
 	want := []string{"2", "3.5.2"}
-	if got := rows(t, conn, `select skytools.version() union all select pgq.version()`); strings.Join(got, " ") != strings.Join(want, " ") {
+	if got := pgtest.Column[string](t, conn, `select skytools.version() union all select pgq.version()`); strings.Join(got, " ") != strings.Join(want, " ") {
 		t.Errorf("versions in SQL: %v, want %v for Number %d", got, want, Number)
 	}
 }
@@ -141,7 +141,7 @@ func TestFunctionsFollowTheirFiles(t *testing.T) {
 		t.Errorf("lines: %q", lines)
 	}
 	mustInstall(t, conn, edited(t, map[string]string{path: thing("bigint")}))
-	if got := rows(t, conn, `select pg_typeof(pgq.thing(1))::text`); got[0] != "bigint" {
+	if got := pgtest.Column[string](t, conn, `select pg_typeof(pgq.thing(1))::text`); got[0] != "bigint" {
 		t.Errorf("result type is %v", got)
 	}
 	if _, err := conn.Exec(t.Context(), `drop function pgq.thing(int)`); err != nil {
@@ -272,7 +272,7 @@ func TestGrantsFollowRoles(t *testing.T) {
 	if !r.Granted || len(r.Replaced) > 0 || len(r.MissingRoles) > 0 {
 		t.Fatalf("install after the roles: %+v", r)
 	}
-	got := rows(t, conn, `select format('%s %s %s %s', has_table_privilege('pgq_reader', 'pgq.event_1_0', 'select'),
+	got := pgtest.Column[string](t, conn, `select format('%s %s %s %s', has_table_privilege('pgq_reader', 'pgq.event_1_0', 'select'),
 		has_function_privilege('pgq_reader', 'pgq.next_batch(text, text)', 'execute'),
 		has_function_privilege('pgq_writer', 'pgq.next_batch(text, text)', 'execute'),
 		pg_has_role('pgq_admin', 'pgq_writer', 'member'))`)
@@ -304,7 +304,7 @@ func TestMakesRolesItself(t *testing.T) {
 	}
 	done.Wait()
 	conn := pgtest.Connect(t, dsns[0])
-	if got := rows(t, conn, `select pg_has_role('pgq_admin', 'pgq_reader', 'member')::text`); got[0] != "true" {
+	if got := pgtest.Column[string](t, conn, `select pg_has_role('pgq_admin', 'pgq_reader', 'member')::text`); got[0] != "true" {
 		t.Error("pgq_admin is no member of pgq_reader")
 	}
 }
@@ -324,7 +324,7 @@ func TestUpgradeKeepsTheOwner(t *testing.T) {
 	if r := mustInstall(t, admin, files); len(r.Applied) != 1 || len(r.Replaced) != 1 {
 		t.Fatalf("upgrade: %+v", r)
 	}
-	for _, other := range rows(t, admin, `
+	for _, other := range pgtest.Column[string](t, admin, `
 		select p.oid::regprocedure::text from pg_proc p where pronamespace = 'skytools'::regnamespace and proowner <> 'app'::regrole
 		union all
 		select oid::regclass::text from pg_class where relnamespace = 'skytools'::regnamespace and relowner <> 'app'::regrole`) {

@@ -58,7 +58,7 @@ func TestPartsAcrossKills(t *testing.T) {
 	if kills == 0 {
 		t.Error("nothing was killed: the case does not arise")
 	}
-	if wrong := one[string](b, b.own, `select format('%s rows, %s events, %s out of order', count(*), count(distinct ev_id),
+	if wrong := pgtest.One[string](b.t, b.own, `select format('%s rows, %s events, %s out of order', count(*), count(distinct ev_id),
 			count(*) filter (where ev_id < before)) from (select *, lag(ev_id) over (partition by tick order by n) as before from done) d`); wrong != fmt.Sprintf("%d rows, %[1]d events, 0 out of order", events) {
 		t.Error(wrong)
 	}
@@ -106,9 +106,9 @@ func TestPartsOfRewrittenTable(t *testing.T) {
 	b.run(b.own, `select pgq.insert_event('q', 't', n::text) from generate_series(1, 1000) n`)
 	b.tick()
 	b.run(b.own, `select skytools.next_part('q', 'c', 100, null)`)
-	before := rows(t, b.own, `select ev_data from skytools.get_part_events(1, 4)`)
+	before := pgtest.Column[string](t, b.own, `select ev_data from skytools.get_part_events(1, 4)`)
 	b.run(b.own, `vacuum full pgq.event_1_0`)
-	b.wantData(rows(t, b.own, `select ev_data from skytools.get_part_events(1, 4)`), before...)
+	b.wantData(pgtest.Column[string](t, b.own, `select ev_data from skytools.get_part_events(1, 4)`), before...)
 	b.run(b.own, `delete from pgq.event_1_0 where ev_data = '350'`)
 	_, err := b.own.Exec(t.Context(), `select skytools.get_part_events(1, 4)`)
 	wantCode(t, err, "XX001")
@@ -117,14 +117,14 @@ func TestPartsOfRewrittenTable(t *testing.T) {
 // TestPartReadsItsPages: a part of a large batch is read without the rest.
 func TestPartReadsItsPages(t *testing.T) {
 	b := newBench(t)
-	if one[int](b, b.own, `select current_setting('server_version_num')::int`) < 140000 {
+	if pgtest.One[int](b.t, b.own, `select current_setting('server_version_num')::int`) < 140000 {
 		t.Log("version 13 has no scan of a range of pages: each part looks at the whole batch")
 		return
 	}
 	b.run(b.own, `select pgq.insert_event('q', 't', repeat('x', 100)) from generate_series(1, 30000) n`)
 	b.tick()
 	b.run(b.own, `select skytools.next_part('q', 'c', 300, null)`)
-	pages := one[int](b, b.own, `select pg_relation_size('pgq.event_1_0') / 8192`)
+	pages := pgtest.One[int](b.t, b.own, `select pg_relation_size('pgq.event_1_0') / 8192`)
 	if read := blocksRead(b, b.own, `select count(*) from skytools.get_part_events(1, 50)`); read > pages/20 {
 		t.Errorf("%d pages looked at of %d", read, pages)
 	}
@@ -138,7 +138,7 @@ func TestSecondCallerIsBusy(t *testing.T) {
 	b.tick()
 	holder, second := pgtest.Connect(t, b.dsn), pgtest.Connect(t, b.dsn)
 	b.run(holder, `begin`)
-	batch := one[int64](b, holder, `select pgq.next_batch('q', 'c')`)
+	batch := pgtest.One[int64](b.t, holder, `select pgq.next_batch('q', 'c')`)
 	for _, call := range []string{
 		`pgq.next_batch('q', 'c')`, `pgq.next_batch_info('q', 'c')`,
 		`pgq.next_batch_custom('q', 'c', null, null, null)`, `skytools.next_part('q', 'c', 1, 1)`,
@@ -151,7 +151,7 @@ func TestSecondCallerIsBusy(t *testing.T) {
 		}
 	}
 	b.run(holder, `commit`)
-	if again := one[int64](b, second, `select pgq.next_batch('q', 'c')`); again != batch {
+	if again := pgtest.One[int64](b.t, second, `select pgq.next_batch('q', 'c')`); again != batch {
 		t.Errorf("batch %d, the open one is %d", again, batch)
 	}
 	// A moment's lock, as of a finish_batch on its own, is waited for.

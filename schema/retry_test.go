@@ -58,7 +58,7 @@ func TestOnceAtOnce(t *testing.T) {
 		want = append(want, fmt.Sprint(k))
 	}
 	b.wantData(got, want...)
-	if n := one[int](b, b.own, `select count(*) from skytools.once_key k where not exists (select from pgq.event_1 e where e.ev_id = k.ev_id)`); n > 0 {
+	if n := pgtest.One[int](b.t, b.own, `select count(*) from skytools.once_key k where not exists (select from pgq.event_1 e where e.ev_id = k.ev_id)`); n > 0 {
 		t.Errorf("%d keys tell an event that is not there", n)
 	}
 }
@@ -72,7 +72,7 @@ func TestOnceWaitsForTheFirst(t *testing.T) {
 	b.run(first, `begin`)
 	b.run(first, call, "first")
 	isNew := make(chan bool, 1)
-	go func() { isNew <- one[bool](b, second, call, "second") }()
+	go func() { isNew <- pgtest.One[bool](b.t, second, call, "second") }()
 	select {
 	case <-isNew:
 		t.Fatal("the second caller did not wait")
@@ -83,11 +83,11 @@ func TestOnceWaitsForTheFirst(t *testing.T) {
 		t.Fatal("nobody wrote the event")
 	}
 	b.run(first, `begin`)
-	if one[bool](b, first, call, "third") {
+	if pgtest.One[bool](b.t, first, call, "third") {
 		t.Error("written twice")
 	}
 	b.run(second, `set lock_timeout = '1s'`)
-	if one[bool](b, second, call, "fourth") {
+	if pgtest.One[bool](b.t, second, call, "fourth") {
 		t.Error("written twice")
 	}
 	b.run(first, `rollback`)
@@ -140,7 +140,7 @@ func TestMoversAtOnce(t *testing.T) {
 	b.run(b.own, `select pgq.maint_retry_events()`)
 	b.tick()
 	b.wantData(b.drain(b.own, "c"), "r5")
-	if n := one[int](b, b.own, `select count(distinct ev_data) from pgq.event_1`); n != 2*events {
+	if n := pgtest.One[int](b.t, b.own, `select count(distinct ev_data) from pgq.event_1`); n != 2*events {
 		t.Errorf("%d events, want %d", n, 2*events)
 	}
 }
@@ -154,22 +154,22 @@ func TestEventRetryProbes(t *testing.T) {
 	b.run(b.own, `select pgq.insert_event('q', 't', repeat('x', n % 200)) from generate_series(1, $1::int) n`, events)
 	b.run(b.own, `insert into pgq.event_1_0 (ev_id, ev_time, ev_type) select $1 + 1000 - n, now(), 'disorder' from generate_series(1, 500) n`, events)
 	b.tick()
-	batch := one[int64](b, b.own, `select pgq.next_batch('q', 'c')`)
+	batch := pgtest.One[int64](b.t, b.own, `select pgq.next_batch('q', 'c')`)
 	// The window of the probe holds the id for all that lie in order.
 	for _, id := range []int{1, 2, 77, 15000, events - 1, events} {
-		places := one[int](b, b.own, `select cardinality(skytools.event_places($1, $2))`, batch, id)
+		places := pgtest.One[int](b.t, b.own, `select cardinality(skytools.event_places($1, $2))`, batch, id)
 		if places != 1 {
 			t.Errorf("event %d: %d places found by halving, want 1", id, places)
 		}
 	}
 	for _, id := range []int{1, 15000, events, events + 600, events + 999} {
-		if n := one[int](b, b.own, `select pgq.event_retry($1, $2, 0)`, batch, id); n != 1 {
+		if n := pgtest.One[int](b.t, b.own, `select pgq.event_retry($1, $2, 0)`, batch, id); n != 1 {
 			t.Errorf("event %d: %d", id, n)
 		}
 	}
 	_, err := b.own.Exec(t.Context(), `select pgq.event_retry($1, $2::bigint, 0)`, batch, events+1001)
 	wantCode(t, err, "42704")
-	pages := one[int](b, b.own, `select pg_relation_size('pgq.event_1_0') / 8192`)
+	pages := pgtest.One[int](b.t, b.own, `select pg_relation_size('pgq.event_1_0') / 8192`)
 	if read := blocksRead(b, b.own, `select pgq.event_retry($1, 20000, 0)`, batch); read > pages/10 {
 		t.Errorf("%d pages looked at of %d", read, pages)
 	}
@@ -180,9 +180,9 @@ func blocksRead(b *bench, conn *pgx.Conn, sql string, args ...any) int {
 	b.t.Helper()
 	const count = `select sum(pg_stat_get_xact_blocks_fetched(oid)) from pg_class where relname ~ '^event_1_\d$'`
 	b.run(conn, `begin`)
-	before := one[int](b, conn, count) // of transactions that are not reported yet
+	before := pgtest.One[int](b.t, conn, count) // of transactions that are not reported yet
 	b.run(conn, sql, args...)
-	n := one[int](b, conn, count) - before
+	n := pgtest.One[int](b.t, conn, count) - before
 	b.run(conn, `commit`)
 	return n
 }

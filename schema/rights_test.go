@@ -39,8 +39,8 @@ func TestRightsOnOneQueue(t *testing.T) {
 	b, s := rightsBench(t, "one_writer login", "one_reader login", "one_nobody login")
 	b.run(b.own, `select pgq.create_queue('other'), pgq.register_consumer('other', 'c')`)
 	writer, reader, nobody := b.as(s, "one_writer"), b.as(s, "one_reader"), b.as(s, "one_nobody")
-	granted := rows(t, b.own, `select skytools.grant_queue('q', 'one_writer', 'write')::text`)
-	granted = append(granted, rows(t, b.own, `select skytools.grant_queue('q', 'one_reader', 'read')::text`)...)
+	granted := pgtest.Column[string](t, b.own, `select skytools.grant_queue('q', 'one_writer', 'write')::text`)
+	granted = append(granted, pgtest.Column[string](t, b.own, `select skytools.grant_queue('q', 'one_reader', 'read')::text`)...)
 	for _, fn := range granted {
 		if !strings.HasPrefix(fn, "skytools.queue_1_") {
 			t.Errorf("granted %s", fn)
@@ -52,16 +52,16 @@ func TestRightsOnOneQueue(t *testing.T) {
 	b.run(writer, `select skytools.queue_1_insert_event('q', 't', 'seven', 'a', 'b', 'c', 'd')`)
 	b.run(writer, `select skytools.queue_1_insert_events('q', '{t}', '{many}', null, null, null, null)`)
 	b.run(writer, `select skytools.queue_1_insert_event_once('q', 'k', '1 hour', 't', 'once')`)
-	id := one[int64](b, writer, `select skytools.queue_1_insert_event_at('q', now() + interval '1 hour', 't', 'later')`)
-	if n := one[int](b, writer, `select skytools.queue_1_cancel_delayed('q', array[$1::bigint])`, id); n != 1 {
+	id := pgtest.One[int64](b.t, writer, `select skytools.queue_1_insert_event_at('q', now() + interval '1 hour', 't', 'later')`)
+	if n := pgtest.One[int](b.t, writer, `select skytools.queue_1_cancel_delayed('q', array[$1::bigint])`, id); n != 1 {
 		t.Errorf("%d cancelled", n)
 	}
 	b.tick()
 	b.run(reader, `select skytools.queue_1_register_consumer('q', 'mine')`)
 	b.run(writer, `select skytools.queue_1_insert_event('q', 't', 'mine')`)
 	b.tick()
-	batch := one[int64](b, reader, `select batch_id from skytools.queue_1_next_batch_info('q', 'c')`)
-	b.wantData(rows(t, reader, `select ev_data from skytools.queue_1_get_batch_events($1)`, batch), "three", "seven", "many", "once")
+	batch := pgtest.One[int64](b.t, reader, `select batch_id from skytools.queue_1_next_batch_info('q', 'c')`)
+	b.wantData(pgtest.Column[string](t, reader, `select ev_data from skytools.queue_1_get_batch_events($1)`, batch), "three", "seven", "many", "once")
 	b.run(reader, `begin`)
 	b.run(reader, `select skytools.queue_1_get_batch_cursor($1, 'cur', 1)`, batch)
 	if tag, err := reader.Exec(t.Context(), `fetch all from cur`); err != nil || tag.RowsAffected() != 3 {
@@ -72,8 +72,8 @@ func TestRightsOnOneQueue(t *testing.T) {
 	b.run(reader, `select skytools.queue_1_event_retry($1, 2, 60)`, batch)
 	b.run(reader, `select skytools.queue_1_event_dead($1, '{3}', 'no')`, batch)
 	b.run(reader, `select skytools.queue_1_finish_batch($1)`, batch)
-	part := one[int64](b, reader, `select batch_id from skytools.queue_1_next_part('q', 'mine', 1, null)`)
-	b.wantData(rows(t, reader, `select ev_data from skytools.queue_1_get_part_events($1, 1)`, part), "mine")
+	part := pgtest.One[int64](b.t, reader, `select batch_id from skytools.queue_1_next_part('q', 'mine', 1, null)`)
+	b.wantData(pgtest.Column[string](t, reader, `select ev_data from skytools.queue_1_get_part_events($1, 1)`, part), "mine")
 	b.run(reader, `select skytools.queue_1_finish_part($1, 1)`, part)
 
 	b.refuses(s, writer, reader, nobody)
@@ -90,7 +90,7 @@ func TestRightsOnOneQueue(t *testing.T) {
 		}
 	}
 
-	got := rows(t, b.own, `select format('%s %s %s', queue_name, role_name, queue_right) from skytools.queue_grants()`)
+	got := pgtest.Column[string](t, b.own, `select format('%s %s %s', queue_name, role_name, queue_right) from skytools.queue_grants()`)
 	if !slices.Equal(got, []string{"q one_reader read", "q one_writer write"}) {
 		t.Errorf("grants: %v", got)
 	}
@@ -98,7 +98,7 @@ func TestRightsOnOneQueue(t *testing.T) {
 	if _, err := writer.Exec(t.Context(), `select skytools.queue_1_insert_event('q', 't', 'd')`); sqlState(err) != "42501" {
 		t.Errorf("after revoke: %v", err)
 	}
-	if n := one[int](b, b.own, `select skytools.revoke_queue('q', 'one_writer', 'write')`); n != 0 {
+	if n := pgtest.One[int](b.t, b.own, `select skytools.revoke_queue('q', 'one_writer', 'write')`); n != 0 {
 		t.Errorf("revoked %d functions once more", n)
 	}
 	for sql, code := range map[string]string{
@@ -111,7 +111,7 @@ func TestRightsOnOneQueue(t *testing.T) {
 		wantCode(t, err, code)
 	}
 	b.run(b.own, `select pgq.drop_queue('q', true)`)
-	if left := rows(t, b.own, `select oid::regprocedure::text from pg_proc where proname ~ '^queue_1_'`); len(left) > 0 {
+	if left := pgtest.Column[string](t, b.own, `select oid::regprocedure::text from pg_proc where proname ~ '^queue_1_'`); len(left) > 0 {
 		t.Errorf("left after drop_queue: %v", left)
 	}
 }
@@ -120,7 +120,7 @@ func TestRightsOnOneQueue(t *testing.T) {
 func (b *bench) refuses(s *pgserver.Server, writer, reader, nobody *pgx.Conn) {
 	b.t.Helper()
 	b.run(b.own, `select pgq.insert_event('other', 't', 'secret'), skytools.tick_write(2)`)
-	foreign := one[int64](b, b.own, `select pgq.next_batch('other', 'c')`)
+	foreign := pgtest.One[int64](b.t, b.own, `select pgq.next_batch('other', 'c')`)
 	b.run(pgtest.Admin(b.t, s, pgtest.DBName(b.t, b.dsn)), `grant create on database `+pgtest.DBName(b.t, b.dsn)+` to one_reader, one_writer`)
 	b.run(reader, `create schema evil; create function evil.own_batch(int, bigint) returns bigint language sql as 'select $2';
 		create function pg_temp.own_batch(int, bigint) returns bigint language sql as 'select $2';
@@ -187,7 +187,7 @@ func TestCursorOverSlots(t *testing.T) {
 	b.run(b.own, `select skytools.grant_queue('q', 'one_reader', 'read')`)
 	b.run(b.own, `select pgq.insert_event('q', 't', '{"id": 1}'), pgq.insert_event('q', 't', '{"id": 2}')`)
 	b.tick()
-	batch := one[int64](b, b.own, `select pgq_coop.next_batch('q', 'c', 'm')`)
+	batch := pgtest.One[int64](b.t, b.own, `select pgq_coop.next_batch('q', 'c', 'm')`)
 	b.run(reader, `begin`)
 	b.run(reader, `select skytools.queue_1_get_batch_cursor($1, 'cur', 0)`, batch)
 	if tag, err := reader.Exec(t.Context(), `fetch all from cur`); err != nil || tag.RowsAffected() != 2 {
@@ -212,11 +212,11 @@ func TestGeneralRightsStay(t *testing.T) {
 		b.run(member, `select `+call)
 	}
 	b.tick()
-	batch := one[int64](b, member, `select pgq.next_batch('q', 'c')`)
+	batch := pgtest.One[int64](b.t, member, `select pgq.next_batch('q', 'c')`)
 	b.run(member, `select skytools.event_retry($1, '{1}', '0')`, batch)
-	b.wantData(rows(t, member, `select ev_data from pgq.get_batch_events($1)`, batch), "d", "d")
-	part := one[int](b, member, `select part_nr from skytools.next_part('q', 'c', 1, null)`)
-	b.wantData(rows(t, member, `select ev_data from skytools.get_part_events($1, $2)`, batch, part), "d")
+	b.wantData(pgtest.Column[string](t, member, `select ev_data from pgq.get_batch_events($1)`, batch), "d", "d")
+	part := pgtest.One[int](b.t, member, `select part_nr from skytools.next_part('q', 'c', 1, null)`)
+	b.wantData(pgtest.Column[string](t, member, `select ev_data from skytools.get_part_events($1, $2)`, batch, part), "d")
 	b.run(member, `select skytools.event_dead($1, '{2}', 'no')`, batch)
 	b.run(member, `select skytools.dead_replay('q', 'c')`)
 	b.run(member, `select pgq.finish_batch($1)`, batch)

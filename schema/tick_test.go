@@ -19,9 +19,9 @@ func TestForceTickHoldsNothing(t *testing.T) {
 	for range 2 { // the queue's second tick comes by itself
 		b.run(b.own, `select pgq.ticker()`)
 	}
-	before := one[int64](b, b.own, `select max(tick_id) from pgq.tick`)
+	before := pgtest.One[int64](b.t, b.own, `select max(tick_id) from pgq.tick`)
 	b.run(caller, `select pgq.force_tick('q')`)
-	if id := one[int64](b, b.own, `select pgq.ticker('q')`); id != before+1 {
+	if id := pgtest.One[int64](b.t, b.own, `select pgq.ticker('q')`); id != before+1 {
 		t.Errorf("tick %d after the forced %d", id, before)
 	}
 	b.run(caller, `rollback`)
@@ -43,7 +43,7 @@ func TestForceTickHoldsNothing(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
-	if id := one[int64](b, b.own, `select pgq.ticker('q')`); id != before+3 {
+	if id := pgtest.One[int64](b.t, b.own, `select pgq.ticker('q')`); id != before+3 {
 		t.Errorf("tick %d, want %d", id, before+3)
 	}
 }
@@ -56,7 +56,7 @@ func TestForceTickThenExternal(t *testing.T) {
 	b.run(b.own, `select pgq.set_queue_config('q', 'external_ticker', '1')`)
 	b.run(b.own, `select pgq.ticker('q', 2, now(), 0)`)
 	b.run(b.own, `select pgq.set_queue_config('q', 'external_ticker', '0')`)
-	if id := one[int64](b, b.own, `select skytools.tick_write(1)`); id != 3 {
+	if id := pgtest.One[int64](b.t, b.own, `select skytools.tick_write(1)`); id != 3 {
 		t.Errorf("tick %d after tick 2", id)
 	}
 }
@@ -80,7 +80,7 @@ func TestTickerPassesOver(t *testing.T) {
 		done <- n
 	}()
 	waiting := `select exists (select from pg_locks where locktype = 'advisory' and not granted)`
-	for deadline := time.Now().Add(20 * time.Second); !one[bool](b, b.own, waiting); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(20 * time.Second); !pgtest.One[bool](b.t, b.own, waiting); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the ticker does not wait for the lock")
 		}
@@ -107,7 +107,7 @@ func TestTickDuringRotation(t *testing.T) {
 	b.run(rotation, `select pgq.maint_rotate_tables_step2()`)
 	b.tick()
 	b.run(rotation, `commit`)
-	if cur := one[int](b, b.own, `select queue_cur_table from pgq.queue`); cur != 1 {
+	if cur := pgtest.One[int](b.t, b.own, `select queue_cur_table from pgq.queue`); cur != 1 {
 		t.Errorf("the current table is %d", cur)
 	}
 }

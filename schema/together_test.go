@@ -58,10 +58,10 @@ func TestNewEpoch(t *testing.T) {
 	b.wantData(append(got, b.drain(b.own, "c")...), want...)
 	b.rotate()
 	b.rotate()
-	if n := one[int64](b, b.own, `select count(*) from pgq.event_1 where ev_txid >= $1`, epoch); n == 0 {
+	if n := pgtest.One[int64](b.t, b.own, `select count(*) from pgq.event_1 where ev_txid >= $1`, epoch); n == 0 {
 		t.Error("no event of the new epoch")
 	}
-	if cur := one[int](b, b.own, `select queue_cur_table from pgq.queue`); cur == 0 {
+	if cur := pgtest.One[int](b.t, b.own, `select queue_cur_table from pgq.queue`); cur == 0 {
 		t.Error("nothing was rotated")
 	}
 }
@@ -76,7 +76,7 @@ func newBenchAt(t *testing.T, id uint64) *bench {
 	}
 	b := newBenchOn(t, s)
 	b.run(b.own, fmt.Sprintf(`do $$ begin while txid_current() < %d loop commit; end loop; end $$`, id-100))
-	if now := one[uint64](b, b.own, `select txid_current()`); now >= id {
+	if now := pgtest.One[uint64](b.t, b.own, `select txid_current()`); now >= id {
 		t.Fatalf("transaction %d already", now)
 	}
 	return b
@@ -85,7 +85,7 @@ func newBenchAt(t *testing.T, id uint64) *bench {
 func everythingAtOnce(b *bench) {
 	t := b.t
 	b.run(b.own, `select pgq.register_consumer('q', 'd')`)
-	made := one[int64](b, b.own, `select queue_switch_step1 from pgq.queue`)
+	made := pgtest.One[int64](b.t, b.own, `select queue_switch_step1 from pgq.queue`)
 	ctx, stop := context.WithTimeout(t.Context(), 4*time.Second)
 	defer stop()
 	var mu sync.Mutex
@@ -166,7 +166,7 @@ func everythingAtOnce(b *bench) {
 	for _, consumer := range []string{"c", "d"} {
 		b.wantData(append(read[consumer], b.drain(b.own, consumer)...), slices.Clone(written)...)
 	}
-	if len(written) == 0 || one[int64](b, b.own, `select queue_switch_step1 from pgq.queue`) == made {
+	if len(written) == 0 || pgtest.One[int64](b.t, b.own, `select queue_switch_step1 from pgq.queue`) == made {
 		t.Error("nothing was written, or nothing rotated")
 	}
 }

@@ -52,9 +52,9 @@ order by n`
 // queue as PgQ's generic trigger functions.
 func TestStaticTriggersSayTheSame(t *testing.T) {
 	conn := pgtest.Connect(t, pgtest.Database(t, pgtest.Server(t), setup))
-	execAll(t, conn, `set timezone = 'UTC'`, `select pgq.create_queue('generic'), pgq.create_queue('static')`,
+	pgtest.ExecAll(t, conn, `set timezone = 'UTC'`, `select pgq.create_queue('generic'), pgq.create_queue('static')`,
 		`create type mood as enum ('so so', 'ok')`, `create type pair as (a int, b text)`, `create domain dint as int`)
-	execAll(t, conn, `create function same_data(a text, b text) returns bool language plpgsql as $$
+	pgtest.ExecAll(t, conn, `create function same_data(a text, b text) returns bool language plpgsql as $$
 		declare c record; equal bool;
 		begin
 			if a is not distinct from b then return true; end if;
@@ -77,15 +77,6 @@ func TestStaticTriggersSayTheSame(t *testing.T) {
 	}
 }
 
-func execAll(t *testing.T, conn *pgx.Conn, statements ...string) {
-	t.Helper()
-	for _, s := range statements {
-		if _, err := conn.Exec(t.Context(), s); err != nil {
-			t.Fatalf("%s: %v", s, err)
-		}
-	}
-}
-
 func sayTheSame(t *testing.T, conn *pgx.Conn, r *rand.Rand, format string) {
 	columns, values := []string{"c0 int primary key"}, []string{"i"}
 	for n := range 1 + r.IntN(8) {
@@ -101,7 +92,7 @@ func sayTheSame(t *testing.T, conn *pgx.Conn, r *rand.Rand, format string) {
 		arguments, options = ", 'when=c0 <> 5', 'ev_extra4=c0 * 2'", `{"when": "c0 <> 5", "ev_extra4": "c0 * 2"}`
 	}
 	function := map[string]string{"json": "jsontriga", "urlenc": "logutriga", "sql": "sqltriga"}[format]
-	execAll(t, conn, `drop table if exists t`, `delete from pgq.event_template`, `delete from skytools.capture`,
+	pgtest.ExecAll(t, conn, `drop table if exists t`, `delete from pgq.event_template`, `delete from skytools.capture`,
 		`create table t (`+strings.Join(columns, ", ")+`)`,
 		fmt.Sprintf(`create trigger g after insert or update or delete on t for each row execute function pgq.%s('generic'%s)`, function, arguments),
 		fmt.Sprintf(`create trigger g_t after truncate on t for each statement execute function pgq.%s('generic')`, function),
@@ -118,7 +109,7 @@ func sayTheSame(t *testing.T, conn *pgx.Conn, r *rand.Rand, format string) {
 	if events < 20 {
 		t.Errorf("only %d events", events)
 	}
-	for _, line := range rows(t, conn, sameEvents) {
+	for _, line := range pgtest.Column[string](t, conn, sameEvents) {
 		t.Errorf("%s %s %s\ngeneric / static: %s", columns, arguments, format, line)
 	}
 }

@@ -62,7 +62,7 @@ func watched(t *testing.T, columns string) (dsn string, conn *pgx.Conn) {
 	t.Helper()
 	dsn = pgtest.Database(t, pgtest.Server(t), setup)
 	conn = pgtest.Connect(t, dsn)
-	execAll(t, conn, `select pgq.create_queue('q')`, `create table t (`+columns+`)`,
+	pgtest.ExecAll(t, conn, `select pgq.create_queue('q')`, `create table t (`+columns+`)`,
 		`create trigger a after insert or update or delete on t for each row execute function pgq.logutriga('q')`,
 		`create trigger b after insert or update or delete on t for each row execute function pgq.sqltriga('q')`,
 		`create trigger c after insert or update or delete on t for each row execute function pgq.jsontriga('q')`)
@@ -71,7 +71,7 @@ func watched(t *testing.T, columns string) (dsn string, conn *pgx.Conn) {
 
 func wantEvents(t *testing.T, conn *pgx.Conn, filter string, want ...string) {
 	t.Helper()
-	got := rows(t, conn, `select ev_type || ' ' || ev_data from pgq.event_1 where ev_type ~ $1 order by ev_id`, filter)
+	got := pgtest.Column[string](t, conn, `select ev_type || ' ' || ev_data from pgq.event_1 where ev_type ~ $1 order by ev_id`, filter)
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("events (-want +got):\n%s", diff)
 	}
@@ -82,13 +82,13 @@ func wantEvents(t *testing.T, conn *pgx.Conn, filter string, want ...string) {
 func TestTrigaWriter(t *testing.T) {
 	dsn, owner := watched(t, "id int primary key, a text, at timestamptz")
 	admin := pgtest.Admin(t, pgtest.Server(t), pgtest.DBName(t, dsn))
-	execAll(t, admin, `do $$ begin if to_regrole('triga_writer') is null then create role triga_writer; end if; end $$`,
+	pgtest.ExecAll(t, admin, `do $$ begin if to_regrole('triga_writer') is null then create role triga_writer; end if; end $$`,
 		`create schema evil authorization triga_writer`, `grant insert, update, delete, select on t to triga_writer`)
-	execAll(t, admin, `set role triga_writer`)
+	pgtest.ExecAll(t, admin, `set role triga_writer`)
 	for _, f := range []string{"replace(text, text, text)", "concat(text, text)", "strpos(text, text)", "format(text, text)", "current_setting(text)", "urlencode(text)", "octet_length(text)"} {
-		execAll(t, admin, `create function evil.`+f+` returns text language plpgsql as 'begin raise exception ''evil''; end'`)
+		pgtest.ExecAll(t, admin, `create function evil.`+f+` returns text language plpgsql as 'begin raise exception ''evil''; end'`)
 	}
-	execAll(t, admin, `create function evil.eq(text, text) returns bool language plpgsql as 'begin raise exception ''evil''; end'`,
+	pgtest.ExecAll(t, admin, `create function evil.eq(text, text) returns bool language plpgsql as 'begin raise exception ''evil''; end'`,
 		`create operator evil.= (function = evil.eq, leftarg = text, rightarg = text)`, `create operator evil.<> (function = evil.eq, leftarg = text, rightarg = text)`,
 		`create domain evil.text as int`, `create domain evil.int4 as text`,
 		`set search_path = evil, pg_catalog`, `set standard_conforming_strings = off`, `set timezone = 'Asia/Tokyo'`, `set datestyle = 'SQL, DMY'`)
@@ -96,8 +96,8 @@ func TestTrigaWriter(t *testing.T) {
 	if _, err := admin.Exec(t.Context(), write); err == nil || !strings.Contains(err.Error(), "permission denied for function insert_event") {
 		t.Errorf("writer without the right: %v", err)
 	}
-	execAll(t, owner, `grant execute on function pgq.insert_event(text, text, text, text, text, text, text) to triga_writer`)
-	execAll(t, admin, write, `update public.t set a = null`, `delete from public.t`)
+	pgtest.ExecAll(t, owner, `grant execute on function pgq.insert_event(text, text, text, text, text, text, text) to triga_writer`)
+	pgtest.ExecAll(t, admin, write, `update public.t set a = null`, `delete from public.t`)
 	wantEvents(t, owner, "",
 		"I:id id=1&a=a+b%5c&at=2020-01-01+00%3a00%3a00%2b00", `I (id,a,at) values ('1',E'a b\\','2020-01-01 00:00:00+00')`,
 		`{"op":"INSERT","table":["public","t"],"pkey":["id"]} {"id":1,"a":"a b\\","at":"2020-01-01T00:00:00+00:00"}`,
@@ -114,10 +114,10 @@ func TestTrigaWriter(t *testing.T) {
 func TestTrigaForged(t *testing.T) {
 	dsn, owner := watched(t, "id int primary key, a text")
 	admin := pgtest.Admin(t, pgtest.Server(t), pgtest.DBName(t, dsn))
-	execAll(t, admin, `do $$ begin if to_regrole('triga_forger') is null then create role triga_forger; end if; end $$`)
-	execAll(t, owner, `create function write(i int) returns void language sql security definer set search_path = pg_catalog, pg_temp
+	pgtest.ExecAll(t, admin, `do $$ begin if to_regrole('triga_forger') is null then create role triga_forger; end if; end $$`)
+	pgtest.ExecAll(t, owner, `create function write(i int) returns void language sql security definer set search_path = pg_catalog, pg_temp
 		as 'insert into public.t values (i, ''x'')'`)
-	execAll(t, admin, `set role triga_forger`, `create function pg_temp.who() returns text language sql as 'select current_user::text'`)
+	pgtest.ExecAll(t, admin, `set role triga_forger`, `create function pg_temp.who() returns text language sql as 'select current_user::text'`)
 	const setting = `format('skytools.triga_%s_%s', 'public.t'::regclass::oid, to_hex(hash_array_extended('{q}'::text[], ascii('urlenc'))))`
 	for i, forge := range []string{
 		`select set_config(` + setting + `, array_to_string(array['2', 'id', '', '', '', '', 'kk', 'ev_type' || e'\x02' || '(select pg_temp.who())',
@@ -133,7 +133,7 @@ func TestTrigaForged(t *testing.T) {
 			raise exception 'taken'; exception when invalid_parameter_value then null; end $$`,
 		`select set_config(` + setting + `, reverse(current_setting(` + setting + `)), false)`,
 	} {
-		execAll(t, admin, forge)
+		pgtest.ExecAll(t, admin, forge)
 		if _, err := admin.Exec(t.Context(), `select public.write($1)`, i); err != nil {
 			t.Errorf("forgery %d: %v", i, err)
 		}
@@ -154,9 +154,9 @@ func TestTrigaForged(t *testing.T) {
 func TestTrigaSeesChangesOfTheTable(t *testing.T) {
 	dsn, conn := watched(t, "id int primary key, a text")
 	other := pgtest.Connect(t, dsn)
-	execAll(t, conn, `begin`, `savepoint s`, `insert into t values (1, 'a')`, `rollback to savepoint s`)
-	execAll(t, other, `alter table t rename a to b`)
-	execAll(t, conn, `insert into t values (2, 'b')`,
+	pgtest.ExecAll(t, conn, `begin`, `savepoint s`, `insert into t values (1, 'a')`, `rollback to savepoint s`)
+	pgtest.ExecAll(t, other, `alter table t rename a to b`)
+	pgtest.ExecAll(t, conn, `insert into t values (2, 'b')`,
 		`do $$ begin
 			alter table t rename b to c; insert into t values (3, 'c');
 			alter table t drop constraint t_pkey, add primary key (c); insert into t values (4, 'd');
@@ -168,8 +168,8 @@ func TestTrigaSeesChangesOfTheTable(t *testing.T) {
 			insert into t values (6, 'f');
 		end $$`, `commit`,
 		`begin isolation level repeatable read`, `select 1`)
-	execAll(t, other, `alter table t rename c to d`, `alter table t add column e date`, `alter table t drop column id`)
-	execAll(t, conn, `set datestyle = 'SQL, DMY'`, `insert into t values ('g', '2020-05-06')`, `commit`)
+	pgtest.ExecAll(t, other, `alter table t rename c to d`, `alter table t add column e date`, `alter table t drop column id`)
+	pgtest.ExecAll(t, conn, `set datestyle = 'SQL, DMY'`, `insert into t values ('g', '2020-05-06')`, `commit`)
 	wantEvents(t, conn, "^I:", "I:id id=2&b=b", "I:id id=3&c=c", "I:c id=4&c=d", "I:c id=6&c=f", "I:d d=g&e=2020-05-06")
 }
 
@@ -177,7 +177,7 @@ func TestTrigaSeesChangesOfTheTable(t *testing.T) {
 // their order has the table's rows.
 func TestTrigaKeySwaps(t *testing.T) {
 	_, conn := watched(t, "id int primary key deferrable, a text")
-	execAll(t, conn, `insert into t values (1, 'a'), (2, 'b'), (3, 'c')`, `update t set id = 3 - id where id < 3`, `update t set id = id + 1`,
+	pgtest.ExecAll(t, conn, `insert into t values (1, 'a'), (2, 'b'), (3, 'c')`, `update t set id = 3 - id where id < 3`, `update t set id = id + 1`,
 		`create table copy (id int primary key, a text)`,
 		`do $$ declare e record; begin
 			for e in select * from pgq.event_1 where ev_type in ('I', 'U', 'D') order by ev_id loop
@@ -186,7 +186,7 @@ func TestTrigaKeySwaps(t *testing.T) {
 		end $$`)
 	want := []string{"(2,b)", "(3,a)", "(4,c)"}
 	for _, table := range []string{"t", "copy"} {
-		if diff := cmp.Diff(want, rows(t, conn, `select t::text from `+table+` t order by id`)); diff != "" {
+		if diff := cmp.Diff(want, pgtest.Column[string](t, conn, `select t::text from `+table+` t order by id`)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", table, diff)
 		}
 	}

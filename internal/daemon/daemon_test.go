@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/skytools-go/skytools/internal/hint"
+	"github.com/skytools-go/skytools/internal/pgtest"
 )
 
 // The test program is also the program under test: MODE says what it does.
@@ -115,16 +116,6 @@ func start(t *testing.T, mode, pidfile string) *exec.Cmd {
 	return cmd
 }
 
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		if ok() {
-			return
-		}
-	}
-	t.Fatalf("not within 10 s: %s", what)
-}
-
 func exists(path string) bool {
 	_, err := os.Stat(path)
 	return err == nil
@@ -219,7 +210,7 @@ func TestUnlockedPidfileOfLiveProcess(t *testing.T) {
 
 	// One that has ended but whose parent has not asked for it yet is dead.
 	_ = other.Process.Kill()
-	eventually(t, "the process is a zombie", func() bool {
+	pgtest.Eventually(t, 10*time.Second, "the process is a zombie", func() bool {
 		_, alive := started(other.Process.Pid)
 		return !alive
 	})
@@ -282,7 +273,7 @@ func TestSignalsAndWhatTheySay(t *testing.T) {
 		if err != nil || pid != cmd.Process.Pid {
 			t.Errorf("hangup: process %d, %v", pid, err)
 		}
-		eventually(t, "reload", func() bool { return exists(path + ".reload") })
+		pgtest.Eventually(t, 10*time.Second, "reload", func() bool { return exists(path + ".reload") })
 		if _, err := Signal(path, sig); err != nil {
 			t.Errorf("%v: %v", sig, err)
 		}
@@ -334,7 +325,7 @@ func TestDetach(t *testing.T) {
 	if sid, err := syscall.Getpgid(pid); err != nil || sid != pid {
 		t.Errorf("group %d of process %d: not its own session (%v)", sid, pid, err)
 	}
-	eventually(t, "reload", func() bool { return exists(path + ".reload") })
+	pgtest.Eventually(t, 10*time.Second, "reload", func() bool { return exists(path + ".reload") })
 	for fd, want := range map[int]string{0: os.DevNull, 1: os.DevNull, 2: os.DevNull} {
 		if got, err := os.Readlink(fmt.Sprintf("/proc/%d/fd/%d", pid, fd)); err == nil && got != want {
 			t.Errorf("descriptor %d is %s", fd, got)
@@ -343,7 +334,7 @@ func TestDetach(t *testing.T) {
 	if _, err := Signal(path, syscall.SIGINT); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "end", func() bool { return exists(path+".end") && !exists(path) })
+	pgtest.Eventually(t, 10*time.Second, "end", func() bool { return exists(path+".end") && !exists(path) })
 }
 
 func TestDetachReportsFailure(t *testing.T) {
@@ -364,7 +355,7 @@ func TestDetachReportsFailure(t *testing.T) {
 		if !errors.As(err, &exit) || exit.ExitCode() != want.status || !strings.HasSuffix(stderr.String(), want.stderr) {
 			t.Errorf("%s: %v, stderr %q; want status %d, %q", mode, err, stderr.String(), want.status, want.stderr)
 		}
-		eventually(t, mode+": child gone", func() bool {
+		pgtest.Eventually(t, 10*time.Second, mode+": child gone", func() bool {
 			_, err := Signal(path, syscall.Signal(0))
 			return errors.Is(err, ErrStale) || errors.Is(err, ErrNotRunning)
 		})

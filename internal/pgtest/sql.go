@@ -14,6 +14,14 @@ func Exec(t testing.TB, conn *pgx.Conn, sql string, args ...any) {
 	}
 }
 
+// ExecAll runs statements that must not fail, one after the other.
+func ExecAll(t testing.TB, conn *pgx.Conn, statements ...string) {
+	t.Helper()
+	for _, sql := range statements {
+		Exec(t, conn, sql)
+	}
+}
+
 // One returns the value that a query has as its only one.
 func One[T any](t testing.TB, conn *pgx.Conn, sql string, args ...any) T {
 	t.Helper()

@@ -28,6 +28,8 @@ const (
 	job   = "diff_job"
 	// least is how often each kind of change must have been committed.
 	least = 50
+	// patience is how long anything may take on a busy machine.
+	patience = 3 * time.Minute
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
@@ -60,7 +62,7 @@ func differential(t *testing.T, seed uint64, capture londiste.Capture) {
 	stop := daemons(t, pair)
 	register(t, pair, capture)
 	subscriber := pgtest.Connect(t, subscriberDSN)
-	exec(t, subscriber, watch)
+	pgtest.Exec(t, subscriber, watch)
 	waitOK(t, subscriber)
 
 	o := &oracle{lock: pgtest.Connect(t, providerDSN), look: pgtest.Connect(t, providerDSN), queue: queue, expected: map[int64]string{}}
@@ -142,7 +144,7 @@ func register(t *testing.T, pair londiste.Pair, capture londiste.Capture) {
 		}
 	}
 	conn := pgtest.Connect(t, pair.Provider.ConnString())
-	exec(t, conn, "update pgq.queue set queue_rotation_period = '2 seconds'")
+	pgtest.Exec(t, conn, "update pgq.queue set queue_rotation_period = '2 seconds'")
 }
 
 // write runs the writers, in sessions with settings that must not leak, while
@@ -183,17 +185,10 @@ func write(t *testing.T, o *oracle, provider string, seed uint64) workload.Repor
 	return report
 }
 
-func exec(t *testing.T, conn *pgx.Conn, sql string) {
-	t.Helper()
-	if _, err := conn.Exec(t.Context(), sql); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // waitOK waits for the copies.
 func waitOK(t *testing.T, conn *pgx.Conn) {
 	t.Helper()
-	await(t, "all tables to be ok", func() bool {
+	pgtest.Eventually(t, patience, "all tables to be ok", func() bool {
 		var ok bool
 		err := conn.QueryRow(t.Context(),
 			`select coalesce(bool_and(coalesce(merge_state, '') = 'ok'), false) from londiste.table_info`).Scan(&ok)
@@ -204,20 +199,9 @@ func waitOK(t *testing.T, conn *pgx.Conn) {
 // waitLast waits until the subscriber is at the oracle's newest tick.
 func waitLast(t *testing.T, o *oracle, conn *pgx.Conn) {
 	t.Helper()
-	await(t, fmt.Sprintf("tick %d to be applied", o.last), func() bool {
+	pgtest.Eventually(t, patience, fmt.Sprintf("tick %d to be applied", o.last), func() bool {
 		var at int64
 		err := conn.QueryRow(t.Context(), "select last_tick_id from pgq_node.local_state where consumer_name = $1", job).Scan(&at)
 		return err == nil && at >= o.last
 	})
-}
-
-func await(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(3 * time.Minute)
-	for !ok() {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited for %s", what)
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/skytools-go/skytools/internal/pgtest"
 	"github.com/skytools-go/skytools/test/workload"
 )
 
@@ -25,7 +26,7 @@ type oracle struct {
 // alone pauses the ticker, so that every tick from now on is the oracle's.
 func (o *oracle) alone(t *testing.T) {
 	t.Helper()
-	exec(t, o.lock, "update pgq.queue set queue_ticker_paused = true")
+	pgtest.Exec(t, o.lock, "update pgq.queue set queue_ticker_paused = true")
 	if err := o.tick(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +92,7 @@ func (o *oracle) letRotate(t *testing.T) {
 	t.Helper()
 	if time.Since(o.watermark) > time.Second {
 		o.watermark = time.Now()
-		exec(t, o.lock, "select pgq_node.set_global_watermark('"+o.queue+"', null)")
+		pgtest.Exec(t, o.lock, "select pgq_node.set_global_watermark('"+o.queue+"', null)")
 	}
 }
 
