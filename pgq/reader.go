@@ -27,8 +27,9 @@ type Reader struct {
 	tables []string // the queue's event tables, ready for a statement
 	prefix string   // queue_data_pfx that tables was made of
 	decode decoder
-	chunk  EventID          // ids that the first part of a batch spans
-	sorts  int              // large batches that are to be sorted unseen
+	chunk  EventID // ids that the first part of a batch spans
+	sorts  int     // large batches that are to be sorted unseen
+	bars   barrierTable
 	begun  map[TxID]EventID // of transactions open in the last batch's tick: their events have larger ids
 }
 
@@ -45,30 +46,35 @@ func NewReader(conn *pgx.Conn, queue string) *Reader {
 	return &Reader{conn: conn, queue: queue, chunk: firstChunk}
 }
 
-// Each statement reads the queue's row along with the tick, so that a queue
-// that was dropped and created anew is never read by its old tables.
+// tickStatements find ticks. Each reads the queue's row along with the tick, so
+// that a queue that was dropped and created anew is never read by its old
+// tables.
+type tickStatements struct{ byID, next, first string }
+
 const (
 	tickColumns = `q.queue_ntables, q.queue_data_pfx, t.tick_id, t.tick_time, t.tick_snapshot::text, t.tick_event_seq`
 
-	tickByID = `select ` + tickColumns + `
-		from pgq.queue q left join pgq.tick t on t.tick_queue = q.queue_id and t.tick_id = $2
-		where q.queue_name = $1`
-
-	tickLast = `select ` + tickColumns + `, t.xmin::text::bigint
+	tickLast = `select ` + tickColumns + `, null::text, null::text, t.xmin::text::bigint
 		from pgq.queue q left join lateral (
 			select *, xmin from pgq.tick where tick_queue = q.queue_id order by tick_id desc limit 1
 		) t on true
 		where q.queue_name = $1`
 
+	tickByID = `select ` + tickColumns + `, %[1]s
+		from pgq.queue q left join pgq.tick t on t.tick_queue = q.queue_id and t.tick_id = $2 %[2]s
+		where q.queue_name = $1`
+
 	// The search for a closing tick looks at no more than mergeTicks ticks
-	// after the opening one ($2), up to $4, and takes the last that stays
-	// within the event sequence's value $3, else the first. Among ticks older
-	// than settledAge only the last of a second is taken, because thinning
-	// deletes the others (skytools.maint_thin_ticks) and a position must stay
-	// a tick that exists. The 0th row tells whether the opening tick does.
-	tickNext = `select ` + tickColumns + `, q.prev_found
+	// after the opening one ($2), up to $4 or the first barrier, and takes the
+	// last that stays within the event sequence's value $3, else the first.
+	// Among ticks older than settledAge only the last of a second is taken,
+	// because thinning deletes the others (skytools.maint_thin_ticks) and a
+	// position must stay a tick that exists. The 0th row tells whether the
+	// opening tick does.
+	tickNext = `select ` + tickColumns + `, %[1]s, q.prev_found
 		from (
-			select q.*, exists (select 1 from pgq.tick where tick_queue = queue_id and tick_id = $2) as prev_found
+			select q.*, exists (select 1 from pgq.tick where tick_queue = queue_id and tick_id = $2) as prev_found,
+				least($4::bigint, %[3]s) as upto
 			from pgq.queue q where queue_name = $1
 		) q left join lateral (
 			select * from (
@@ -79,7 +85,7 @@ const (
 							is distinct from date_trunc('second', lead(tick_time) over (order by tick_id)) as lasting
 				from (
 					select * from pgq.tick
-					where tick_queue = q.queue_id and tick_id > $2 and tick_id <= $4
+					where tick_queue = q.queue_id and tick_id > $2 and tick_id <= q.upto
 					order by tick_id limit $5::int + 1
 				) w
 			) c
@@ -87,15 +93,15 @@ const (
 			order by lasting and fits desc, lasting desc,
 				case when lasting and fits then -tick_id else tick_id end
 			limit 1
-		) t on true`
+		) t on true %[2]s`
 
-	tickFirst = `select ` + tickColumns + `, exists (
+	tickFirst = `select ` + tickColumns + `, %[1]s, exists (
 			select 1 from pgq.tick where tick_queue = q.queue_id and tick_id = $2)
 		from pgq.queue q left join lateral (
 			select * from pgq.tick
 			where tick_queue = q.queue_id and tick_id > $2 and tick_id <= $3
 			order by tick_id limit 1
-		) t on true
+		) t on true %[2]s
 		where q.queue_name = $1`
 
 	mergeTicks = 1000
@@ -105,7 +111,11 @@ const (
 
 // Tick returns the tick of that number, or [ErrTickNotFound].
 func (r *Reader) Tick(ctx context.Context, id TickID) (Tick, error) {
-	t, found, err := r.one(r.conn.QueryRow(ctx, tickByID, r.queue, int64(id)))
+	find, err := r.bars.statements(ctx, r.conn)
+	if err != nil {
+		return Tick{}, fmt.Errorf("queue %s, tick %d: %w", r.queue, id, err)
+	}
+	t, found, err := r.one(r.conn.QueryRow(ctx, find.byID, r.queue, int64(id)))
 	if err == nil && !found {
 		err = ErrTickNotFound
 	}
@@ -138,7 +148,7 @@ func (r *Reader) Newest(ctx context.Context) (Tick, uint32, error) {
 // Next returns the tick that closes the batch after prev, and false while
 // there is none. The batch has at most maxEvents events by the event
 // sequence's count, but at least one tick; maxEvents <= 0 means exactly one
-// tick. A prev that the queue no longer has is [ErrTickNotFound]: then events
+// tick. It never goes past a [Barrier]. A prev that the queue no longer has is [ErrTickNotFound]: then events
 // after it may be gone too.
 func (r *Reader) Next(ctx context.Context, prev Tick, maxEvents int64) (Tick, bool, error) {
 	return r.NextUpTo(ctx, prev, maxEvents, noLimit)
@@ -146,11 +156,15 @@ func (r *Reader) Next(ctx context.Context, prev Tick, maxEvents int64) (Tick, bo
 
 // NextUpTo is [Reader.Next] that never goes past the tick limit.
 func (r *Reader) NextUpTo(ctx context.Context, prev Tick, maxEvents int64, limit TickID) (Tick, bool, error) {
+	find, err := r.bars.statements(ctx, r.conn)
+	if err != nil {
+		return Tick{}, false, fmt.Errorf("queue %s, after tick %d: %w", r.queue, prev.ID, err)
+	}
 	var row pgx.Row
 	if maxEvents <= 0 {
-		row = r.conn.QueryRow(ctx, tickFirst, r.queue, int64(prev.ID), int64(limit))
+		row = r.conn.QueryRow(ctx, find.first, r.queue, int64(prev.ID), int64(limit))
 	} else {
-		row = r.conn.QueryRow(ctx, tickNext, r.queue, int64(prev.ID), int64(prev.EventSeq)+maxEvents,
+		row = r.conn.QueryRow(ctx, find.next, r.queue, int64(prev.ID), int64(prev.EventSeq)+maxEvents,
 			int64(limit), mergeTicks, settledAge)
 	}
 	var prevFound bool
@@ -175,9 +189,10 @@ func (r *Reader) one(row pgx.Row, more ...any) (Tick, bool, error) {
 		prefix  string
 		id, seq *int64
 		at      *time.Time
-		snap    *string
+
+		snap, kind, consumer *string
 	)
-	dest := append([]any{&ntables, &prefix, &id, &at, &snap, &seq}, more...)
+	dest := append([]any{&ntables, &prefix, &id, &at, &snap, &seq, &kind, &consumer}, more...)
 	if err := row.Scan(dest...); errors.Is(err, pgx.ErrNoRows) {
 		return Tick{}, false, ErrQueueNotFound
 	} else if err != nil {
@@ -195,6 +210,12 @@ func (r *Reader) one(row pgx.Row, more ...any) (Tick, bool, error) {
 	}
 	if seq != nil {
 		t.EventSeq = EventID(*seq)
+	}
+	if kind != nil {
+		t.Barrier.Kind = *kind
+	}
+	if consumer != nil {
+		t.Barrier.Consumer = *consumer
 	}
 	if snap == nil {
 		return Tick{}, false, fmt.Errorf("tick %d has no snapshot", *id)

@@ -27,6 +27,7 @@ type Tick struct {
 	Time     time.Time
 	Snapshot Snapshot
 	EventSeq EventID // value of the queue's event sequence, read before the snapshot
+	Barrier  Barrier // what readers stop at the tick for; zero: nothing
 }
 
 // Snapshot is a txid_snapshot: which transactions were done at a moment.

@@ -10,7 +10,7 @@ import (
 // Number is the version of the schemas in this program. It grows with every
 // release whose schemas differ; pgq.version() answers it as 3.5.Number, so
 // that tickers made for PgQ 3.5 serve the database.
-const Number = 2
+const Number = 3
 
 // Version tells which version of the schemas the database holds, 0 if none.
 func Version(ctx context.Context, conn *pgx.Conn) (int, error) {

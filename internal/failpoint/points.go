@@ -26,9 +26,10 @@ const (
 	CopyIndex  Point = "copy-index"  // an index or constraint rebuilt
 	CopyState  Point = "copy-state"  // a change of merge_state
 	CopyFinish Point = "copy-finish" // copy consumer gone
+	Barrier    Point = "barrier"     // a tick with the snapshot of a comparison, and the barrier's end
 )
 
 var points = []Point{
 	Install, Register, Tick, Notify, Rotate, Maintain, Batch, Deliver, Finish, Claim, Position, Apply, Settle, Ack, Fkey,
-	CopyStart, CopyData, CopyCatch, CopyIndex, CopyState, CopyFinish,
+	CopyStart, CopyData, CopyCatch, CopyIndex, CopyState, CopyFinish, Barrier,
 }

@@ -3,7 +3,7 @@ select skytools.queues();
 
 revoke execute on all functions in schema skytools from public;
 grant usage on schema skytools to public;
-grant select on skytools.installation to public;
+grant select on skytools.installation, skytools.barrier to public;
 grant execute on function skytools.version(), skytools.beside_extension(),
     skytools.get_backlog_warnings(), skytools.get_detached_consumers() to public;
 
@@ -31,7 +31,8 @@ begin
                 and p.proname in ('ack', 'claim', 'unclaim', 'tick', 'batch_query', 'batch_query_of',
                     'event_retry', 'event_dead', 'dead_events', 'dead_replay', 'dead_purge', 'get_queue_policy',
                     'coop_next_batch', 'coop_finish_batch', 'coop_filter', 'coop_key_sql', 'json_field', 'urlencode',
-                    'batch_union', 'next_part', 'get_part_events', 'finish_part')
+                    'batch_union', 'next_part', 'get_part_events', 'finish_part',
+                    'barrier_begin', 'barrier_tick', 'barrier_keep')
         loop
             execute format('grant execute on function %s to pgq_reader', fn);
         end loop;

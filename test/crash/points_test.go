@@ -34,6 +34,7 @@ var whoPasses = map[failpoint.Point]string{
 	failpoint.CopyIndex:  "worker",
 	failpoint.CopyState:  "worker",
 	failpoint.CopyFinish: "worker",
+	failpoint.Barrier:    "barrier",
 }
 
 // passes are the passes to kill at: the first, and for what happens again and
@@ -53,7 +54,7 @@ func TestEveryPointIsKilledAt(t *testing.T) {
 		point, _, _ := strings.Cut(name, ".")
 		kill := map[string]func(*testing.T, string){
 			"install": killInstall, "register": killRegister, "ticker": killTicker, "worker": killWorker,
-			"consumer": killConsumer,
+			"consumer": killConsumer, "barrier": killBarrier,
 		}[whoPasses[failpoint.Point(point)]]
 		if kill == nil {
 			t.Errorf("nobody is said to pass %s", name)

@@ -23,6 +23,7 @@ begin
     delete from skytools.batch_cut c
         where not exists (select from pgq.subscription s where s.sub_batch = c.batch_id)
             and not exists (select from skytools.detached_consumer d where d.batch_id = c.batch_id);
+    delete from skytools.barrier where until < clock_timestamp();
     -- Written while their queue was dropped.
     delete from skytools.dead_event where dead_queue <> all (select queue_id from pgq.queue);
     delete from skytools.delayed_event where ev_queue <> all (select queue_id from pgq.queue);
@@ -31,4 +32,4 @@ end;
 $$;
 
 comment on function skytools.maint_purge() is
-'Deletes dead letters older than their queue''s dead_keep, expired keys, and what finished batches, consumers that were moved and dropped queues left behind. Returns 1 if there may be more.';
+'Deletes dead letters older than their queue''s dead_keep, expired keys, and what finished batches, consumers that were moved, dropped queues and comparisons left behind. Returns 1 if there may be more.';

@@ -41,6 +41,9 @@ begin
                 select 1 from pgq_node.local_state l
                 where l.queue_name = i_queue_name and l.last_tick_id = t.tick_id)
             and not exists (
+                select 1 from skytools.barrier b
+                where b.queue_name = i_queue_name and b.tick_id = t.tick_id and b.until > clock_timestamp())
+            and not exists (
                 select 1 from skytools.detached_consumer d
                 where d.detached_queue = the_queue and t.tick_id in (d.last_tick, d.next_tick));
     get diagnostics deleted = row_count;
@@ -49,4 +52,4 @@ end;
 $$;
 
 comment on function skytools.maint_thin_ticks(text) is
-'Deletes ticks older than ten minutes but for the last one of each second, and returns their number. A tick that a subscription, a node or a detached consumer points at stays, and so do those that a worker may have applied up to without having told yet: after its last tick, within an hour of its last sign of life. Readers choose among old ticks only such as this leaves.';
+'Deletes ticks older than ten minutes but for the last one of each second, and returns their number. A tick that a subscription, a node, a detached consumer or a barrier points at stays, and so do those that a worker may have applied up to without having told yet: after its last tick, within an hour of its last sign of life. Readers choose among old ticks only such as this leaves.';

@@ -5,6 +5,7 @@ as $$
 declare
     twin regprocedure;
 begin
+    delete from skytools.barrier b using pgq.queue q where q.queue_id = i_queue_id and b.queue_name = q.queue_name;
     delete from skytools.queue_policy where queue_id = i_queue_id;
     delete from skytools.dead_event where dead_queue = i_queue_id;
     delete from skytools.delayed_event where ev_queue = i_queue_id;

@@ -2,7 +2,8 @@ create or replace function skytools.tick_write(
     i_queue_id int,
     i_tick_id bigint default null,
     i_time timestamptz default null,
-    i_event_seq bigint default null)
+    i_event_seq bigint default null,
+    i_snapshot txid_snapshot default null)
 returns bigint
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -30,7 +31,7 @@ begin
                 hint = 'an old snapshot would deliver events twice: set transaction isolation level read committed';
     end if;
     seq := coalesce(i_event_seq, pgq.seq_getval(q.queue_event_seq));
-    snap := skytools.tick_snapshot();
+    snap := coalesce(i_snapshot, skytools.tick_snapshot());
 
     if txid_snapshot_xmax(snap) < txid_snapshot_xmax(older.tick_snapshot) then
         raise exception 'Invalid PgQ state: old xmin=%, old xmax=%, cur txid=%',
@@ -61,5 +62,5 @@ begin
 end;
 $$;
 
-comment on function skytools.tick_write(int, bigint, timestamptz, bigint) is
-'Writes one tick of the queue under its tick lock and returns the tick''s id. It asks neither whether a tick is due nor whether the queue is paused. Every tick is written here; the last three arguments are for ticks that repeat another node''s.';
+comment on function skytools.tick_write(int, bigint, timestamptz, bigint, txid_snapshot) is
+'Writes one tick of the queue under its tick lock and returns the tick''s id. It asks neither whether a tick is due nor whether the queue is paused. Every tick is written here; the arguments but the first and the last are for ticks that repeat another node''s, the last is for a snapshot that was taken under the lock (skytools.barrier_begin).';
