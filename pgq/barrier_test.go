@@ -71,9 +71,9 @@ func TestReaderStopsAtBarriers(t *testing.T) {
 
 	// Ticks of one old second are thinned, but not the barrier's, and a search
 	// among old ones finds it.
-	exec(t, conn, `update pgq.tick set tick_time = date_trunc('second', now()) - interval '1 hour' + tick_id * interval '1 ms'
+	pgtest.Exec(t, conn, `update pgq.tick set tick_time = date_trunc('second', now()) - interval '1 hour' + tick_id * interval '1 ms'
 		where tick_id > $1`, int64(first.ID))
-	exec(t, conn, `select skytools.maint_thin_ticks($1)`, queue)
+	pgtest.Exec(t, conn, `select skytools.maint_thin_ticks($1)`, queue)
 	next("among old ticks", first, bars[0], "one")
 
 	if kept, err := KeepBarrier(t.Context(), conn, queue, bars[0], time.Hour); err != nil || !kept {
@@ -83,14 +83,14 @@ func TestReaderStopsAtBarriers(t *testing.T) {
 		t.Errorf("ended: %v, %v", kept, err)
 	}
 	next("the first has ended", first, bars[1], "one", "two")
-	exec(t, conn, `update skytools.barrier set until = now() - interval '1 second'`)
+	pgtest.Exec(t, conn, `update skytools.barrier set until = now() - interval '1 second'`)
 	if kept, err := KeepBarrier(t.Context(), conn, queue, bars[1], time.Hour); err != nil || kept {
 		t.Errorf("one that had ended was kept: %v, %v", kept, err)
 	}
 	next("the second is over", first, end.ID)
-	exec(t, conn, `select skytools.maint_purge()`)
-	exec(t, conn, `select skytools.maint_thin_ticks($1)`, queue)
-	left := one[int](t, conn, `select (select count(*) from pgq.tick where tick_id = any ($1)) + (select count(*) from skytools.barrier)`, bars)
+	pgtest.Exec(t, conn, `select skytools.maint_purge()`)
+	pgtest.Exec(t, conn, `select skytools.maint_thin_ticks($1)`, queue)
+	left := pgtest.One[int](t, conn, `select (select count(*) from pgq.tick where tick_id = any ($1)) + (select count(*) from skytools.barrier)`, bars)
 	if left != 0 {
 		t.Errorf("%d ticks or barriers were left", left)
 	}
@@ -104,12 +104,12 @@ func TestBarrierIsExact(t *testing.T) {
 		s := pgtest.Server(t)
 		pgtest.RequireExtension(t, s, "pgq", "apt-get install postgresql-15-pgq3")
 		dsn := pgtest.Database(t, s, nil)
-		exec(t, pgtest.Admin(t, s, pgtest.DBName(t, dsn)), `create extension pgq; grant pgq_admin to app`)
+		pgtest.Exec(t, pgtest.Admin(t, s, pgtest.DBName(t, dsn)), `create extension pgq; grant pgq_admin to app`)
 		conn := pgtest.Connect(t, dsn)
 		if _, err := schema.Install(t.Context(), conn, schema.Options{}); err != nil {
 			t.Fatal(err)
 		}
-		exec(t, conn, `select pgq.create_queue($1), pgq.set_queue_config($1, 'ticker_max_count', '2')`, queue)
+		pgtest.Exec(t, conn, `select pgq.create_queue($1), pgq.set_queue_config($1, 'ticker_max_count', '2')`, queue)
 		// As pgqd does: under no lock of ours.
 		exactBarriers(t, dsn, `select pgq.ticker($1)`)
 	})
@@ -117,7 +117,7 @@ func TestBarrierIsExact(t *testing.T) {
 
 func exactBarriers(t *testing.T, dsn, tick string) {
 	conn := pgtest.Connect(t, dsn)
-	exec(t, conn, `create table seen (n int)`)
+	pgtest.Exec(t, conn, `create table seen (n int)`)
 	ctx, stop := context.WithCancel(t.Context())
 	var work sync.WaitGroup
 	defer work.Wait()
