@@ -136,7 +136,7 @@ func (w *Webhook) request(ctx context.Context, events []pgq.Event) (*http.Reques
 	w.body.Reset()
 	key := w.Keys.Of(events[0].ID)
 	if w.Batch > 0 {
-		key = fmt.Sprintf("%s-%d", key, events[len(events)-1].ID)
+		key = w.Keys.OfGroup(events)
 		w.body.WriteByte('[')
 	}
 	for i, ev := range events {

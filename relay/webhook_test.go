@@ -197,6 +197,35 @@ func TestWebhookRefusedGroup(t *testing.T) {
 	}
 }
 
+// TestGroupKeys: a group has the same key whenever it is sent, and no other
+// group of the queue's events has it.
+func TestGroupKeys(t *testing.T) {
+	keys := Keys{queue: "q", id: 1}
+	seen := map[string][]pgq.EventID{}
+	for set := 1; set < 1<<10; set++ {
+		var group []pgq.Event
+		var ids []pgq.EventID
+		for id := range 10 {
+			if set&(1<<id) != 0 {
+				ids = append(ids, pgq.EventID(id+1))
+				group = append(group, pgq.Event{ID: pgq.EventID(id + 1), Retry: set % 3})
+			}
+		}
+		key := keys.OfGroup(group)
+		if other, taken := seen[key]; taken {
+			t.Fatalf("%v and %v are both %s", ids, other, key)
+		}
+		seen[key] = ids
+		group[0].Retry++
+		if again := keys.OfGroup(group); again != key {
+			t.Errorf("%v: %s, then %s", ids, key, again)
+		}
+	}
+	if key := keys.OfGroup([]pgq.Event{{ID: 3}, {ID: 4}}); key != "q/1/3-4" {
+		t.Errorf("key of a group without gaps: %s", key)
+	}
+}
+
 type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
