@@ -44,7 +44,9 @@ func (p *Producer) InsertTimed(ctx context.Context, tx pgx.Tx, events []Event) (
 		return nil, fmt.Errorf("insert into queue %s: %w", p.Queue, known(err))
 	}
 	var current string
-	if err := tx.QueryRow(ctx, `select pgq.current_event_table($1)`, p.Queue).Scan(&current); err != nil {
+	// With the transaction's id, which the extension's function does not ask for:
+	// the first row would draw its number before.
+	if err := tx.QueryRow(ctx, `select pgq.current_event_table($1), txid_current()`, p.Queue).Scan(&current, nil); err != nil {
 		return fail(err)
 	}
 	table, err := ident.Parse(current)

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/skytools-go/skytools/internal/pgtest"
 )
 
@@ -57,5 +59,45 @@ func TestInsertTimed(t *testing.T) {
 	defer tx.Rollback(t.Context()) // the test is over
 	if _, err := (&Producer{Queue: "none"}).InsertTimed(t.Context(), tx, events); !errors.Is(err, ErrQueueNotFound) {
 		t.Errorf("no queue: %v", err)
+	}
+}
+
+// TestIDBeforeNumber: whoever draws an event's number has the transaction's id
+// by then. The sequence is locked, so that each way of writing stops there.
+func TestIDBeforeNumber(t *testing.T) {
+	dsn := database(t)
+	owner, watcher := pgtest.Connect(t, dsn), pgtest.Connect(t, dsn)
+	events := []Event{{Type: "t", Time: time.Now()}}
+	p := &Producer{Queue: queue}
+	for name, insert := range map[string]func(pgx.Tx) error{
+		"Insert":      func(tx pgx.Tx) error { _, err := p.Insert(t.Context(), tx, events[0]); return err },
+		"InsertMany":  func(tx pgx.Tx) error { _, err := p.InsertMany(t.Context(), tx, events); return err },
+		"InsertTimed": func(tx pgx.Tx) error { _, err := p.InsertTimed(t.Context(), tx, events); return err },
+		"InsertOnce": func(tx pgx.Tx) error {
+			_, _, err := p.InsertOnce(t.Context(), tx, "k", time.Hour, events[0])
+			return err
+		},
+		"insert_event_raw": func(tx pgx.Tx) error {
+			_, err := tx.Exec(t.Context(), `select pgq.insert_event_raw($1, null, now(), null, null, 't', 'd', null, null, null, null)`, queue)
+			return err
+		},
+	} {
+		exec(t, owner, `begin`)
+		exec(t, owner, `alter sequence pgq.event_1_id_seq cache 1`)
+		writer := pgtest.Connect(t, dsn)
+		done := make(chan error, 1)
+		go func() { done <- pgx.BeginFunc(t.Context(), writer, insert) }()
+		var id *string
+		eventually(t, 10*time.Second, name+" waits for its number", func() bool {
+			return one[bool](t, watcher, `select exists (select from pg_locks where pid = $1 and not granted)`, int(writer.PgConn().PID()))
+		})
+		if err := watcher.QueryRow(t.Context(), `select backend_xid::text from pg_stat_activity where pid = $1`,
+			int(writer.PgConn().PID())).Scan(&id); err != nil || id == nil {
+			t.Errorf("%s draws its number without a transaction id (%v)", name, err)
+		}
+		exec(t, owner, `rollback`)
+		if err := <-done; err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
