@@ -164,8 +164,12 @@ func drop[K comparable](m map[K][]EventID, key K, id EventID) {
 
 func (w *wishes) none() bool { return len(w.Retries) == 0 && len(w.Deads) == 0 }
 
-// abilities are what the database's PgQ has beyond upstream's.
-type abilities struct{ manyRetries, deadLetters, members, keys bool }
+// abilities are what the database's PgQ has beyond upstream's, and how its
+// functions are called.
+type abilities struct {
+	manyRetries, deadLetters, members, keys bool
+	calls                                   calls // that the role makes
+}
 
 // finish ends the batch at the queue, with all that was wished, in one
 // transaction. It tells false when the batch had been ended before.
@@ -175,6 +179,7 @@ func (b *Batch) finish(ctx context.Context, conn *pgx.Conn, can abilities) (bool
 	if b.member {
 		end = `select pgq_coop.finish_batch($1)`
 	}
+	end = can.calls.sql(end)
 	err := failpoint.Commit(failpoint.Finish, func() error {
 		if b.wishes.none() {
 			return conn.QueryRow(ctx, end, int64(b.ID)).Scan(&n)
@@ -212,7 +217,7 @@ func (b *Batch) ask(ctx context.Context, tx pgx.Tx, can abilities) error {
 		if !can.deadLetters {
 			return fmt.Errorf("dead letters: %w", ErrNotInstalled)
 		}
-		_, err := tx.Exec(ctx, `select skytools.event_dead($1, $2, $3)`, int64(b.ID), numbers(b.wishes.Deads[reason]), reason)
+		_, err := tx.Exec(ctx, can.calls.sql(`select skytools.event_dead($1, $2, $3)`), int64(b.ID), numbers(b.wishes.Deads[reason]), reason)
 		if err != nil {
 			return err
 		}
@@ -234,11 +239,11 @@ func numbers(ids []EventID) []int64 {
 
 func (b *Batch) askRetry(ctx context.Context, tx pgx.Tx, can abilities, ids []EventID, after time.Duration) error {
 	if can.manyRetries {
-		_, err := tx.Exec(ctx, `select skytools.event_retry($1, $2, $3)`, int64(b.ID), numbers(ids), after)
+		_, err := tx.Exec(ctx, can.calls.sql(`select skytools.event_retry($1, $2::bigint[], $3::interval)`), int64(b.ID), numbers(ids), after)
 		return err
 	}
 	for _, id := range ids {
-		_, err := tx.Exec(ctx, `select pgq.event_retry($1, $2, now() + $3::interval)`, int64(b.ID), int64(id), after)
+		_, err := tx.Exec(ctx, can.calls.sql(`select pgq.event_retry($1, $2::bigint, now() + $3::interval)`), int64(b.ID), int64(id), after)
 		if err != nil {
 			return err
 		}

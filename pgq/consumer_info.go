@@ -59,7 +59,7 @@ func Consumers(ctx context.Context, conn DB) ([]ConsumerInfo, error) {
 // Register subscribes a consumer to a queue from its last tick on, and tells
 // whether it was not there yet.
 func Register(ctx context.Context, conn DB, queue, consumer string) (bool, error) {
-	n, err := change(ctx, conn, `select pgq.register_consumer($1, $2)`, queue, consumer)
+	n, err := changeAs(ctx, conn, `select pgq.register_consumer($1, $2)`, queue, consumer)
 	if err != nil {
 		return false, fmt.Errorf("register consumer %s on queue %s: %w", consumer, queue, err)
 	}
@@ -70,7 +70,7 @@ func Register(ctx context.Context, conn DB, queue, consumer string) (bool, error
 // registered there, back or forth; its open batch is dropped. [ErrTickNotFound]
 // if the queue has no such tick.
 func RegisterAt(ctx context.Context, conn DB, queue, consumer string, tick TickID) (bool, error) {
-	n, err := change(ctx, conn, `select pgq.register_consumer_at($1, $2, $3)`, queue, consumer, int64(tick))
+	n, err := changeAs(ctx, conn, `select pgq.register_consumer_at($1, $2, $3)`, queue, consumer, int64(tick))
 	if err != nil {
 		return false, fmt.Errorf("register consumer %s on queue %s at tick %d: %w", consumer, queue, tick, err)
 	}
@@ -80,7 +80,7 @@ func RegisterAt(ctx context.Context, conn DB, queue, consumer string, tick TickI
 // RegisterMember adds a member to a cooperative consumer, which is registered
 // with it, and tells whether it was not there yet.
 func RegisterMember(ctx context.Context, conn DB, queue, consumer, member string) (bool, error) {
-	n, err := change(ctx, conn, `select pgq_coop.register_subconsumer($1, $2, $3)`, queue, consumer, member)
+	n, err := changeAs(ctx, conn, `select pgq_coop.register_subconsumer($1, $2, $3)`, queue, consumer, member)
 	if err != nil {
 		return false, fmt.Errorf("register member %s of consumer %s on queue %s: %w", member, consumer, queue, err)
 	}
@@ -90,7 +90,7 @@ func RegisterMember(ctx context.Context, conn DB, queue, consumer, member string
 // UnregisterMember takes a member from a cooperative consumer and tells whether
 // it was there. Its open batch goes to the next member that asks.
 func UnregisterMember(ctx context.Context, conn DB, queue, consumer, member string) (bool, error) {
-	n, err := change(ctx, conn, `select pgq_coop.unregister_subconsumer($1, $2, $3, 1)`, queue, consumer, member)
+	n, err := changeAs(ctx, conn, `select pgq_coop.unregister_subconsumer($1, $2, $3, 1)`, queue, consumer, member)
 	if err != nil {
 		return false, fmt.Errorf("unregister member %s of consumer %s from queue %s: %w", member, consumer, queue, err)
 	}
@@ -99,7 +99,7 @@ func UnregisterMember(ctx context.Context, conn DB, queue, consumer, member stri
 
 // Unregister ends a subscription and tells whether there was one.
 func Unregister(ctx context.Context, conn DB, queue, consumer string) (bool, error) {
-	n, err := change(ctx, conn, `select pgq.unregister_consumer($1, $2)`, queue, consumer)
+	n, err := changeAs(ctx, conn, `select pgq.unregister_consumer($1, $2)`, queue, consumer)
 	if err != nil {
 		return false, fmt.Errorf("unregister consumer %s from queue %s: %w", consumer, queue, err)
 	}

@@ -43,6 +43,18 @@ func (g *basket) data() []string {
 	return all
 }
 
+// types lists the events' types, sorted.
+func (g *basket) types() []string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var all []string
+	for _, ev := range g.events {
+		all = append(all, ev.Type)
+	}
+	slices.Sort(all)
+	return all
+}
+
 // handle is the plain handler.
 func (g *basket) handle(ctx context.Context, b *Batch) error {
 	for ev, err := range b.Events(ctx) {

@@ -24,9 +24,13 @@ type DeadEvent struct {
 // DeadEvents lists dead letters, the oldest first; "" means any queue or
 // consumer, limit 0 all of them.
 func DeadEvents(ctx context.Context, conn DB, queue, consumer string, limit int) ([]DeadEvent, error) {
-	rows, err := conn.Query(ctx, `select dead_id, queue_name, consumer_name, dead_time, coalesce(dead_reason, ''),
+	c, _, err := mayRead.callsOn(ctx, conn, queue)
+	if err != nil {
+		return nil, fmt.Errorf("list dead letters: %w", lacking(err))
+	}
+	rows, err := conn.Query(ctx, c.sql(`select dead_id, queue_name, consumer_name, dead_time, coalesce(dead_reason, ''),
 			ev_id, ev_time, coalesce(ev_retry, 0), coalesce(ev_type, ''), ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4
-		from skytools.dead_events(nullif($1, ''), nullif($2, ''), nullif($3, 0)) order by dead_id`, queue, consumer, limit)
+		from skytools.dead_events(nullif($1, ''), nullif($2, ''), nullif($3, 0)) order by dead_id`), queue, consumer, limit)
 	if err != nil {
 		return nil, fmt.Errorf("list dead letters: %w", lacking(err))
 	}
@@ -45,7 +49,7 @@ func DeadEvents(ctx context.Context, conn DB, queue, consumer string, limit int)
 // ReplayDead gives dead letters back to their consumer, all or those with
 // these numbers, and returns how many. Their attempts count anew.
 func ReplayDead(ctx context.Context, conn DB, queue, consumer string, ids []int64) (int64, error) {
-	n, err := change(ctx, conn, `select skytools.dead_replay($1, $2, $3)`, queue, consumer, ids)
+	n, err := changeAs(ctx, conn, `select skytools.dead_replay($1, $2, $3)`, queue, consumer, ids)
 	if err != nil {
 		return 0, fmt.Errorf("replay dead letters of %s on queue %s: %w", consumer, queue, lacking(err))
 	}
@@ -55,7 +59,7 @@ func ReplayDead(ctx context.Context, conn DB, queue, consumer string, ids []int6
 // PurgeDead deletes dead letters of a consumer that are older than that, and
 // returns how many. They are lost.
 func PurgeDead(ctx context.Context, conn DB, queue, consumer string, olderThan time.Duration) (int64, error) {
-	n, err := change(ctx, conn, `select skytools.dead_purge($1, $2, $3)`, queue, consumer, olderThan)
+	n, err := changeAs(ctx, conn, `select skytools.dead_purge($1, $2, $3)`, queue, consumer, olderThan)
 	if err != nil {
 		return 0, fmt.Errorf("purge dead letters of %s on queue %s: %w", consumer, queue, lacking(err))
 	}

@@ -89,6 +89,15 @@
 // (default_query_exec_mode=exec), which a consumer sees to by itself. Consumers
 // then look for ticks every 100 ms, since no notification reaches them.
 //
+// # Rights
+//
+// The database's roles pgq_writer and pgq_reader are what producers and
+// consumers need. A role that is to have one queue only is given it by
+//
+//	select skytools.grant_queue('orders', 'shop', 'write');   -- or 'read'
+//
+// and then uses this package as any other, but for [Producer.InsertTimed].
+//
 // # Administration and errors
 //
 // [CreateQueue], [SetConfig], [Register], [RegisterAt] and their opposites change,

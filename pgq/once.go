@@ -2,7 +2,6 @@ package pgq
 
 import (
 	"context"
-	"fmt"
 	"time"
 )
 
@@ -11,23 +10,22 @@ import (
 // not the event's; skytools.cancel_delayed takes it.
 func (p *Producer) InsertAt(ctx context.Context, tx DB, at time.Time, ev Event) (int64, error) {
 	var id int64
-	err := tx.QueryRow(ctx, `select skytools.insert_event_at($1, $2, $3, $4, $5, $6, $7, $8)`, p.Queue, at, ev.Type, text(ev.Data),
-		text(ev.Extra1), text(ev.Extra2), text(ev.Extra3), text(p.extra4(ctx, ev))).Scan(&id)
-	if err != nil {
-		return 0, fmt.Errorf("insert into queue %s: %w", p.Queue, known(err))
-	}
-	return id, nil
+	err := p.write(ctx, tx, func(c calls) error {
+		return tx.QueryRow(ctx, c.sql(`select skytools.insert_event_at($1, $2, $3, $4, $5, $6, $7, $8)`),
+			p.Queue, at, ev.Type, text(ev.Data),
+			text(ev.Extra1), text(ev.Extra2), text(ev.Extra3), text(p.extra4(ctx, ev))).Scan(&id)
+	})
+	return id, err
 }
 
 // InsertOnce writes an event unless one was written under the same key, which
 // is remembered for keep. It returns the event's id, of then or of now, and
 // whether it is new.
 func (p *Producer) InsertOnce(ctx context.Context, tx DB, key string, keep time.Duration, ev Event) (id EventID, isNew bool, err error) {
-	err = tx.QueryRow(ctx, `select ev_id, is_new from skytools.insert_event_once($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-		p.Queue, key, keep, ev.Type, text(ev.Data),
-		text(ev.Extra1), text(ev.Extra2), text(ev.Extra3), text(p.extra4(ctx, ev))).Scan(&id, &isNew)
-	if err != nil {
-		return 0, false, fmt.Errorf("insert into queue %s: %w", p.Queue, known(err))
-	}
-	return id, isNew, nil
+	err = p.write(ctx, tx, func(c calls) error {
+		return tx.QueryRow(ctx, c.sql(`select ev_id, is_new from skytools.insert_event_once($1, $2, $3, $4, $5, $6, $7, $8, $9)`),
+			p.Queue, key, keep, ev.Type, text(ev.Data),
+			text(ev.Extra1), text(ev.Extra2), text(ev.Extra3), text(p.extra4(ctx, ev))).Scan(&id, &isNew)
+	})
+	return id, isNew, err
 }

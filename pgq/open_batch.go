@@ -49,9 +49,13 @@ func OpenBatches(ctx context.Context, conn DB, consumer string) ([]OpenBatch, er
 func ReadOpenBatch(ctx context.Context, conn DB, id int64) (OpenBatch, error) {
 	b := OpenBatch{ID: id}
 	var lag float64
-	err := conn.QueryRow(ctx, `select queue_name, consumer_name, prev_tick_id, tick_id, batch_start, batch_end,
+	c, err := mayRead.callsOnBatch(ctx, conn, id)
+	if err != nil {
+		return b, fmt.Errorf("batch %d: %w", id, known(err))
+	}
+	err = conn.QueryRow(ctx, c.sql(`select queue_name, consumer_name, prev_tick_id, tick_id, batch_start, batch_end,
 			extract(epoch from lag)::float8
-		from pgq.get_batch_info($1) where queue_name is not null`, id).
+		from pgq.get_batch_info($1) where queue_name is not null`), id).
 		Scan(&b.Queue, &b.Consumer, &b.PrevTick, &b.Tick, &b.Begin, &b.End, &lag)
 	if errors.Is(err, pgx.ErrNoRows) {
 		err = ErrBatchNotFound
@@ -75,9 +79,13 @@ type EventKind struct {
 
 // BatchKinds sums up an open batch by type.
 func BatchKinds(ctx context.Context, conn DB, batch int64) ([]EventKind, error) {
-	rows, err := conn.Query(ctx, `select coalesce(ev_type, ''), count(*), count(*) filter (where ev_retry > 0),
+	c, err := mayRead.callsOnBatch(ctx, conn, batch)
+	if err != nil {
+		return nil, fmt.Errorf("batch %d: %w", batch, known(err))
+	}
+	rows, err := conn.Query(ctx, c.sql(`select coalesce(ev_type, ''), count(*), count(*) filter (where ev_retry > 0),
 			min(ev_id), max(ev_id), coalesce(sum(octet_length(ev_data)), 0)
-		from pgq.get_batch_events($1) group by 1 order by 1`, batch)
+		from pgq.get_batch_events($1) group by 1 order by 1`), batch)
 	if err != nil {
 		return nil, fmt.Errorf("batch %d: %w", batch, known(err))
 	}
@@ -90,9 +98,13 @@ func BatchKinds(ctx context.Context, conn DB, batch int64) ([]EventKind, error) 
 
 // BatchEvents reads the first events of an open batch; limit 0 means all.
 func BatchEvents(ctx context.Context, conn DB, batch int64, limit int) ([]Event, error) {
-	rows, err := conn.Query(ctx, `select ev_id, ev_time, ev_txid, coalesce(ev_retry, 0), coalesce(ev_type, ''),
+	c, err := mayRead.callsOnBatch(ctx, conn, batch)
+	if err != nil {
+		return nil, fmt.Errorf("batch %d: %w", batch, known(err))
+	}
+	rows, err := conn.Query(ctx, c.sql(`select ev_id, ev_time, ev_txid, coalesce(ev_retry, 0), coalesce(ev_type, ''),
 			ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4
-		from pgq.get_batch_events($1) order by ev_id limit nullif($2, 0)`, batch, limit)
+		from pgq.get_batch_events($1) order by ev_id limit nullif($2, 0)`), batch, limit)
 	if err != nil {
 		return nil, fmt.Errorf("batch %d: %w", batch, known(err))
 	}
@@ -101,6 +113,25 @@ func BatchEvents(ctx context.Context, conn DB, batch int64, limit int) ([]Event,
 		return nil, fmt.Errorf("batch %d: %w", batch, known(err))
 	}
 	return events, nil
+}
+
+// BatchEventIDs are those of an open batch's events for which a condition in
+// SQL over their columns holds. It runs with the rights of the caller.
+func BatchEventIDs(ctx context.Context, conn DB, batch BatchID, where string) ([]EventID, error) {
+	c, err := mayRead.callsOnBatch(ctx, conn, int64(batch))
+	if err != nil {
+		return nil, fmt.Errorf("batch %d: %w", batch, known(err))
+	}
+	rows, err := conn.Query(ctx, c.sql(`select ev_id from pgq.get_batch_events($1)`)+` where (`+where+`
+		)`, int64(batch))
+	if err != nil {
+		return nil, fmt.Errorf("batch %d: %w", batch, known(err))
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[EventID])
+	if err != nil {
+		return nil, fmt.Errorf("batch %d: %w", batch, known(err))
+	}
+	return ids, nil
 }
 
 // scanEvent scans the ten columns of an event.

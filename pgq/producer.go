@@ -24,7 +24,9 @@ type DB interface {
 // is a transaction of its own.
 //
 // The caller's connection may go through pgbouncer in any mode; a producer
-// keeps nothing in the session. Many goroutines may share one.
+// keeps nothing in the session. Many goroutines may share one, and should: each
+// producer begins by asking which functions its role may call, those of PgQ or,
+// where skytools.grant_queue gave it this queue alone, those of the queue.
 type Producer struct {
 	Queue string
 	// Trace, where it is set, tells the trace context that ctx carries, such as
@@ -32,7 +34,7 @@ type Producer struct {
 	// that have none; [Consumer.Trace] takes it up. "" sends none.
 	Trace func(ctx context.Context) string
 
-	many atomic.Pointer[string] // the statement that writes many events here
+	calls atomic.Pointer[calls]
 }
 
 const (
@@ -53,12 +55,11 @@ const (
 // extra fields count.
 func (p *Producer) Insert(ctx context.Context, tx DB, ev Event) (EventID, error) {
 	var id EventID
-	err := tx.QueryRow(ctx, insertOne, p.Queue, ev.Type, text(ev.Data),
-		text(ev.Extra1), text(ev.Extra2), text(ev.Extra3), text(p.extra4(ctx, ev))).Scan(&id)
-	if err != nil {
-		return 0, fmt.Errorf("insert into queue %s: %w", p.Queue, known(err))
-	}
-	return id, nil
+	err := p.write(ctx, tx, func(c calls) error {
+		return tx.QueryRow(ctx, c.sql(insertOne), p.Queue, ev.Type, text(ev.Data),
+			text(ev.Extra1), text(ev.Extra2), text(ev.Extra3), text(p.extra4(ctx, ev))).Scan(&id)
+	})
+	return id, err
 }
 
 // InsertMany writes events by one statement, which for a thousand of them
@@ -69,18 +70,17 @@ func (p *Producer) InsertMany(ctx context.Context, tx DB, events []Event) ([]Eve
 	if len(events) == 0 {
 		return nil, nil
 	}
-	sql, err := p.manySQL(ctx, tx)
-	if err != nil {
-		return nil, fmt.Errorf("insert into queue %s: %w", p.Queue, err)
-	}
 	fields := columns(events, p.extra4Of(ctx))
 	var ids []EventID
-	err = tx.QueryRow(ctx, sql, p.Queue, fields.types, fields.data,
-		fields.extra[0], fields.extra[1], fields.extra[2], fields.extra[3]).Scan(&ids)
-	if err != nil {
-		return nil, fmt.Errorf("insert into queue %s: %w", p.Queue, known(err))
-	}
-	return ids, nil
+	err := p.write(ctx, tx, func(c calls) error {
+		sql := insertEach
+		if c.ours {
+			sql = c.sql(insertMany)
+		}
+		return tx.QueryRow(ctx, sql, p.Queue, fields.types, fields.data,
+			fields.extra[0], fields.extra[1], fields.extra[2], fields.extra[3]).Scan(&ids)
+	})
+	return ids, err
 }
 
 // A statement of InsertSeq has at most so many events, or bytes and an event.
@@ -114,23 +114,26 @@ func (p *Producer) InsertSeq(ctx context.Context, tx pgx.Tx, events iter.Seq[Eve
 	return written, flush()
 }
 
-// manySQL finds out once which statement the database has. An error would
-// cost the caller's transaction, so it is not tried out.
-func (p *Producer) manySQL(ctx context.Context, tx DB) (string, error) {
-	if sql := p.many.Load(); sql != nil {
-		return *sql, nil
+// write has insert write by what its role may call, which is found out once. An
+// error would cost the caller's transaction, so it is not tried out.
+func (p *Producer) write(ctx context.Context, tx DB, insert func(calls) error) error {
+	c := p.calls.Load()
+	if c == nil {
+		found, has, err := mayWrite.callsOn(ctx, tx, p.Queue)
+		if err != nil {
+			return fmt.Errorf("insert into queue %s: %w", p.Queue, known(err))
+		}
+		if c = &found; has {
+			p.calls.Store(c)
+		}
 	}
-	var ours bool
-	err := tx.QueryRow(ctx, `select to_regproc('skytools.insert_events') is not null`).Scan(&ours)
-	if err != nil {
-		return "", err
+	if err := insert(*c); err != nil {
+		if stale(err) {
+			p.calls.Store(nil)
+		}
+		return fmt.Errorf("insert into queue %s: %w", p.Queue, known(err))
 	}
-	sql := insertEach
-	if ours {
-		sql = insertMany
-	}
-	p.many.Store(&sql)
-	return sql, nil
+	return nil
 }
 
 func (p *Producer) extra4(ctx context.Context, ev Event) []byte { return p.extra4Of(ctx)(ev) }

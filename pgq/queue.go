@@ -182,6 +182,15 @@ func change(ctx context.Context, conn DB, sql string, args ...any) (int64, error
 	return *n, nil
 }
 
+// changeAs is change on one queue, by the functions that the role may call.
+func changeAs(ctx context.Context, conn DB, sql, queue string, args ...any) (int64, error) {
+	c, _, err := mayRead.callsOn(ctx, conn, queue)
+	if err != nil {
+		return 0, known(err)
+	}
+	return change(ctx, conn, c.sql(sql), append([]any{queue}, args...)...)
+}
+
 // Setting is one setting of a queue by its short name, such as
 // ticker_max_lag, its value as text, intervals in seconds.
 type Setting struct{ Name, Value string }

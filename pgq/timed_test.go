@@ -82,20 +82,20 @@ func TestIDBeforeNumber(t *testing.T) {
 			return err
 		},
 	} {
-		exec(t, owner, `begin`)
-		exec(t, owner, `alter sequence pgq.event_1_id_seq cache 1`)
+		pgtest.Exec(t, owner, `begin`)
+		pgtest.Exec(t, owner, `alter sequence pgq.event_1_id_seq cache 1`)
 		writer := pgtest.Connect(t, dsn)
 		done := make(chan error, 1)
 		go func() { done <- pgx.BeginFunc(t.Context(), writer, insert) }()
 		var id *string
-		eventually(t, 10*time.Second, name+" waits for its number", func() bool {
-			return one[bool](t, watcher, `select exists (select from pg_locks where pid = $1 and not granted)`, int(writer.PgConn().PID()))
+		pgtest.Eventually(t, 10*time.Second, name+" waits for its number", func() bool {
+			return pgtest.One[bool](t, watcher, `select exists (select from pg_locks where pid = $1 and not granted)`, int(writer.PgConn().PID()))
 		})
 		if err := watcher.QueryRow(t.Context(), `select backend_xid::text from pg_stat_activity where pid = $1`,
 			int(writer.PgConn().PID())).Scan(&id); err != nil || id == nil {
 			t.Errorf("%s draws its number without a transaction id (%v)", name, err)
 		}
-		exec(t, owner, `rollback`)
+		pgtest.Exec(t, owner, `rollback`)
 		if err := <-done; err != nil {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/skytools-go/skytools/pgq"
 )
 
@@ -38,15 +36,13 @@ func (f Filter) chosen(ctx context.Context, b *pgq.Batch) (map[pgq.EventID]bool,
 		return nil, err
 	}
 	defer tx.Rollback(context.WithoutCancel(ctx)) //nolint:errcheck // it only read
-	rows, err := tx.Query(ctx, `select ev_id from pgq.get_batch_events($1) where (`+f.Where+`
-		)`, int64(b.ID))
+	ids, err := pgq.BatchEventIDs(ctx, tx, b.ID, f.Where)
 	if err != nil {
 		return nil, err
 	}
 	chosen := map[pgq.EventID]bool{}
-	ids, err := pgx.CollectRows(rows, pgx.RowTo[pgq.EventID])
 	for _, id := range ids {
 		chosen[id] = true
 	}
-	return chosen, err
+	return chosen, nil
 }

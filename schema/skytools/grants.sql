@@ -17,7 +17,7 @@ begin
     for fn in
         select p.oid from pg_proc p
         where p.pronamespace = 'skytools'::regnamespace
-            and (p.proname like 'triga\_%' and p.proname <> 'triga_seal' or p.proname in ('urlencode', 'capture_settings', 'capture_columns', 'capture_unseen',
+            and (p.proname like 'triga\_%' and p.proname <> 'triga_seal' or p.proname in ('urlencode', 'json_field', 'capture_settings', 'capture_columns', 'capture_unseen',
                 'capture_last', 'capture_pinned', 'capture_unpin'))
     loop
         execute format('grant execute on function %s to public', fn);
@@ -30,7 +30,7 @@ begin
             where p.pronamespace = 'skytools'::regnamespace
                 and p.proname in ('ack', 'claim', 'unclaim', 'tick', 'batch_query', 'batch_query_of',
                     'event_retry', 'event_dead', 'dead_events', 'dead_replay', 'dead_purge', 'get_queue_policy',
-                    'coop_next_batch', 'coop_finish_batch', 'coop_filter', 'coop_key_sql', 'json_field', 'urlencode',
+                    'coop_next_batch', 'coop_finish_batch', 'coop_filter', 'coop_key_sql',
                     'batch_union', 'next_part', 'get_part_events', 'finish_part',
                     'barrier_begin', 'barrier_tick', 'barrier_keep')
         loop
@@ -54,3 +54,6 @@ begin
     end if;
 end
 $$;
+
+-- What a right on one queue is made of may have grown since it was given.
+select count(*) from skytools.queue_grants() g, skytools.grant_queue(g.queue_name, g.role_name, g.queue_right);

@@ -7,6 +7,7 @@ declare
     the_queue int := skytools.queue_id(i_queue_name);
     original regprocedure;
     twin regprocedure;
+    event_table regclass;
 begin
     if to_regrole(quote_ident(i_role)) is null then
         raise exception 'no such role: %', coalesce(i_role, 'NULL')
@@ -20,8 +21,19 @@ begin
         execute format('grant execute on function %s to %I', twin, i_role);
         return next twin;
     end loop;
+    if i_right = 'read' then
+        for event_table in select * from skytools.queue_event_tables(the_queue) loop
+            execute format('grant select on %s to %I', event_table, i_role);
+            -- The extension's tables are somebody else's.
+            if not has_table_privilege(i_role, event_table, 'select') then
+                raise warning 'role % may not select from %', i_role, event_table
+                    using errcode = 'insufficient_privilege',
+                        hint = 'batches are read by functions alone; the Go library needs the tables: have their owner grant it';
+            end if;
+        end loop;
+    end if;
 end;
 $$;
 
 comment on function skytools.grant_queue(text, name, text) is
-'Lets a role read or write one queue, by functions of that queue alone: skytools.queue_N_next_batch and so on, N being its number, with the arguments and results of those of PgQ. Returns them. The server itself checks who may call them.';
+'Lets a role read or write one queue, by functions of that queue alone: skytools.queue_N_next_batch and so on, N being its number, with the arguments and results of those of PgQ (queue_N_pgq_coop_finish_batch and so on for those of pgq_coop). Returns them. The server itself checks who may call them. Who may read also has SELECT on the queue''s event tables.';

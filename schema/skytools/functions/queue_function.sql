@@ -10,7 +10,7 @@ declare
     call text;
 begin
     select * into strict p from pg_proc where oid = i_original;
-    twin := format('skytools.%I', format('queue_%s_%s', i_queue_id, p.proname));
+    twin := format('skytools.%I', skytools.queue_function_name(i_queue_id, i_original));
     types := pg_get_function_identity_arguments(i_original);
     -- The first argument passes through a check that it is this queue's.
     owned := format('skytools.%s(%s, $1)',

@@ -4,14 +4,17 @@ set search_path = pg_catalog, pgq, pg_temp
 as $$
 declare
     the_queue int := skytools.queue_id(i_queue_name);
+    originals oid[] := array(select skytools.grant_functions(i_right));
     twin regprocedure;
+    event_table regclass;
     revoked int := 0;
 begin
     perform 1 from pgq.queue where queue_id = the_queue for no key update;
     for twin in
         select p.oid from pg_proc p
-        join (select proname, proargtypes from pg_proc where oid in (select skytools.grant_functions(i_right))) f
-            on p.proname = format('queue_%s_%s', the_queue, f.proname) and p.proargtypes = f.proargtypes
+        join (select skytools.queue_function_name(the_queue, oid) as name, proargtypes
+              from pg_proc where oid = any (originals)) f
+            on p.proname = f.name and p.proargtypes = f.proargtypes
         join pg_roles r on r.rolname = i_role
         where p.pronamespace = 'skytools'::regnamespace
             and exists (select from aclexplode(p.proacl) a where a.grantee = r.oid)
@@ -19,6 +22,11 @@ begin
         execute format('revoke execute on function %s from %I', twin, i_role);
         revoked := revoked + 1;
     end loop;
+    if i_right = 'read' and revoked > 0 then
+        for event_table in select * from skytools.queue_event_tables(the_queue) loop
+            execute format('revoke select on %s from %I', event_table, i_role);
+        end loop;
+    end if;
     return revoked;
 end;
 $$;
