@@ -32,7 +32,10 @@ func FromExtension(ctx context.Context, conn *pgx.Conn, opt Options) (Report, er
 		return Report{}, err
 	}
 	m := mover{conn, opt.Log}
-	err = m.step(ctx, "from_extension.sql", "set local skytools.structure_sum = "+ident.Literal(f.Sum)+";\n")
+	half, err := m.half(ctx, halfFromSQL)
+	if err == nil && !half {
+		err = m.step(ctx, "from_extension.sql", "set local skytools.structure_sum = "+ident.Literal(f.Sum)+";\n")
+	}
 	if err != nil {
 		return Report{}, fmt.Errorf("move from the extension: %w", err)
 	}
@@ -44,22 +47,49 @@ func FromExtension(ctx context.Context, conn *pgx.Conn, opt Options) (Report, er
 // all transactions that are open then.
 func ToExtension(ctx context.Context, conn *pgx.Conn, opt Options) (Report, error) {
 	m := mover{conn, opt.Log}
-	for _, step := range []func(context.Context) error{
+	steps := []func(context.Context) error{
 		m.needOurs,
 		func(ctx context.Context) error { return m.step(ctx, "stop_telling.sql", "") },
 		m.waitForOpen,
 		func(ctx context.Context) error { return m.step(ctx, "to_extension.sql", "") },
-	} {
-		if err := step(ctx); err != nil {
-			return Report{}, fmt.Errorf("move to the extension: %w", err)
+	}
+	half, err := m.half(ctx, halfToSQL)
+	if half {
+		steps = nil
+	}
+	for _, step := range steps {
+		if err == nil {
+			err = step(ctx)
 		}
+	}
+	if err != nil {
+		return Report{}, fmt.Errorf("move to the extension: %w", err)
 	}
 	return Install(ctx, conn, opt)
 }
 
+// A move that was ended before the install at its end shows in the books: the
+// version of a function that is to be replaced, or structure that went with
+// the schema. What is missing is the install.
+const (
+	halfFromSQL = `not exists (select from pg_extension where extname = 'pgq')
+		and exists (select from skytools.routine where file = 'pgq/functions/version.sql' and sum = '')`
+	halfToSQL = `skytools.beside_extension()
+		and exists (select from skytools.migration where file = 'pgq/tables/001_queue.sql')`
+)
+
 type mover struct {
 	conn *pgx.Conn
 	log  *slog.Logger
+}
+
+func (m mover) half(ctx context.Context, condition string) (half bool, err error) {
+	err = m.conn.QueryRow(ctx, `select to_regprocedure('skytools.beside_extension()') is not null`).Scan(&half)
+	if err != nil || !half {
+		return false, err
+	}
+	err = m.conn.QueryRow(ctx, `select `+condition).Scan(&half)
+	return half, err
 }
 
 func (m mover) needOurs(ctx context.Context) error {
@@ -136,7 +166,7 @@ func (m mover) waitForOpen(ctx context.Context) error {
 		}
 		if time.Since(begin) > movePatience {
 			return hint.With(errors.New("transactions have been open for too long"),
-				"pg_stat_activity and pg_prepared_xacts list them; end them and try again, until then writers are a little slower")
+				"pg_stat_activity and pg_prepared_xacts list them; end them and try again, or stay: pgqadm INI install; until then writers are a little slower")
 		}
 		select {
 		case <-time.After(100 * time.Millisecond):

@@ -84,6 +84,9 @@ begin
             add foreign key (watermark_name) references pgq.consumer (co_name);
     end if;
 
+    -- A move to the extension that was ended before its install has left these.
+    delete from skytools.migration where starts_with(file, 'pgq/');
+    delete from skytools.routine where starts_with(file, 'pgq/');
     insert into skytools.migration (file, sum) values ('pgq/tables/001_queue.sql', current_setting('skytools.structure_sum'));
     -- Makes the install that follows replace all functions, and make what tells
     -- writers where the queues stand.

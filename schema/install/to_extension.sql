@@ -26,6 +26,15 @@ begin
     loop
         execute format('lock table %s in access exclusive mode', item.name);
     end loop;
+    -- An install since then has told them again, or the capture of a transaction
+    -- with an old snapshot: they would write into tables that nobody reads.
+    if exists (select from pg_trigger where tgrelid = 'pgq.queue'::regclass and tgname = 'skytools_changed')
+        or exists (select from pg_proc
+            where pronamespace = 'skytools'::regnamespace and proname ~ '^queue_\d+_table$' and prosrc !~ 'null')
+    then
+        raise exception 'somebody has told writers again where the queues stand'
+            using errcode = 'object_not_in_prerequisite_state', hint = 'run the move again, and no install beside it';
+    end if;
     -- The extension's functions run as its owner, a superuser, and what the
     -- owner of the schemas has hung on their tables would run as that.
     select string_agg(x.what, ', ' order by x.what) into one from (

@@ -16,6 +16,9 @@ begin
     select q.queue_cur_table into cur from pgq.queue q
      where q.queue_id = i_queue_id and not skytools.beside_extension()
        and not q.queue_disable_insert and q.queue_per_tx_limit is null
+       -- Without it nobody would tell of the next rotation: a move to the
+       -- extension is under way.
+       and exists (select from pg_trigger where tgrelid = 'pgq.queue'::regclass and tgname = 'skytools_changed')
        -- A queue that was renamed under its captures is none of theirs.
        and not exists (select from skytools.capture c
                          join pg_proc f on f.pronamespace = 'skytools'::regnamespace
