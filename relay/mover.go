@@ -16,22 +16,28 @@ import (
 // where the role may write event tables, the time. They get ids of
 // their own, in the same order.
 type Mover struct {
-	Queue string // the target's
-	Log   *slog.Logger
+	Queue  string  // the target's
+	Source *Target // the database that it reads from
+	Log    *slog.Logger
 
 	writer writer
 }
 
 // Handle is the [pgq.TxHandler].
 func (m *Mover) Handle(ctx context.Context, tx pgx.Tx, b *pgq.Batch) error {
-	return m.writer.all(ctx, tx, m.Log, b, func(pgq.Event) (string, error) { return m.Queue, nil })
+	err := m.writer.all(ctx, tx, m.Source, m.Log, b, func(pgq.Event) (string, error) { return m.Queue, nil })
+	if errors.Is(err, errOwnQueue) {
+		return pgq.Permanent(err)
+	}
+	return err
 }
 
 // Splitter copies events into the queues that a field of theirs names, as
 // [Mover] does.
 type Splitter struct {
-	Field string // one of Fields
-	Log   *slog.Logger
+	Field  string  // one of Fields
+	Source *Target // the database that it reads from
+	Log    *slog.Logger
 
 	writer writer
 }
@@ -42,7 +48,7 @@ var Fields = []string{"type", "extra1", "extra2", "extra3", "extra4"}
 
 // Handle is the [pgq.TxHandler].
 func (s *Splitter) Handle(ctx context.Context, tx pgx.Tx, b *pgq.Batch) error {
-	return s.writer.all(ctx, tx, s.Log, b, func(ev pgq.Event) (string, error) {
+	return s.writer.all(ctx, tx, s.Source, s.Log, b, func(ev pgq.Event) (string, error) {
 		value := map[string][]byte{
 			"type": []byte(ev.Type), "extra1": ev.Extra1, "extra2": ev.Extra2, "extra3": ev.Extra3, "extra4": ev.Extra4,
 		}[s.Field]
@@ -57,7 +63,10 @@ func (s *Splitter) Handle(ctx context.Context, tx pgx.Tx, b *pgq.Batch) error {
 type writer struct {
 	asked bool
 	timed bool // the role may give an event its time
+	home  bool // the target is the database that the events come from
 }
+
+var errOwnQueue = errors.New("it would go into the queue from which it comes, again and again")
 
 const (
 	chunkEvents = 5000
@@ -65,8 +74,8 @@ const (
 )
 
 // all writes a batch, each event into the queue that to names.
-func (w *writer) all(ctx context.Context, tx pgx.Tx, log *slog.Logger, b *pgq.Batch, to func(pgq.Event) (string, error)) error {
-	if err := w.ask(ctx, tx, log); err != nil {
+func (w *writer) all(ctx context.Context, tx pgx.Tx, source *Target, log *slog.Logger, b *pgq.Batch, to func(pgq.Event) (string, error)) error {
+	if err := w.ask(ctx, tx, source, log); err != nil {
 		return err
 	}
 	pending := map[string][]pgq.Event{}
@@ -83,6 +92,9 @@ func (w *writer) all(ctx context.Context, tx pgx.Tx, log *slog.Logger, b *pgq.Ba
 		queue, err := to(ev)
 		if err != nil {
 			return err
+		}
+		if w.home && queue == b.Queue {
+			return hint.With(fmt.Errorf("event %d into queue %s: %w", ev.ID, queue, errOwnQueue), "name another queue, or another dst_db")
 		}
 		pending[queue] = append(pending[queue], ev)
 		sizes[queue] += len(ev.Data) + len(ev.Extra1) + len(ev.Extra2) + len(ev.Extra3) + len(ev.Extra4)
@@ -101,11 +113,14 @@ func (w *writer) all(ctx context.Context, tx pgx.Tx, log *slog.Logger, b *pgq.Ba
 	return nil
 }
 
-func (w *writer) ask(ctx context.Context, tx pgx.Tx, log *slog.Logger) error {
+func (w *writer) ask(ctx context.Context, tx pgx.Tx, source *Target, log *slog.Logger) error {
 	if w.asked {
 		return nil
 	}
 	var err error
+	if w.home, err = source.same(ctx, tx); err != nil {
+		return err
+	}
 	if w.timed, err = pgq.MayTime(ctx, tx); err != nil {
 		return err
 	}

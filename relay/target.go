@@ -35,6 +35,26 @@ func (t *Target) Begin(ctx context.Context) (pgx.Tx, error) {
 	return t.conn.Begin(ctx)
 }
 
+// same tells whether a transaction is of this database.
+func (t *Target) same(ctx context.Context, tx pgx.Tx) (bool, error) {
+	const sql = `select s.system_identifier, d.oid from pg_control_system() s, pg_database d where d.datname = current_database()`
+	type database struct {
+		system int64
+		oid    uint32
+	}
+	var ours, theirs database
+	own, err := t.Begin(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer own.Rollback(context.WithoutCancel(ctx)) //nolint:errcheck // it only read
+	if err := own.QueryRow(ctx, sql).Scan(&ours.system, &ours.oid); err != nil {
+		return false, err
+	}
+	err = tx.QueryRow(ctx, sql).Scan(&theirs.system, &theirs.oid)
+	return ours == theirs, err
+}
+
 // Close closes the connection.
 func (t *Target) Close() {
 	if t.conn == nil {

@@ -87,7 +87,7 @@ var queuePrograms = []queueProgram{
 		prepare: func(s *conf.Section) (relayRun, error) {
 			queue := s.Need("dst_queue_name")
 			return func(ctx context.Context, r *relaying) error {
-				mover := &relay.Mover{Queue: queue, Log: r.log}
+				mover := &relay.Mover{Queue: queue, Source: r.source, Log: r.log}
 				return r.consumer.RunTx(ctx, r.target, mover.Handle)
 			}, nil
 		},
@@ -99,7 +99,7 @@ var queuePrograms = []queueProgram{
 		prepare: func(s *conf.Section) (relayRun, error) {
 			field := s.Choice("queue_field", "extra1", relay.Fields...)
 			return func(ctx context.Context, r *relaying) error {
-				splitter := &relay.Splitter{Field: field, Log: r.log}
+				splitter := &relay.Splitter{Field: field, Source: r.source, Log: r.log}
 				return r.consumer.RunTx(ctx, r.target, splitter.Handle)
 			}, nil
 		},
