@@ -39,7 +39,7 @@ demo: go ## show the main job on two servers of its own
 
 .PHONY: test
 test: go ## run all quick tests (REQUIRE=all: a missing tool fails instead of skipping)
-	go test ./...
+	go test -timeout 20m ./...
 
 .PHONY: test-long
 test-long: go ## the same with many seeds, rounds and rows, and tests that download packages
