@@ -172,18 +172,18 @@ func updateExtension(t *testing.T, s *pgserver.Server, folder string) {
 		"skytools/tables/999_thing.sql":    "create table skytools.thing (a int);\n",
 		"pgq/functions/thing.sql":          "create or replace function pgq.thing() returns int language sql as 'select 1';\n",
 		"skytools/functions/coop_lost.sql": "",
-		"pgq/functions/version.sql":        "create or replace function pgq.version() returns text language sql immutable parallel safe as $$ select '3.5.3'::text $$;\n",
+		"pgq/functions/version.sql":        "create or replace function pgq.version() returns text language sql immutable parallel safe as $$ select '3.5.4'::text $$;\n",
 	})
 	b, err := load(later)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(folder, "pgq--3.5.2--3.5.3.sql"), []byte(extensionUpdate(b)), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(folder, "pgq--3.5.3--3.5.4.sql"), []byte(extensionUpdate(b)), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	dsn := pgtest.Database(t, s, createExtension)
 	conn := pgtest.Connect(t, dsn)
-	if _, err := conn.Exec(t.Context(), `alter extension pgq update to '3.5.3'`); err != nil {
+	if _, err := conn.Exec(t.Context(), `alter extension pgq update to '3.5.4'`); err != nil {
 		t.Fatal(err)
 	}
 	got := pgtest.Column[string](t, conn, `select format('%s %s %s', pgq.version(), to_regprocedure('skytools.coop_lost(bigint)') is null,
@@ -191,7 +191,7 @@ func updateExtension(t *testing.T, s *pgserver.Server, folder string) {
 			and (classid = 'pg_proc'::regclass and objid = 'pgq.thing()'::regprocedure
 				or classid = 'pg_class'::regclass and objid = any ((select extconfig from pg_extension where extname = 'pgq')::oid[])
 					and objid = 'skytools.thing'::regclass)))`)
-	if got[0] != "3.5.3 t 2" {
+	if got[0] != "3.5.4 t 2" {
 		t.Errorf("after the update: %s, want the version, a function gone, a function and a table as members", got[0])
 	}
 	if r := mustInstall(t, conn, later); len(r.Applied)+len(r.Replaced)+len(r.Dropped) > 0 {

@@ -91,7 +91,7 @@ func TestInstallTwice(t *testing.T) {
 	if v, err := Version(t.Context(), conn); v != Number || err != nil {
 		t.Fatalf("version: %d, %v", v, err)
 	}
-	want := []string{"2", "3.5.2"}
+	want := []string{"3", "3.5.3"}
 	if got := pgtest.Column[string](t, conn, `select skytools.version() union all select pgq.version()`); strings.Join(got, " ") != strings.Join(want, " ") {
 		t.Errorf("versions in SQL: %v, want %v for Number %d", got, want, Number)
 	}
