@@ -22,10 +22,13 @@ func (r *run) batch(ctx context.Context, p part) error {
 	if p.prev.ID != r.position.ID {
 		return fmt.Errorf("batch %d to %d does not begin at the position %d", p.prev.ID, p.cur.ID, r.position.ID)
 	}
-	if p.last && len(p.events) == 0 && !r.failing {
+	if p.last && len(p.events) == 0 && !r.failing && len(r.tables.aside) == 0 {
 		r.fetch.free(p)
 		r.moveTo(p.cur)
 		return nil
+	}
+	if err := r.hold(ctx); err != nil {
+		return err
 	}
 	begin := time.Now()
 	seqs, err := r.readSequences(ctx)
@@ -44,6 +47,7 @@ func (r *run) batch(ctx context.Context, p part) error {
 	}
 	r.moveTo(p.cur)
 	r.failing, r.stuck = false, false
+	r.parked()
 	if r.Worker.Stats != nil {
 		r.Worker.Stats(Stats{
 			Events: res.Total.Events, Ignored: res.Total.Filtered + res.Total.Skipped, Duration: time.Since(begin),
@@ -61,11 +65,15 @@ func (r *run) moveTo(cur pgq.Tick) {
 	}
 }
 
-// applyParts writes a batch's rows, sequences, counters and the position in
-// one transaction of the subscriber.
+// applyParts writes a batch's rows, sequences, counters and the position, and
+// which tables were left out of it, in one transaction of the subscriber.
 func (r *run) applyParts(ctx context.Context, p part, seqs []change) (apply.Result, error) {
 	var res apply.Result
-	err := inTx(ctx, r.sub, failpoint.Apply, func(tx pgx.Tx) error {
+	point := failpoint.Apply
+	if len(r.tables.aside) > 0 {
+		point = failpoint.Park
+	}
+	err := inTx(ctx, r.sub, point, func(tx pgx.Tx) error {
 		if err := r.beginBatch(ctx, tx); err != nil {
 			return err
 		}
@@ -73,6 +81,9 @@ func (r *run) applyParts(ctx context.Context, p part, seqs []change) (apply.Resu
 		res, err = r.applier.Transaction(ctx, tx, func() error { return r.applyEvents(ctx, p) })
 		if err != nil {
 			return r.tables.explain(err)
+		}
+		if err := r.parkTables(ctx, tx); err != nil {
+			return err
 		}
 		if err := r.setSequences(ctx, tx, seqs); err != nil {
 			return err

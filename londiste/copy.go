@@ -1,6 +1,7 @@
 package londiste
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -84,6 +85,8 @@ type copier struct {
 	reader    *pgq.Reader
 	ackedAt   time.Time
 	failing   bool
+	parked    *ParkedTable // the table is being retried
+	free      bool         // of its foreign keys, where they would act
 }
 
 var (
@@ -121,6 +124,9 @@ func (c *copier) close() {
 func (c *copier) step(ctx context.Context) (more bool, err error) {
 	defer func() {
 		if err != nil && ctx.Err() == nil {
+			if again, e := c.parkAgain(ctx, err); again || e != nil {
+				err = cmp.Or(e, errCopyEnds)
+			}
 			err = c.broken(ctx, err)
 		}
 	}()
@@ -133,6 +139,9 @@ func (c *copier) step(ctx context.Context) (more bool, err error) {
 	}
 	if !found || !t.Local {
 		return false, loop.Permanent(errCopyEnds)
+	}
+	if err := c.isParked(ctx, &t); err != nil {
+		return false, err
 	}
 	c.hold.phase.Store(int32(t.State.Phase))
 	switch t.State.Phase {
@@ -157,7 +166,7 @@ func (c *copier) step(ctx context.Context) (more bool, err error) {
 func (c *copier) broken(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(err, errCopyEnds):
-		return err
+		return loop.Permanent(err)
 	case errors.Is(err, errFenced):
 		return loop.Permanent(err)
 	case c.sub != nil && !c.sub.IsClosed():

@@ -87,7 +87,10 @@ func (c *copier) reach(ctx context.Context, t *Table) error {
 		}
 		_, err = tx.Exec(ctx, `delete from pgq_node.local_state where queue_name = $1 and consumer_name = $2`,
 			c.Queue, c.consumer)
-		return err
+		if err != nil {
+			return err
+		}
+		return unpark(ctx, tx, c.Queue, c.name, false)
 	})
 }
 
@@ -130,8 +133,7 @@ func (c *copier) position(ctx context.Context, t *Table) (pgq.Tick, bool, error)
 			return pgq.Tick{}, false, err
 		}
 	}
-	c.log().Warn("The provider has lost the copy's place: copying anew", "table", c.name.String())
-	return pgq.Tick{}, false, c.change(ctx, t.State, State{}, nil)
+	return pgq.Tick{}, false, c.lostPlace(ctx, t, here, known)
 }
 
 // copySnapshot is what the copy saw, while indexes are still missing; else
@@ -183,12 +185,16 @@ func (c *copier) apply(ctx context.Context, t *Table, prev, cur pgq.Tick) error 
 	if err := g.load(ctx, c.sub); err != nil {
 		return err
 	}
+	pass, err := passedOver(ctx, c.sub, c.Queue, c.name)
+	if err != nil {
+		return err
+	}
 	f := &fetcher{reader: c.reader, budget: c.budget}
 	stop := f.startOne(ctx, prev, cur)
 	defer stop()
 	a := apply.New(g, apply.Options{CatchUp: true})
-	err := c.fence.write(ctx, c.sub, failpoint.CopyCatch, func(tx pgx.Tx) error {
-		res, err := a.Transaction(ctx, tx, func() error { return feed(ctx, a, f) })
+	err = c.fence.write(ctx, c.sub, failpoint.CopyCatch, func(tx pgx.Tx) error {
+		res, err := a.Transaction(ctx, tx, func() error { return feed(ctx, a, f, pass) })
 		if err != nil {
 			return g.explain(err)
 		}
@@ -207,8 +213,8 @@ func (c *copier) apply(ctx context.Context, t *Table, prev, cur pgq.Tick) error 
 	return ack(ctx, c.prov, c.Queue, c.consumer, cur.ID, c.fence.epoch)
 }
 
-// feed gives all events of one batch to an applier.
-func feed(ctx context.Context, a *apply.Applier, f *fetcher) error {
+// feed gives all events of one batch to an applier, but for those to pass over.
+func feed(ctx context.Context, a *apply.Applier, f *fetcher, pass map[int64]bool) error {
 	for {
 		select {
 		case p := <-f.parts:
@@ -216,7 +222,11 @@ func feed(ctx context.Context, a *apply.Applier, f *fetcher) error {
 				return fmt.Errorf("provider: %w", p.err)
 			}
 			for _, ev := range p.events {
-				if err := a.Event(ctx, ev); err != nil && !errors.Is(err, apply.ErrUnhandled) {
+				take := a.Event
+				if pass[ev.ID] {
+					take = func(_ context.Context, ev apply.Event) error { return a.Pass(ev) }
+				}
+				if err := take(ctx, ev); err != nil && !errors.Is(err, apply.ErrUnhandled) {
 					return err
 				}
 			}

@@ -68,6 +68,42 @@
 // times, and may violate any constraint but its key. Hence secondary indexes
 // and constraints come back there and not before.
 //
+// # Parked tables
+//
+// A batch that is refused because of one table, time and again, is applied
+// without it, and the table is parked at the tick where the batch began:
+//
+//	ok --(worker)--> parked --retry--> catching-up --> wanna-sync:T --> … --> ok
+//	                   ^------------------'  (refused again)
+//	                   '--(too old, too much, or gone)--> given up --resync--> in-copy …
+//
+// Parked is catching-up with a row in skytools.parked_table; while the row says
+// so no copier works for the table. In this order, P being the position and
+// C the batch's end:
+//
+//  1. provider: P is acknowledged, then the copy's consumer is registered at P.
+//     The worker's own consumer has kept all after P until here.
+//  2. subscriber, one transaction: the rows of the other tables, the table out
+//     of ok with its place P, the position C.
+//
+// Dead after 1: the table is ok and the batch open; sweep takes the consumer
+// away, or the next attempt finds it. Dead after 2: all is written. What 2
+// loses with the subscriber's last commits is lost together, and P was never
+// passed at the provider. A consumer that is missing later is registered at
+// P again as long as tick P is there, for with it are all events after it.
+//
+// What is parked is what fails lastingly: constraints, types, triggers, a missing
+// table or column, an event that cannot be read. Not what passes (connection,
+// deadlock, serialization, disk full, a lock), nor a row that conflict = error
+// is to stop at, nor an error that names no table of the set. Where foreign
+// keys act, the tables that refer to it are parked with it, for their rows may
+// need its; and foreign keys from these to tables that go on are dropped until
+// all are ok, for rows may go there that the parked ones refer to. Where they
+// do not act (session_replication_role) neither is needed.
+//
+// Coming back, a table needs no index built: it has held the state of one tick
+// all the time.
+//
 // # When it fails
 //
 // The copier works inside the worker's process. Everything that it drops is
@@ -76,7 +112,7 @@
 // from in-copy the table starts anew, from the later states it goes on. A
 // copy that fails is tried again with growing pauses and stops nobody else.
 //
-// A batch that cannot be applied stops the node: the error stands in
+// A batch that cannot be applied otherwise stops the node: the error stands in
 // pgq_node.local_state.cur_error and in the log with table, event, key and
 // statement, and the batch is tried again with growing pauses.
 //

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/skytools-go/skytools/internal/failpoint"
 	"github.com/skytools-go/skytools/internal/ident"
@@ -22,34 +23,40 @@ type fkey struct {
 // definition, and read it so.
 const pinnedPath = `set local search_path = pg_catalog`
 
-// dropFkeys saves and drops the foreign keys to and from a table, each in a
-// transaction of its own: two tables are locked for each, not all of them for
-// as long as it takes. One copier at a time, else two whose tables refer to
-// each other find the same key, or wait for each other.
+// dropFkeys saves and drops the foreign keys to and from a table.
 func (c *copier) dropFkeys(ctx context.Context, table ident.Name) error {
-	if err := c.fkeys.Acquire(ctx, 1); err != nil {
+	err := dropFkeys(ctx, c.Pair, c.fkeys, c.write(ctx), `to_regclass($1) in (c.conrelid, c.confrelid)`, table.SQL())
+	if err != nil {
+		return fmt.Errorf("drop foreign keys of %s: %w", table, err)
+	}
+	return nil
+}
+
+// dropFkeys saves and drops the foreign keys for which a condition holds, each
+// in a transaction of its own: two tables are locked for each, not all of them
+// for as long as it takes. One caller at a time, else two whose tables refer
+// to each other find the same key, or wait for each other.
+func dropFkeys(ctx context.Context, p *Pair, alone *semaphore.Weighted, write writer, where string, args ...any) error {
+	if err := alone.Acquire(ctx, 1); err != nil {
 		return err
 	}
-	defer c.fkeys.Release(1)
+	defer alone.Release(1)
 	for {
 		dropped := false
-		err := c.fence.write(ctx, c.sub, failpoint.Fkey, func(tx pgx.Tx) error {
-			if err := beginDDL(ctx, tx, c.Pair); err != nil {
+		err := write(failpoint.Fkey, func(tx pgx.Tx) error {
+			if err := beginDDL(ctx, tx, p); err != nil {
 				return err
 			}
-			key, found, err := oneFkey(ctx, tx, table)
+			key, found, err := oneFkey(ctx, tx, where, args...)
 			if err != nil || !found {
 				return err
 			}
-			c.log().Info("Dropping foreign key", "table", key.from.String(), "name", key.name)
+			p.log().Info("Dropping foreign key", "table", key.from.String(), "name", key.name)
 			dropped = true
 			return key.drop(ctx, tx)
 		})
-		if err != nil {
-			return fmt.Errorf("drop foreign keys of %s: %w", table, err)
-		}
-		if !dropped {
-			return nil
+		if err != nil || !dropped {
+			return err
 		}
 	}
 }
@@ -61,15 +68,15 @@ func beginDDL(ctx context.Context, tx pgx.Tx, p *Pair) error {
 	return err
 }
 
-func oneFkey(ctx context.Context, q queryer, table ident.Name) (fkey, bool, error) {
+// oneFkey finds a foreign key for which a condition holds.
+func oneFkey(ctx context.Context, q queryer, where string, args ...any) (fkey, bool, error) {
 	rows, err := q.Query(ctx, `
 		select fn.nspname, fc.relname, tn.nspname, tc.relname, c.conname, pg_get_constraintdef(c.oid)
 		from pg_constraint c
 		join pg_class fc on fc.oid = c.conrelid join pg_namespace fn on fn.oid = fc.relnamespace
 		join pg_class tc on tc.oid = c.confrelid join pg_namespace tn on tn.oid = tc.relnamespace
-		where c.contype = 'f' and c.conparentid = 0
-			and to_regclass($1) in (c.conrelid, c.confrelid)
-		order by fc.oid, c.conname limit 1`, table.SQL())
+		where c.contype = 'f' and c.conparentid = 0 and `+where+`
+		order by fc.oid, c.conname limit 1`, args...)
 	if err != nil {
 		return fkey{}, false, err
 	}

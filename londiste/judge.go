@@ -1,7 +1,9 @@
 package londiste
 
 import (
+	"fmt"
 	"strings"
+	"time"
 
 	"github.com/skytools-go/skytools/internal/hint"
 )
@@ -31,6 +33,13 @@ func (st *Status) judgeTable(t *TableStatus) {
 		st.problem("londiste INI provider add "+name+"; londiste INI subscriber resync "+name,
 			"table %s is drifted: %s", t.Name, t.Drift)
 	}
+	if t.Parked != nil {
+		st.judgeParked(t)
+	}
+	if t.Passed > 0 {
+		st.problem("londiste INI subscriber resync "+name+" copies it anew",
+			"table %s: %d of its events were passed over by subscriber skip, its rows may differ", t.Name, t.Passed)
+	}
 	if len(t.Disabled) > 0 {
 		st.problem("londiste INI subscriber restore-triggers "+name+", if they may fire on replicated rows",
 			"triggers of table %s are disabled: %s", t.Name, strings.Join(t.Disabled, ", "))
@@ -44,6 +53,33 @@ func (st *Status) judgeTable(t *TableStatus) {
 	}
 	if t.Counters.Fallbacks > 0 {
 		st.problem("", "table %s: %d times a set was refused and its rows were applied one by one", t.Name, t.Counters.Fallbacks)
+	}
+}
+
+// judgeParked says why a table is left aside and the ways back.
+func (st *Status) judgeParked(t *TableStatus) {
+	p, name := t.Parked, hint.Shell(t.Name)
+	retry := "londiste INI subscriber retry " + name
+	since := p.Since.Local().Format(time.DateTime)
+	what := p.Error
+	if p.Statement != "" {
+		what += "\nstatement: " + p.Statement
+	}
+	switch {
+	case p.GivenUp != "":
+		st.problem("mend the cause, then londiste INI subscriber resync "+name,
+			"table %s is parked since %s, and its events are kept no longer: %s\n%s", t.Name, since, p.GivenUp, what)
+	case p.RetriedAt != nil:
+		st.problem("", "table %s, parked at %s, is being retried: %s", t.Name, since, t.State)
+	case p.With != "":
+		st.problem("londiste INI subscriber retry "+hint.Shell(p.With)+" brings back both",
+			"table %s is parked at tick %d since %s, because it refers to table %s", t.Name, p.Tick, since, p.With)
+	default:
+		mend := "mend the cause, then " + retry
+		if p.Event != 0 {
+			mend += fmt.Sprintf("; without that one change: londiste INI subscriber skip %s %d", name, p.Event)
+		}
+		st.problem(mend+"; subscriber resync copies the table anew", "table %s is parked at tick %d since %s: %s", t.Name, p.Tick, since, what)
 	}
 }
 

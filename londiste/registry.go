@@ -22,7 +22,8 @@ type registry struct {
 	list    []Table
 	byName  map[ident.Name]*Table
 	targets map[ident.Name]*apply.Target
-	bad     map[ident.Name]error // tables whose target cannot be loaded
+	bad     map[ident.Name]error        // tables whose target cannot be loaded
+	aside   map[ident.Name]*ParkedTable // of the worker: to be left out of the batch at hand
 	seqs    []Sequence
 }
 
@@ -37,6 +38,9 @@ const versionSQL = `select (
 	) || ' ' || (
 		select count(*) || ' ' || coalesce(sum(hashtextextended(seq_name || xmin::text || ctid::text, 0)::numeric), 0)
 		from londiste.seq_info where queue_name = $1
+	) || ' ' || (
+		select count(*) || ' ' || coalesce(sum(hashtextextended(table_name || xmin::text || ctid::text, 0)::numeric), 0)
+		from skytools.parked_table where queue_name = $1
 	)`
 
 // refresh loads what has changed since the last time and tells whether
@@ -68,6 +72,9 @@ func (g *registry) load(ctx context.Context, q loader) error {
 	}
 	list, err := tables(ctx, q, g.queue)
 	if err != nil {
+		return err
+	}
+	if err := noteParked(ctx, q, g.queue, list); err != nil {
 		return err
 	}
 	if g.seqs, err = sequences(ctx, q, g.queue); err != nil {
@@ -107,7 +114,7 @@ func (g *registry) applies(t *Table) bool {
 	if g.only != (ident.Name{}) && t.Name != g.only {
 		return false
 	}
-	return t.Local && (t.State.Phase == g.phase || g.only == t.Name)
+	return t.Local && g.aside[t.Name] == nil && (t.State.Phase == g.phase || g.only == t.Name)
 }
 
 // Lookup implements [apply.Tables].

@@ -111,6 +111,12 @@ var transitions = []struct {
 	// The worker waits no longer for a copy that does not get there.
 	{DoSync, CatchingUp, Main},
 
+	// Parked, see park.go: a batch was applied without the table. Retried it
+	// goes on from there, or is parked again; given up it waits for a resync.
+	{OK, CatchingUp, Main},
+	{DoSync, CatchingUp, Copier},
+	{CatchingUp, None, Main},
+
 	// The provider forgot where the copy stood: it starts anew.
 	{CatchingUp, None, Copier},
 	{DoSync, None, Copier},

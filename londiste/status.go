@@ -32,7 +32,10 @@ type Status struct {
 	Tables    []TableStatus    `json:"tables"`
 	Sequences []SequenceStatus `json:"sequences"`
 	Fkeys     []ForeignKey     `json:"pending_fkeys"` // dropped for a copy
-	Problems  []Problem        `json:"problems"`
+	// Consistent: both sides answered, and every table here is as the provider's
+	// was at the position.
+	Consistent bool      `json:"consistent"`
+	Problems   []Problem `json:"problems"`
 
 	clock   time.Time // the provider's
 	applied time.Time // of the tick at the position, by the same clock
@@ -88,12 +91,14 @@ type TableStatus struct {
 	Name     string        `json:"name"`
 	Provider bool          `json:"at_provider"` // registered there
 	Here     bool          `json:"at_subscriber"`
-	State    string        `json:"state"`              // merge_state, "-" for none
+	State    string        `json:"state"`              // merge_state, "-" for none; parked, given-up
 	Capture  string        `json:"capture,omitempty"`  // statement or row
 	Drift    string        `json:"drift,omitempty"`    // what changed since the capture was made
 	Disabled []string      `json:"disabled_triggers"`  // saved until restore-triggers
 	Waiting  int           `json:"pending_ddl"`        // indexes and constraints dropped for the copy
 	Counters TableCounters `json:"counters,omitempty"` // of this subscriber
+	Parked   *ParkedTable  `json:"parked"`             // why the worker leaves it aside; null: it does not
+	Passed   int64         `json:"passed_over_events"` // by subscriber skip, since its last copy
 }
 
 // TableCounters says what became of a table's events:
@@ -138,11 +143,20 @@ func (b *Subscriber) ReadStatus(ctx context.Context) *Status {
 	b.readSide(ctx, st, &st.Subscriber, "subscriber", (*session).subscriberStatus)
 	st.measure()
 	st.judge()
+	st.Consistent = st.Reachable() && !slices.ContainsFunc(st.Tables, func(t TableStatus) bool {
+		return t.Here && (t.State != phaseNames[OK] || t.Passed > 0)
+	})
 	return st
 }
 
 // Reachable tells whether both sides answered.
 func (st *Status) Reachable() bool { return st.Provider.Reachable && st.Subscriber.Reachable }
+
+// Parked tells whether the worker leaves a table aside because it could not
+// be applied.
+func (st *Status) Parked() bool {
+	return slices.ContainsFunc(st.Tables, func(t TableStatus) bool { return t.Parked != nil })
+}
 
 func (st *Status) problem(mend, format string, args ...any) {
 	st.Problems = append(st.Problems, Problem{fmt.Sprintf(format, args...), mend})

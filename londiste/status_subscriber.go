@@ -21,7 +21,7 @@ func (s *session) subscriberStatus(ctx context.Context, st *Status) error {
 	}
 	for _, t := range list {
 		row := st.table(t.Name.String())
-		row.Here, row.State = true, t.State.String()
+		row.Here, row.State, row.Parked = true, t.Shown(), t.Parked
 	}
 	if err := s.workerStatus(ctx, st); err != nil {
 		return err
@@ -94,6 +94,18 @@ func (s *session) tableDetails(ctx context.Context, st *Status) error {
 	fields := []any{&name, &c.Events, &c.Applied, &c.Coalesced, &c.Filtered, &c.Skipped, &c.BySets, &c.Fallbacks, &c.Diverged}
 	if _, err := pgx.ForEachRow(rows, fields, func() error {
 		st.table(name).Counters = c
+		return nil
+	}); err != nil {
+		return err
+	}
+	rows, err = s.conn.Query(ctx, `select table_name, count(*) from skytools.skipped_event
+		where queue_name = $1 group by table_name`, s.queue)
+	if err != nil {
+		return fmt.Errorf("read skipped events: %w", err)
+	}
+	var passed int64
+	if _, err := pgx.ForEachRow(rows, []any{&name, &passed}, func() error {
+		st.table(name).Passed = passed
 		return nil
 	}); err != nil {
 		return err

@@ -221,7 +221,11 @@ func (b *Subscriber) Tables(ctx context.Context) ([]Table, error) {
 
 func (s *session) localTables(ctx context.Context) ([]Table, error) {
 	list, err := tables(ctx, s.conn, s.queue)
-	return slices.DeleteFunc(list, func(t Table) bool { return !t.Local }), err
+	if err != nil {
+		return nil, err
+	}
+	list = slices.DeleteFunc(list, func(t Table) bool { return !t.Local })
+	return list, noteParked(ctx, s.conn, s.queue, list)
 }
 
 // Missing lists what the provider has registered and the subscriber has not.
@@ -261,8 +265,9 @@ func (b *Subscriber) Resync(ctx context.Context, sel Selection) error {
 		return err
 	}
 	states := map[ident.Name]State{}
+	parked := map[ident.Name]bool{}
 	for _, t := range list {
-		states[t.Name] = t.State
+		states[t.Name], parked[t.Name] = t.State, t.Parked != nil
 	}
 	if sel.empty() {
 		return hint.With(ErrNothingNamed, "type: londiste INI subscriber resync TABLE…, or resync --all (--force means the same) for every table")
@@ -279,7 +284,7 @@ func (b *Subscriber) Resync(ctx context.Context, sel Selection) error {
 	var again []ident.Name
 	for _, n := range found.names {
 		switch phase := states[n].Phase; {
-		case phase == OK:
+		case phase == OK, parked[n]:
 			again = append(again, n)
 		case found.byGlob[n]:
 			s.log.Info("Table " + n.String() + " is being copied already")
@@ -293,8 +298,12 @@ func (b *Subscriber) Resync(ctx context.Context, sel Selection) error {
 			s.log.Info("Resyncing " + n.String())
 			if _, err := tx.Exec(ctx, `
 				update londiste.table_info set merge_state = null, custom_snapshot = null
-				where queue_name = $1 and table_name = $2 and local and merge_state = 'ok'`,
+				where queue_name = $1 and table_name = $2 and local and (merge_state = 'ok' or exists (
+					select from skytools.parked_table p where p.queue_name = $1 and p.table_name = $2))`,
 				s.queue, n.String()); err != nil {
+				return fmt.Errorf("resync table %s: %w", n, err)
+			}
+			if err := unpark(ctx, tx, s.queue, n, true); err != nil {
 				return fmt.Errorf("resync table %s: %w", n, err)
 			}
 		}

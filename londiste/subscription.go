@@ -78,6 +78,9 @@ func (b *Subscriber) Unregister(ctx context.Context) error {
 				return err
 			}
 		}
+		if _, err := tx.Exec(ctx, "delete from skytools.parked_table where queue_name = $1", b.Queue); err != nil {
+			return err
+		}
 		_, err := tx.Exec(ctx, `
 			update londiste.table_info set merge_state = null, custom_snapshot = null
 			where queue_name = $1 and local`, b.Queue)
@@ -169,6 +172,9 @@ func (s *session) writer(ctx context.Context) writer {
 func (b *Subscriber) forgetTable(ctx context.Context, sub *session, tx pgx.Tx, n ident.Name) error {
 	_, err := tx.Exec(ctx, "delete from londiste.table_info where queue_name = $1 and table_name = $2", b.Queue, n.String())
 	if err != nil {
+		return err
+	}
+	if err := unpark(ctx, tx, b.Queue, n, true); err != nil {
 		return err
 	}
 	ddl, order, err := sub.pendingTriggers(ctx, tx, n)

@@ -19,6 +19,8 @@ type Table struct {
 	Local bool       // this node has it; false: known to the set only
 	State State      // at a root always OK
 	Attrs url.Values // table_attrs, urlencoded there: skip_truncate=1, …
+
+	Parked *ParkedTable // at a subscriber: why the worker leaves it aside, if it does
 }
 
 // SkipTruncate tells whether the copy must keep the rows it finds.

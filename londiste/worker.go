@@ -27,6 +27,9 @@ type Worker struct {
 	FetchAhead     int             // bytes read before they are applied; 0 means 4 MiB
 	Idle           time.Duration   // pause between looks where no notification comes; 0 means 1 s
 	StopOnConflict bool            // stop at a row that was changed here; false: set it right and count it
+	ParkAfter      time.Duration   // how long a batch may fail for a table before it is applied without; 0 means 5 s, less is never
+	ParkMaxAge     time.Duration   // age of a parked table's events at which it is given up; 0 means none
+	ParkMaxSize    int64           // the same, by bytes of the queue that they keep
 	Stop           <-chan struct{} // closed: leave after the batch under way; may be nil
 	Stats          func(Stats)     // called after each batch that held events; may be nil
 }
@@ -93,6 +96,7 @@ type run struct {
 	noReplica bool                // session_replication_role was refused
 	failing   bool                // cur_error is set
 	stuck     bool                // by the batch at the position, which must pass before it is cleared
+	trouble   trouble             // how long, where a table is to blame
 	position  pgq.Tick
 	settled   pgq.TickID // position that is durable at the subscriber
 	settledAt time.Time
@@ -100,6 +104,7 @@ type run struct {
 	ackedAt   time.Time
 	tendedAt  time.Time
 	sweptAt   time.Time
+	parkedAt  time.Time // when parked tables were looked after
 }
 
 func (w *Worker) idle() time.Duration { return cmp.Or(w.Idle, time.Second) }
@@ -135,17 +140,37 @@ func (r *run) step(ctx context.Context) (more bool, err error) {
 	}
 	select {
 	case p := <-r.fetch.parts:
-		if err := r.batch(ctx, p); err != nil {
-			r.stuck = r.stuck || refusedHere(err)
-			return false, r.broken(ctx, err)
-		}
-		return true, nil
+		return r.take(ctx, p)
 	default:
 	}
 	if err := r.rest(ctx); err != nil {
 		return false, r.broken(ctx, err)
 	}
+	if !r.stuck {
+		return false, nil
+	}
+	// A step that comes to an end makes the next pause short again: while a batch
+	// is refused time and again, it has to be this one that tries it.
+	select {
+	case p := <-r.fetch.parts:
+		return r.take(ctx, p)
+	case <-time.After(r.idle()):
+	case <-ctx.Done():
+	}
 	return false, nil
+}
+
+// take applies the batch that begins with a part.
+func (r *run) take(ctx context.Context, p part) (more bool, err error) {
+	if err = r.batch(ctx, p); err == nil {
+		return true, nil
+	}
+	r.stuck = r.stuck || refusedHere(err)
+	again := r.leaveOut(ctx, err)
+	if err = r.broken(ctx, err); again {
+		return true, nil // at once, without the table
+	}
+	return false, err
 }
 
 // errMissing: something has to be done by hand, or by another worker's end,

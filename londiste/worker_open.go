@@ -44,7 +44,7 @@ func (r *run) openSubscriber(ctx context.Context) error {
 		r.sub = conn
 	}
 	var installed, node bool
-	err := r.sub.QueryRow(ctx, installedSQL, "pgq_node.node_info", "londiste.table_info", "skytools.lease").Scan(&installed)
+	err := r.sub.QueryRow(ctx, installedSQL, "pgq_node.node_info", "londiste.table_info", "skytools.parked_table").Scan(&installed)
 	if err == nil && installed {
 		err = r.sub.QueryRow(ctx, `select exists (select from pgq_node.node_info where queue_name = $1)`, r.Queue).Scan(&node)
 	}

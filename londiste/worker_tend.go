@@ -39,6 +39,9 @@ func (r *run) tend(ctx context.Context) error {
 	if err := r.handOver(ctx); err != nil {
 		return err
 	}
+	if err := r.tendParked(ctx); err != nil {
+		return err
+	}
 	r.startCopies(ctx)
 	if !changed && !ended { // a key that cannot be restored waits for sweep
 		return nil
@@ -76,12 +79,12 @@ func (r *run) reap() (ended bool) {
 // before a restart come first and all at once; new ones as there is room.
 func (r *run) startCopies(ctx context.Context) {
 	for _, t := range r.tables.in(InCopy, CatchingUp, WannaSync, DoSync) {
-		if r.copies[t.Name] == nil {
+		if r.copies[t.Name] == nil && !t.Aside() {
 			r.startCopier(ctx, t)
 		}
 	}
 	for _, t := range r.tables.in(None) {
-		if r.copies[t.Name] == nil && len(r.copies) < r.parallelCopies() {
+		if r.copies[t.Name] == nil && !t.Aside() && len(r.copies) < r.parallelCopies() {
 			r.startCopier(ctx, t)
 		}
 	}
@@ -210,6 +213,9 @@ func (r *run) sweep(ctx context.Context) error {
 		wanted[r.CopyConsumer(t.Name)] = true
 	}
 	for name := range r.copies {
+		wanted[r.CopyConsumer(name)] = true
+	}
+	for name := range r.tables.aside {
 		wanted[r.CopyConsumer(name)] = true
 	}
 	left, err := textColumn(ctx, r.prov, `select consumer_name from pgq.get_consumer_info($1)

@@ -28,6 +28,9 @@ var keys = slices.Concat(cli.CommonKeys, []conf.Key{
 	{Name: "loop_delay", Default: "1.0", Unit: "seconds", Doc: "Pause between looks at the queue where no notification comes."},
 	{Name: "lock_timeout", Default: "10.0", Unit: "seconds", Doc: "How long set-up commands and copies try to get the lock of a table."},
 	{Name: "conflict", Default: "count", Doc: "What a row changed at the subscriber does: count sets it right and counts it, error stops replay."},
+	{Name: "park_after", Default: "5.0", Unit: "seconds", Doc: "How long a batch may fail because of one table before it is applied without that table, which is parked. 0: never."},
+	{Name: "park_max_age", Default: "259200", Unit: "seconds", Doc: "Age of a parked table's events at which they are kept no longer: it has to be copied anew then. 0: kept for ever."},
+	{Name: "park_max_size", Default: "10737418240", Unit: "bytes", Doc: "The same by how much of the queue's tables they keep from being emptied. 0: any."},
 	{Name: "fake", Default: "0", Doc: "1: set-up commands do their work and roll it back."},
 
 	{Name: "connection_lifetime", ReplacedBy: "connections are kept, and made anew when they fail"},
@@ -45,6 +48,9 @@ type settings struct {
 	parallelCopies int
 	loopDelay      time.Duration
 	stopOnConflict bool
+	parkAfter      time.Duration // less than 0: never
+	parkMaxAge     time.Duration
+	parkMaxSize    int64
 	fake           bool
 }
 
@@ -59,6 +65,7 @@ func (s *settings) subscriber() *londiste.Subscriber {
 func (s *settings) worker() *londiste.Worker {
 	return &londiste.Worker{
 		Pair: s.pair, ParallelCopies: s.parallelCopies, Idle: s.loopDelay, StopOnConflict: s.stopOnConflict,
+		ParkAfter: s.parkAfter, ParkMaxAge: s.parkMaxAge, ParkMaxSize: s.parkMaxSize,
 	}
 }
 
@@ -81,6 +88,11 @@ func take(s *conf.Section) (*settings, error) {
 	c.parallelCopies = s.Int("parallel_copies", 4)
 	c.loopDelay = s.Duration("loop_delay", time.Second)
 	c.stopOnConflict = s.Choice("conflict", "count", "count", "error") == "error"
+	if c.parkAfter = s.Duration("park_after", 5*time.Second); c.parkAfter == 0 {
+		c.parkAfter = -1
+	}
+	c.parkMaxAge = s.Duration("park_max_age", 72*time.Hour)
+	c.parkMaxSize = int64(s.Int("park_max_size", 10<<30))
 	c.fake = s.Bool("fake", false)
 	provider, subscriber := s.Need("provider_db"), s.Need("subscriber_db")
 	if err := s.Err(); err != nil {

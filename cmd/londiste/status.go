@@ -17,7 +17,7 @@ import (
 func (p *program) statusCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "status", Short: "Show both sides, lag, tables, sequences and what wants doing", Args: cobra.NoArgs,
-		Long: "Exit status: 0 both sides answered, 1 one did not.",
+		Long: "Exit status: 0 both sides answered, 1 one did not, 3 a table is parked: the subscriber is not consistent.",
 	}
 	cmd.RunE = p.command(func(ctx context.Context, c *call) error {
 		st := c.subscriber().ReadStatus(ctx)
@@ -28,8 +28,12 @@ func (p *program) statusCommand() *cobra.Command {
 		} else {
 			err = printStatus(c.out, st)
 		}
-		if err == nil && !st.Reachable() {
+		switch {
+		case err != nil:
+		case !st.Reachable():
 			err = cli.Status(1, nil)
+		case st.Parked():
+			err = cli.Status(3, nil)
 		}
 		return err
 	})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -43,6 +44,11 @@ replicated, what is being copied, what was dropped or disabled for it.`,
 		p.triggersCommand(),
 		p.restoreTriggersCommand(),
 		p.resyncCommand(),
+		p.named("retry TABLE…", "Bring parked tables back, once the cause is mended",
+			func(ctx context.Context, c *call, sel londiste.Selection) error {
+				return c.subscriber().Retry(ctx, sel)
+			}),
+		p.skipCommand(),
 		p.registerCommand(),
 		p.unregisterCommand(),
 	)
@@ -70,7 +76,7 @@ func (p *program) subscriberTables() *cobra.Command {
 		}
 		t := &cli.Table{Columns: []cli.Column{{Title: "Table", Key: "table"}, {Title: "State", Key: "state"}}}
 		for _, row := range list {
-			t.Add(row.Name.String(), row.State.String())
+			t.Add(row.Name.String(), row.Shown())
 		}
 		return p.Print(c.out, t)
 	})
@@ -161,6 +167,21 @@ func (p *program) resyncCommand() *cobra.Command {
 	cmd.Flags().BoolVar(&force, "force", false, "the same as --all where no table is named")
 	cmd.RunE = p.command(func(ctx context.Context, c *call) error {
 		return c.subscriber().Resync(ctx, londiste.Selection{Names: c.args, All: all || force})
+	})
+	return cmd
+}
+
+func (p *program) skipCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "skip TABLE EVENT", Args: cobra.ExactArgs(2), Short: "Bring a parked table back without one of its changes",
+		Long: "Passes over one event of a parked table, by its id, which status shows, and has the table retried. Its rows may differ from the provider's from then on.",
+	}
+	cmd.RunE = p.command(func(ctx context.Context, c *call) error {
+		event, err := strconv.ParseInt(c.args[1], 10, 64)
+		if err != nil {
+			return cli.Usage(fmt.Errorf("%q is no event id", c.args[1]))
+		}
+		return c.subscriber().SkipEvent(ctx, c.args[0], event)
 	})
 	return cmd
 }

@@ -181,6 +181,17 @@ func (a *Applier) Event(ctx context.Context, ev Event) error {
 	return nil
 }
 
+// Pass counts an event as skipped and does nothing else with it.
+func (a *Applier) Pass(ev Event) error {
+	st, err := a.stream(ev)
+	if err != nil {
+		return err
+	}
+	st.table.counts.Events++
+	st.table.counts.Skipped++
+	return nil
+}
+
 // stream finds the stream of an event and the action for its table.
 func (a *Applier) stream(ev Event) (*stream, error) {
 	st := a.kinds[string(ev.Type)]

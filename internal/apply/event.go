@@ -3,6 +3,9 @@ package apply
 import (
 	"errors"
 	"fmt"
+	"slices"
+
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/skytools-go/skytools/internal/ident"
 )
@@ -15,6 +18,15 @@ type Event struct {
 	Type   []byte // ev_type
 	Data   []byte // ev_data
 	Extra1 []byte // ev_extra1, read only when Type does not name the table
+}
+
+// Of tells whether the event is a change of a row of a table.
+func (ev Event) Of(table ident.Name) bool {
+	k, err := parseKind(ev.Type)
+	if err != nil {
+		return false
+	}
+	return k.format == formatJSON && k.table == table || k.format != formatJSON && slices.Contains(splits(string(ev.Extra1)), table)
 }
 
 // Action is what happens to the events of a table.
@@ -100,3 +112,24 @@ func (e *Error) Error() string {
 }
 
 func (e *Error) Unwrap() error { return e.Err }
+
+// Lasting tells whether the table or the event is to blame, so that the same
+// event would be refused again: not the connection, the server's condition, a
+// lock or another transaction, which pass, nor a conflict that is to stop the
+// apply.
+func (e *Error) Lasting() bool {
+	if e.Table == (ident.Name{}) || errors.Is(e.Err, ErrConflict) {
+		return false
+	}
+	pg, ok := errors.AsType[*pgconn.PgError](e.Err)
+	if !ok {
+		return e.Statement == "" // what the server did not even answer
+	}
+	return len(pg.Code) == 5 && !slices.Contains(passing, pg.Code[:2]) && pg.Code != "XX000"
+}
+
+// passing are the classes of errors that say nothing of a table: connection,
+// transaction, rights of the session, rollback (deadlock, serialization),
+// resources, locks, operator, system, snapshot, configuration. XX001 and XX002
+// are a damaged table's or index's own.
+var passing = []string{"08", "25", "26", "28", "40", "53", "55", "57", "58", "72", "F0"}

@@ -27,9 +27,13 @@ const (
 	CopyState  Point = "copy-state"  // a change of merge_state
 	CopyFinish Point = "copy-finish" // copy consumer gone
 	Barrier    Point = "barrier"     // a tick with the snapshot of a comparison, and the barrier's end
+	ParkHold   Point = "park-hold"   // consumer registered that holds a parked table's events
+	Park       Point = "park"        // rows, position and the tables that were left out of a batch
+	ParkEnd    Point = "park-end"    // a table parked again, or given up
 )
 
 var points = []Point{
 	Install, Register, Tick, Notify, Rotate, Maintain, Batch, Deliver, Finish, Claim, Position, Apply, Settle, Ack, Fkey,
 	CopyStart, CopyData, CopyCatch, CopyIndex, CopyState, CopyFinish, Barrier,
+	ParkHold, Park, ParkEnd,
 }

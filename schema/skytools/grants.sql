@@ -32,7 +32,7 @@ begin
                     'event_retry', 'event_dead', 'dead_events', 'dead_replay', 'dead_purge', 'get_queue_policy',
                     'coop_next_batch', 'coop_finish_batch', 'coop_filter', 'coop_key_sql',
                     'batch_union', 'next_part', 'get_part_events', 'finish_part',
-                    'barrier_begin', 'barrier_tick', 'barrier_keep')
+                    'barrier_begin', 'barrier_tick', 'barrier_keep', 'backlogs')
         loop
             execute format('grant execute on function %s to pgq_reader', fn);
         end loop;

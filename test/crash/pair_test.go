@@ -88,6 +88,8 @@ type pair struct {
 	provider, subscriber       string // DSN
 	dir                        string
 	rotated                    bool // event tables have been emptied
+	tables                     int  // that the subscriber has
+	extra                      int  // events of changes that the writers did not make
 	providerSrv, subscriberSrv *pgserver.Server
 }
 
@@ -98,7 +100,7 @@ func newPair(t *testing.T, providerSrv, subscriberSrv *pgserver.Server) *pair {
 	if providerSrv == nil {
 		providerSrv, subscriberSrv = pgtest.Server(t), pgtest.Second(t)
 	}
-	p := &pair{t: t, dir: t.TempDir(), providerSrv: providerSrv, subscriberSrv: subscriberSrv}
+	p := &pair{t: t, dir: t.TempDir(), tables: len(names), providerSrv: providerSrv, subscriberSrv: subscriberSrv}
 	p.provider = pgtest.Database(t, providerSrv, nil)
 	p.subscriber = pgtest.Database(t, subscriberSrv, nil)
 	p.exec(p.provider, tables+oldRows)
@@ -325,7 +327,7 @@ func (p *pair) writer(ctx context.Context, w int) error {
 func (p *pair) settled() {
 	p.t.Helper()
 	p.until("all tables to be ok", func() bool {
-		return p.value(p.subscriber, `select count(*)::text from londiste.table_info where merge_state = 'ok'`) == fmt.Sprint(len(names)) &&
+		return p.value(p.subscriber, `select count(*)::text from londiste.table_info where merge_state = 'ok'`) == fmt.Sprint(p.tables) &&
 			p.value(p.subscriber, `select count(*)::text from londiste.pending_fkeys`) == "0"
 	})
 	mark := p.value(p.provider, "insert into line (writer, nr) select -1, 1 + count(*) from line where writer = -1 returning nr::text")

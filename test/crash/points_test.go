@@ -35,6 +35,9 @@ var whoPasses = map[failpoint.Point]string{
 	failpoint.CopyState:  "worker",
 	failpoint.CopyFinish: "worker",
 	failpoint.Barrier:    "barrier",
+	failpoint.ParkHold:   "parker",
+	failpoint.Park:       "parker",
+	failpoint.ParkEnd:    "parker",
 }
 
 // passes are the passes to kill at: the first, and for what happens again and
@@ -45,6 +48,9 @@ func passes(p failpoint.Point) []int {
 		failpoint.Batch, failpoint.Deliver, failpoint.Finish:
 		return []int{1, 4}
 	}
+	if p == failpoint.ParkHold {
+		return []int{1, 3}
+	}
 	return []int{1}
 }
 
@@ -54,7 +60,7 @@ func TestEveryPointIsKilledAt(t *testing.T) {
 		point, _, _ := strings.Cut(name, ".")
 		kill := map[string]func(*testing.T, string){
 			"install": killInstall, "register": killRegister, "ticker": killTicker, "worker": killWorker,
-			"consumer": killConsumer, "barrier": killBarrier,
+			"consumer": killConsumer, "barrier": killBarrier, "parker": killParker,
 		}[whoPasses[failpoint.Point(point)]]
 		if kill == nil {
 			t.Errorf("nobody is said to pass %s", name)
@@ -144,7 +150,7 @@ func killWorker(t *testing.T, spec string) {
 func (p *pair) exactly() {
 	p.t.Helper()
 	// A line makes an event, and with it each writer increments one counter.
-	made := p.number(p.provider, `select count(*) + count(*) filter (where writer > 0) from line where writer <> 0`)
+	made := p.extra + p.number(p.provider, `select count(*) + count(*) filter (where writer > 0) from line where writer <> 0`)
 	start := p.number(p.subscriber, `select tick_id from started order by started_id limit 1`)
 	before := 0
 	if start > 1 { // else all came after it; the tick may be gone
