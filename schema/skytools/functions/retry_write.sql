@@ -9,6 +9,11 @@ declare
     attempts int;
 begin
     select * into whose from skytools.batch_owner(i_batch_id);
+    if whose.queue_id is null then -- ended, or taken over, since the query was made
+        raise exception 'batch not found'
+            using errcode = 'undefined_object',
+                hint = 'it was finished, or its consumer was unregistered or moved';
+    end if;
     select p.max_attempts into attempts from skytools.queue_policy p where p.queue_id = whose.queue_id;
     -- An event waits for its retry or is dead, not both: dead wins, so that a
     -- batch that is worked on again after a crash does not bring it back.
