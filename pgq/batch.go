@@ -2,6 +2,7 @@ package pgq
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
@@ -28,6 +29,7 @@ type Batch struct {
 
 	reader *Reader
 	member bool // of a cooperative consumer
+	calls  calls
 	trace  func(ctx context.Context, carrier string) context.Context
 	read   bool  // the last time it was to its end
 	err    error // that ended the last reading
@@ -160,6 +162,16 @@ func drop[K comparable](m map[K][]EventID, key K, id EventID) {
 	if len(m[key]) == 0 {
 		delete(m, key)
 	}
+}
+
+// json is how a position keeps them; nil for none.
+func (w *wishes) json() (*string, error) {
+	if w.none() {
+		return nil, nil
+	}
+	text, err := json.Marshal(w)
+	s := string(text)
+	return &s, err
 }
 
 func (w *wishes) none() bool { return len(w.Retries) == 0 && len(w.Deads) == 0 }

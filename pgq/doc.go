@@ -81,6 +81,7 @@
 //
 // Processes that name themselves by [Consumer.Member] share one consumer's
 // batches. When one is silent for [Consumer.DeadAfter] another gets its batch.
+// [Consumer.RunTx] writes such a batch once, even while both work on it.
 //
 // # Through pgbouncer
 //

@@ -109,7 +109,7 @@ func (r *consuming) describe(ctx context.Context, id BatchID) (*Batch, error) {
 		prefix    string
 		owner     int32
 		prev, cur string
-		b         = &Batch{ID: id, Queue: r.Queue, member: r.Member != "", trace: r.Trace}
+		b         = &Batch{ID: id, Queue: r.Queue, member: r.Member != "", calls: r.can.calls, trace: r.Trace}
 	)
 	err := r.conn.QueryRow(ctx, batchSQL, int64(id)).Scan(&ntables, &prefix, &owner,
 		&b.Prev.ID, &b.Prev.Time, &prev, &b.Prev.EventSeq, &b.Cur.ID, &b.Cur.Time, &cur, &b.Cur.EventSeq)

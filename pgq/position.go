@@ -47,6 +47,13 @@ type TxHandler func(ctx context.Context, tx pgx.Tx, batch *Batch) error
 // so that another queue of the same name, or one that was restored to an
 // earlier state, is noticed: RunTx returns [ErrPositionLost] and changes
 // nothing.
+//
+// Members of a cooperative consumer share one position. Each claims the part
+// that its batch is, in the target and in the transaction that writes: of a
+// batch that was taken over while its first member still worked on it, one of
+// the two is written, and the other member passes it over. The target's
+// transactions have to be read committed. A target that was restored, or a
+// consumer that was moved back to the middle of a batch, is [ErrPositionLost].
 func (c *Consumer) RunTx(ctx context.Context, target Beginner, handle TxHandler) error {
 	p, err := newPosition(c, target)
 	if err != nil {
@@ -66,7 +73,10 @@ func PositionSQL(table string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("position table: %w", err)
 	}
-	return fmt.Sprintf(`create table if not exists %s (
+	return fmt.Sprintf(positionSQL, name.SQL()), nil
+}
+
+const positionSQL = `create table if not exists %s (
     queue_name text not null,
     consumer_name text not null,
     tick_id bigint not null, -- all events that this tick sees are done
@@ -76,7 +86,20 @@ func PositionSQL(table string) (string, error) {
     wishes jsonb, -- of that batch, for single events; the queue may not know yet
     updated timestamptz not null default now(),
     primary key (queue_name, consumer_name)
-)`, name.SQL()), nil
+)`
+
+// MemberPositionSQL makes the table, named after that one, in which members of
+// cooperative consumers keep what they have done above the position.
+func MemberPositionSQL(table string) (string, error) {
+	name, err := ident.Parse(table)
+	if err != nil {
+		return "", fmt.Errorf("position table: %w", err)
+	}
+	return fmt.Sprintf(memberSQL, membersOf(name).SQL()), nil
+}
+
+func membersOf(table ident.Name) ident.Name {
+	return ident.Name{Schema: table.Schema, Name: table.Name + "_member"}
 }
 
 // position is a consumer's row in the position table.
@@ -84,25 +107,21 @@ type position struct {
 	consumer *Consumer
 	target   Beginner
 	table    ident.Name
-	create   string
-	there    bool // the table is
+	members  ident.Name // the table of what members have done
+	there    bool       // the tables are
+	settled  bool       // nothing is left of members that the consumer had
 }
 
 func newPosition(c *Consumer, target Beginner) (*position, error) {
-	if c.Member != "" {
-		return nil, hint.With(errors.New("batches of a cooperative consumer's members have no common position"),
-			"in the queue's own database, end the batch by skytools.coop_finish_batch in the transaction that writes")
-	}
-	p := &position{consumer: c, target: target}
 	text := c.PositionTable
 	if text == "" {
 		text = PositionTable
 	}
-	var err error
-	if p.create, err = PositionSQL(text); err == nil {
-		p.table, err = ident.Parse(text)
+	table, err := ident.Parse(text)
+	if err != nil {
+		return nil, fmt.Errorf("position table: %w", err)
 	}
-	return p, err
+	return &position{consumer: c, target: target, table: table, members: membersOf(table)}, nil
 }
 
 // stand is what the row tells.
@@ -115,24 +134,38 @@ type stand struct {
 
 // deliver has the handler write the batch, or what of it is not done yet.
 //
-// The row is locked before anything is decided and until the commit, so that a
-// second process, or one that slept, finds the batch done.
+// The row, or the claim of a member, is locked before anything is decided and
+// until the commit, so that a second process, or one that slept, finds the
+// batch done.
 func (p *position) deliver(ctx context.Context, b *Batch, handle TxHandler) error {
 	if err := p.ensure(ctx); err != nil {
 		return fmt.Errorf("position table %s: %w", p.table, err)
+	}
+	var open openings
+	if b.member {
+		var err error
+		if open, err = p.openings(ctx, b); err != nil {
+			return fmt.Errorf("queue %s, open batches of consumer %s: %w", b.Queue, p.consumer.Name, err)
+		}
 	}
 	tx, err := p.target.Begin(ctx)
 	if err != nil {
 		return fmt.Errorf("begin at the target: %w", err)
 	}
 	defer tx.Rollback(context.WithoutCancel(ctx)) // the error that matters is returned
-	at, err := p.lock(ctx, tx, b)
+	share := &sharing{position: p, tx: tx, b: b, open: open}
+	todo, move := false, share.move
+	if b.member {
+		todo, err = share.claim(ctx)
+	} else {
+		todo, err = p.take(ctx, tx, b)
+		move = func(ctx context.Context) error { return p.move(ctx, tx, b) }
+	}
 	if err != nil {
 		return fmt.Errorf("position in %s: %w", p.table, err)
 	}
-	todo, err := at.match(ctx, b)
-	if err != nil || !todo {
-		return err
+	if !todo {
+		return nil
 	}
 	if err := handle(ctx, handlerTx{tx}, b); err != nil {
 		return err
@@ -140,35 +173,61 @@ func (p *position) deliver(ctx context.Context, b *Batch, handle TxHandler) erro
 	if err := b.whole(); err != nil {
 		return err
 	}
-	if err := p.move(ctx, tx, b); err != nil {
+	if err := move(ctx); err != nil {
 		return fmt.Errorf("position in %s: %w", p.table, err)
 	}
 	err = failpoint.Commit(failpoint.Deliver, func() error { return tx.Commit(ctx) })
 	if err != nil {
 		return fmt.Errorf("commit at the target: %w", err)
 	}
+	p.settled = true
 	return nil
 }
 
-// ensure makes the table unless it is there. It may not be allowed to, so it
-// looks first.
+// take locks the row and compares the batch with it.
+func (p *position) take(ctx context.Context, tx pgx.Tx, b *Batch) (todo bool, err error) {
+	at, err := p.lock(ctx, tx, b)
+	if err == nil && !p.settled {
+		if err = p.settle(ctx, tx, b); err == nil {
+			at, err = p.lock(ctx, tx, b)
+		}
+	}
+	if err != nil {
+		return false, err
+	}
+	return at.match(ctx, b)
+}
+
+// ensure makes the tables unless they are there. It may not be allowed to, so
+// it looks first.
 func (p *position) ensure(ctx context.Context) error {
 	if p.there {
 		return nil
+	}
+	statements := []string{fmt.Sprintf(positionSQL, p.table.SQL())}
+	if p.consumer.Member != "" {
+		statements = append(statements, fmt.Sprintf(memberSQL, p.members.SQL()))
 	}
 	tx, err := p.target.Begin(ctx)
 	if err != nil {
 		return err
 	}
 	defer tx.Rollback(context.WithoutCancel(ctx)) // the error that matters is returned
-	if err := tx.QueryRow(ctx, `select to_regclass($1) is not null`, p.table.SQL()).Scan(&p.there); err != nil || p.there {
+	err = tx.QueryRow(ctx, `select to_regclass($1) is not null and (to_regclass($2) is not null or not $3)`,
+		p.table.SQL(), p.members.SQL(), p.consumer.Member != "").Scan(&p.there)
+	if err != nil || p.there {
 		return err
 	}
-	if _, err = tx.Exec(ctx, p.create); err == nil {
+	for _, sql := range statements {
+		if _, err = tx.Exec(ctx, sql); err != nil {
+			break
+		}
+	}
+	if err == nil {
 		err = failpoint.Commit(failpoint.Position, func() error { return tx.Commit(ctx) })
 	}
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == "42501" {
-		return loop.Permanent(hint.With(err, "have somebody who may run what pgq.PositionSQL returns, and grant select, insert, update on the table"))
+		return loop.Permanent(hint.With(err, "have somebody who may run what pgq.PositionSQL and, for members, pgq.MemberPositionSQL return, and grant select, insert, update, delete on the tables"))
 	}
 	p.there = err == nil
 	return err
@@ -245,14 +304,9 @@ func (at stand) lost(b *Batch, format string, args ...any) error {
 
 // move writes the batch's end into the row that lock holds.
 func (p *position) move(ctx context.Context, tx pgx.Tx, b *Batch) error {
-	var asked *string
-	if !b.wishes.none() {
-		text, err := json.Marshal(&b.wishes)
-		if err != nil {
-			return err
-		}
-		s := string(text)
-		asked = &s
+	asked, err := b.wishes.json()
+	if err != nil {
+		return err
 	}
 	tag, err := tx.Exec(ctx, `update `+p.table.SQL()+`
 		set tick_id = $3, tick_time = $4, tick_snapshot = $5, batch_id = $6, wishes = $7::jsonb, updated = now()

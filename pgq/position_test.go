@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -42,18 +43,47 @@ func writeDown(ctx context.Context, tx pgx.Tx, b *Batch) error {
 // TestRunTxWritesOnce: two processes of one consumer, sessions killed on either
 // side and commits that fail before or after they are made.
 func TestRunTxWritesOnce(t *testing.T) {
+	runTxOnce(t, make([]Consumer, 2))
+}
+
+// TestRunTxMembersWriteOnce: the same with members, who are taken for dead while
+// they work.
+func TestRunTxMembersWriteOnce(t *testing.T) {
+	members := make([]Consumer, 4)
+	for i := range members {
+		members[i] = Consumer{Member: fmt.Sprint("m", i), DeadAfter: 100 * time.Millisecond}
+	}
+	conn := runTxOnce(t, members)
+	if n := pgtest.One[int](t, conn, `select count(*)::int from skytools.coop_taken`); n < 3 {
+		t.Errorf("%d batches were taken over: too few to show anything", n)
+	}
+}
+
+func runTxOnce(t *testing.T, consumers []Consumer) *pgx.Conn {
 	dsn, conn := registered(t)
 	to := targetDatabase(t)
 	target := pgtest.Connect(t, to)
-	t.Cleanup(func() { _ = failpoint.Arm("") })
-	for i := range 2 {
+	log := &pgtest.Journal{}
+	var calm atomic.Bool
+	t.Cleanup(func() {
+		if _ = failpoint.Arm(""); t.Failed() {
+			t.Log(log)
+		}
+	})
+	for i := range consumers {
+		c := &consumers[i]
 		r := &reconnecting{cfg: pgtest.Config(t, to)}
 		r.cfg.RuntimeParams["application_name"] = "victim"
-		c := &Consumer{Database: pgtest.Config(t, dsn), Queue: queue, Name: consumer, Poll: 5 * time.Millisecond}
-		c.Database.RuntimeParams["application_name"] = "victim"
+		c.Database, c.Queue, c.Name, c.Poll = pgtest.Config(t, dsn), queue, consumer, 5*time.Millisecond
+		c.Database.RuntimeParams["application_name"], c.Log = "victim", log.Logger()
 		pgtest.Start(t, fmt.Sprint("consumer ", i), func(ctx context.Context) error {
 			defer r.close()
-			return c.RunTx(ctx, r, writeDown)
+			return c.RunTx(ctx, r, func(ctx context.Context, tx pgx.Tx, b *Batch) error {
+				if c.Member != "" && b.ID%2 == 0 && !calm.Load() {
+					time.Sleep(3 * c.DeadAfter) // outlives the others' patience
+				}
+				return writeDown(ctx, tx, b)
+			})
 		})
 	}
 	points := []string{"batch", "deliver", "finish"}
@@ -79,8 +109,9 @@ func TestRunTxWritesOnce(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		time.Sleep(10 * time.Millisecond) // the consumer gets on between two failures
+		time.Sleep(20 * time.Millisecond) // the consumer gets on between two failures
 	}
+	calm.Store(true)
 	if err := failpoint.Arm(""); err != nil {
 		t.Fatal(err)
 	}
@@ -94,6 +125,7 @@ func TestRunTxWritesOnce(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("got %v\nwant %v", got, want)
 	}
+	return conn
 }
 
 // apply runs the consumer until it stands at the last tick.
@@ -239,8 +271,5 @@ func TestRunTxEndsTheTransaction(t *testing.T) {
 	defer cancel()
 	if err := c.RunTx(ctx, target, writeDown); hint.Of(err) == "" {
 		t.Errorf("a position table that may not be made: %v", err)
-	}
-	if _, err := newPosition(&Consumer{Member: "m"}, nil); err == nil {
-		t.Error("a member of a cooperative consumer has a position")
 	}
 }

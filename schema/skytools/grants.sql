@@ -30,7 +30,7 @@ begin
             where p.pronamespace = 'skytools'::regnamespace
                 and p.proname in ('ack', 'claim', 'unclaim', 'tick', 'batch_query', 'batch_query_of',
                     'event_retry', 'event_dead', 'dead_events', 'dead_replay', 'dead_purge', 'get_queue_policy',
-                    'coop_next_batch', 'coop_finish_batch', 'coop_filter', 'coop_key_sql',
+                    'coop_next_batch', 'coop_finish_batch', 'coop_filter', 'coop_continues', 'coop_key_sql',
                     'batch_union', 'next_part', 'get_part_events', 'finish_part',
                     'barrier_begin', 'barrier_tick', 'barrier_keep', 'backlogs')
         loop

@@ -20,16 +20,15 @@ begin
     if not found then
         return null;
     end if;
-    insert into skytools.coop_taken (batch_id, queue_name, consumer_name, member_name, taken_by)
-        select silent.sub_batch, q.queue_name, main.co_name, old.co_name, new.co_name
+    -- The number is the fence: what the silent member still does under the old
+    -- one finds no batch.
+    batch := skytools.coop_batch_id(i_main.sub_queue, silent.sub_last_tick);
+    insert into skytools.coop_taken (batch_id, queue_name, consumer_name, member_name, taken_by, new_batch)
+        select silent.sub_batch, q.queue_name, main.co_name, old.co_name, new.co_name, batch
         from pgq.queue q, pgq.consumer main, pgq.consumer old, pgq.consumer new
         where q.queue_id = i_main.sub_queue and main.co_id = i_main.sub_consumer
             and old.co_id = silent.sub_consumer and new.co_id = i_member;
     delete from skytools.coop_taken where taken_at < now() - interval '1 month';
-
-    -- The number is the fence: what the silent member still does under the old
-    -- one finds no batch.
-    batch := skytools.coop_batch_id(i_main.sub_queue, silent.sub_last_tick);
     delete from pgq.subscription where sub_queue = silent.sub_queue and sub_consumer = silent.sub_consumer;
     perform skytools.consumer_drop(silent.sub_consumer);
     update pgq.subscription

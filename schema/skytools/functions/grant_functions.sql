@@ -29,7 +29,8 @@ begin
             'pgq_coop.next_batch_custom(text, text, text, interval, int, interval, interval)',
             'pgq_coop.finish_batch(bigint)',
             'skytools.coop_next_batch(text, text, text, interval, interval, int, interval)',
-            'skytools.coop_finish_batch(bigint)', 'skytools.coop_filter(bigint)'])::regprocedure;
+            'skytools.coop_finish_batch(bigint)', 'skytools.coop_filter(bigint)',
+            'skytools.coop_continues(bigint, bigint)'])::regprocedure;
     else
         raise exception 'no such right: %', coalesce(i_right, 'NULL')
             using errcode = 'invalid_parameter_value', hint = 'read or write';
