@@ -24,6 +24,8 @@ type copying struct {
 	done   chan struct{} // closed when the copier has ended
 	wake   chan struct{} // poked when the worker has moved the table
 	phase  atomic.Int32  // Phase that the copier is at
+	moved  moved
+	speed  speed // the worker's, of what has moved
 }
 
 // startCopier starts the goroutine that brings a table from wherever it
@@ -35,7 +37,7 @@ func (r *run) startCopier(ctx context.Context, t *Table) {
 	c := &copier{
 		Pair: &r.Pair, fence: r.fence, me: r.me, name: t.Name, consumer: r.CopyConsumer(t.Name),
 		hold: h, bell: r.bell, at: &r.at, merge: r.mergeEvents(), budget: r.fetchAhead() / 4,
-		noReplica: r.noReplica, fkeys: r.fkeys,
+		noReplica: r.noReplica, fkeys: r.fkeys, chunks: r.chunks,
 		changed: func() {
 			r.dirty.Store(true)
 			r.ring()
@@ -79,7 +81,8 @@ type copier struct {
 	// noReplica: session_replication_role was refused already
 	noReplica bool
 	fkeys     *semaphore.Weighted // shared by all copiers, see dropFkeys
-	changed   func()              // the table's state is another now
+	chunks    chunking
+	changed   func() // the table's state is another now
 
 	sub, prov *pgx.Conn
 	reader    *pgq.Reader
@@ -296,6 +299,17 @@ func (c *copier) prepare(ctx context.Context, t *Table) (bool, error) {
 		}
 		_, err = tx.Exec(ctx, `update londiste.table_info set custom_snapshot = null
 			where queue_name = $1 and table_name = $2`, c.Queue, c.name.String())
+		if err != nil {
+			return err
+		}
+		// Waits for a chunk of an earlier copy that is being committed still.
+		_, err = tx.Exec(ctx, `delete from skytools.copy_table where queue_name = $1 and table_name = $2`,
+			c.Queue, c.name.String())
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `insert into skytools.copy_table (queue_name, table_name) values ($1, $2)`,
+			c.Queue, c.name.String())
 		if err != nil {
 			return err
 		}

@@ -171,7 +171,7 @@ func (c *copier) askForTick(ctx context.Context, last pgq.Tick) error {
 
 // complete builds the indexes and lets the planner know of the rows.
 func (c *copier) complete(ctx context.Context, t *Table) error {
-	if err := rebuildObjects(ctx, c.sub, c.Pair, t.Name, t.Dest, c.write(ctx)); err != nil {
+	if err := rebuildObjects(ctx, c.sub, c.Pair, t.Name, t.Dest, false, c.write(ctx)); err != nil {
 		return err
 	}
 	return settleTable(ctx, c.Pair, t, c.write(ctx))

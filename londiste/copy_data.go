@@ -18,7 +18,8 @@ import (
 // source is the provider's table.
 type source struct {
 	name ident.Name
-	key  []string // sorted columns by which events tell rows apart; nil: its primary key
+	key  []string // sorted columns by which events tell rows apart
+	told bool     // every change of a row becomes an event
 }
 
 // source finds the table at the provider; nil where it is not attached. That
@@ -33,9 +34,10 @@ func (c *copier) source(ctx context.Context) (*source, error) {
 		return nil, nil
 	}
 	s := &source{name: t.Dest}
-	err = c.prov.QueryRow(ctx, `select key_columns from skytools.capture
+	// Whatever else an option does, it may leave something out.
+	err = c.prov.QueryRow(ctx, `select key_columns, options - '{mode,format,key}'::text[] = '{}' from skytools.capture
 		where queue_name = $1 and table_schema = $2 and table_name = $3`,
-		c.Queue, s.name.Schema, s.name.Name).Scan(&s.key)
+		c.Queue, s.name.Schema, s.name.Name).Scan(&s.key, &s.told)
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 		return nil, fmt.Errorf("provider: key of %s: %w", s.name, err)
 	}
@@ -59,9 +61,8 @@ func primaryKey(ctx context.Context, q queryer, table ident.Name) ([]string, err
 	return pgx.CollectRows(rows, pgx.RowTo[string])
 }
 
-// copyRows copies the table in one transaction of the subscriber and one
-// snapshot of the provider. A crash anywhere leaves the table as it was, with
-// all its indexes, and in-copy.
+// copyRows copies the table: a small one, and one that cannot be copied in
+// chunks, as one stream, else what is missing of it.
 func (c *copier) copyRows(ctx context.Context, t *Table) error {
 	src, err := c.source(ctx)
 	if err != nil {
@@ -75,30 +76,56 @@ func (c *copier) copyRows(ctx context.Context, t *Table) error {
 	if err := c.dropFkeys(ctx, t.Dest); err != nil {
 		return err
 	}
+	chunks, err := c.inChunks(ctx, t, src)
+	if err != nil {
+		return err
+	}
+	if chunks {
+		return c.copyChunks(ctx, t, src)
+	}
+	if err := c.chunks.streams.Acquire(ctx, 1); err != nil {
+		return err
+	}
+	defer c.chunks.streams.Release(1)
+	if err := c.calm(ctx, c.prov); err != nil {
+		return err
+	}
+	return c.copyStream(ctx, t, src)
+}
+
+// copyStream copies the table in one transaction of the subscriber and one
+// snapshot of the provider. A crash anywhere leaves the table as it was, with
+// all its indexes, and in-copy.
+func (c *copier) copyStream(ctx context.Context, t *Table, src *source) error {
 	c.log().Info("Starting full copy", "table", c.name.String())
 	begin := time.Now()
 	to := State{Phase: CatchingUp}
 	var copied int64
-	err = c.fence.write(ctx, c.sub, failpoint.CopyData, func(tx pgx.Tx) error {
+	if err := c.expect(ctx, src); err != nil {
+		return err
+	}
+	err := c.fence.write(ctx, c.sub, failpoint.CopyData, func(tx pgx.Tx) error {
 		if err := beginDDL(ctx, tx, c.Pair); err != nil {
 			return err
 		}
-		keys, err := c.clear(ctx, tx, t, src)
-		if err != nil {
+		if err := c.clear(ctx, tx, t, src); err != nil {
 			return err
 		}
 		var snapshot string
+		var err error
 		if copied, snapshot, err = c.transfer(ctx, tx, t, src); err != nil {
 			return err
 		}
+		keys, err := pendingObjects(ctx, tx, c.Pair, t.Name, true)
+		if err != nil {
+			return err
+		}
 		for _, k := range keys {
-			if err := runDDL(ctx, tx, c.Pair, k.ddl); err != nil {
-				return c.explainKey(t, k, err)
+			if err := k.build(ctx, tx, c.Pair, t.Dest); err != nil {
+				return c.explainKey(t, err)
 			}
 		}
-		_, err = tx.Exec(ctx, `update londiste.table_info set custom_snapshot = $3
-			where queue_name = $1 and table_name = $2`, c.Queue, c.name.String(), snapshot)
-		if err != nil {
+		if err := c.copied(ctx, tx, snapshot); err != nil {
 			return err
 		}
 		return c.move(ctx, tx, t.State, to)
@@ -116,8 +143,47 @@ func (c *copier) copyRows(ctx context.Context, t *Table) error {
 	return nil
 }
 
-func (c *copier) explainKey(t *Table, k object, err error) error {
-	err = fmt.Errorf("build key %s: %w", k.name, err)
+// expect begins the figures of a copy in one stream, of which nothing else is
+// seen before it is done.
+func (c *copier) expect(ctx context.Context, src *source) error {
+	size, err := transfer.ReadStorage(ctx, c.prov, src.name)
+	if err != nil {
+		return fmt.Errorf("provider: %w", err)
+	}
+	c.hold.moved.start(0, 0)
+	return c.writeLedger(ctx, func(tx pgx.Tx) error {
+		var l ledger
+		if err := l.read(ctx, tx, c.Pair, c.name); err != nil {
+			return err
+		}
+		l.lines = nil // of chunks: the stream empties the table
+		if err := l.reset(ctx, tx, c.Pair, c.name); err != nil {
+			return err
+		}
+		return l.next(ctx, tx, c.Pair, c.name, size)
+	})
+}
+
+// buildKeys builds what tells rows apart, where it was dropped.
+func (c *copier) buildKeys(ctx context.Context, t *Table) error {
+	return rebuildObjects(ctx, c.sub, c.Pair, t.Name, t.Dest, true, c.write(ctx))
+}
+
+// copied writes down what the copy saw, and how much that was.
+func (c *copier) copied(ctx context.Context, tx pgx.Tx, snapshot string) error {
+	_, err := tx.Exec(ctx, `update londiste.table_info set custom_snapshot = $3
+		where queue_name = $1 and table_name = $2`, c.Queue, c.name.String(), snapshot)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, `update skytools.copy_table
+		set finished_at = clock_timestamp(), rows_copied = $3, bytes_copied = $4
+		where queue_name = $1 and table_name = $2`,
+		c.Queue, c.name.String(), c.hold.moved.rows.Load(), c.hold.moved.bytes.Load())
+	return err
+}
+
+func (c *copier) explainKey(t *Table, err error) error {
 	if t.SkipTruncate() {
 		return hint.With(err, "the table had rows of its own (--skip-truncate): remove those that the provider has as well")
 	}
@@ -125,13 +191,13 @@ func (c *copier) explainKey(t *Table, k object, err error) error {
 }
 
 // clear locks the table, empties it, and drops its indexes.
-func (c *copier) clear(ctx context.Context, tx pgx.Tx, t *Table, src *source) ([]object, error) {
+func (c *copier) clear(ctx context.Context, tx pgx.Tx, t *Table, src *source) error {
 	if _, err := tx.Exec(ctx, "lock table only "+t.Dest.SQL()+" in access exclusive mode"); err != nil {
-		return nil, err
+		return err
 	}
 	if !t.SkipTruncate() {
 		if _, err := tx.Exec(ctx, "truncate only "+t.Dest.SQL()); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	return dropObjects(ctx, tx, c.Pair, t, src.key)
@@ -159,6 +225,6 @@ func (c *copier) transfer(ctx context.Context, tx pgx.Tx, t *Table, src *source)
 	if err != nil {
 		return 0, "", err
 	}
-	n, err := transfer.Pipe{From: read.Conn(), To: tx.Conn()}.Run(ctx, plan.Out(), plan.In(!t.SkipTruncate()))
+	n, err := transfer.Pipe{From: read.Conn(), To: tx.Conn(), Meter: c.meter}.Run(ctx, plan.Out(), plan.In(!t.SkipTruncate()))
 	return n, snapshot, err
 }

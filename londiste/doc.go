@@ -41,7 +41,8 @@
 //	(none)        copier   given a place by the worker; saves and drops     in-copy
 //	                       the table's foreign keys, registers the copy's
 //	                       consumer: tick T0
-//	in-copy       copier   truncates, copies, rebuilds the key              catching-up
+//	in-copy       copier   truncates, copies, rebuilds the key: all in one  catching-up
+//	                       transaction, or chunk by chunk
 //	catching-up   copier   applies the table's own events from T0; at the   wanna-sync:T
 //	                       first tick made after the copy's snapshot it
 //	                       rebuilds indexes and constraints
@@ -64,7 +65,12 @@
 //	tick 10; update 7 (b); delete 7; COPY does not see 7; tick 11
 //	  copied nothing; replay: upsert 7=b, delete 7: gone
 //
-// Between T0 and the first tick made after the snapshot the table mixes two
+// So it does not matter either which snapshot a chunk of the table was read in,
+// and a copy that was interrupted goes on with the chunks that its ledger at
+// the subscriber (skytools.copy_table, copy_chunk) does not have. Of two rows
+// of a key that two snapshots brought either may stay: they differ by an event.
+//
+// Between T0 and the first tick made after the last snapshot the table mixes two
 // times, and may violate any constraint but its key. Hence secondary indexes
 // and constraints come back there and not before.
 //
@@ -109,7 +115,8 @@
 // The copier works inside the worker's process. Everything that it drops is
 // written down in the transaction that drops it (londiste.pending_fkeys,
 // skytools.pending_ddl). A restart finds the state and goes on from there:
-// from in-copy the table starts anew, from the later states it goes on. A
+// from in-copy a table in one stream starts anew and one in chunks with those that
+// are missing, from the later states it goes on. A
 // copy that fails is tried again with growing pauses and stops nobody else.
 //
 // A batch that cannot be applied otherwise stops the node: the error stands in

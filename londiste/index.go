@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -18,6 +19,7 @@ type object struct {
 	kind  string // index, constraint: as in skytools.pending_ddl
 	name  string
 	isKey bool   // rows are told apart by it when events are applied
+	later bool   // deferrable: no arbiter of `on conflict`
 	drop  string // the statement that drops it
 	ddl   string // the statements that make it again, with all its settings
 }
@@ -76,7 +78,7 @@ type indexRow struct {
 
 func (x indexRow) object(table ident.Name) object {
 	index := ident.Name{Schema: table.Schema, Name: x.index}
-	o := object{kind: "index", name: x.index, isKey: x.isKey, drop: "drop index " + index.SQL()}
+	o := object{kind: "index", name: x.index, isKey: x.isKey, later: x.deferrable, drop: "drop index " + index.SQL()}
 	// The statements run under a search path and a tablespace of their own;
 	// "" is the database's, and must be said where the role has another.
 	ddl := []string{"set local default_tablespace = " + ident.Literal(x.space)}
@@ -125,14 +127,17 @@ func (x indexRow) deferral() string {
 	return ""
 }
 
-// dropObjects drops what can be dropped of a table's indexes, each in a
-// savepoint; what something else depends on stays. Those by which events are
-// applied are returned, to be made again at the end of the same transaction;
-// the others are written down.
-func dropObjects(ctx context.Context, tx pgx.Tx, p *Pair, t *Table, key []string) (keys []object, err error) {
+// isKeyed tells whether rows can be told apart by an index at once.
+func isKeyed(all []object) bool {
+	return slices.ContainsFunc(all, func(o object) bool { return o.isKey && !o.later })
+}
+
+// dropObjects writes down and drops what can be dropped of a table's indexes,
+// each in a savepoint; what something else depends on stays.
+func dropObjects(ctx context.Context, tx pgx.Tx, p *Pair, t *Table, key []string) error {
 	all, err := tableObjects(ctx, tx, t.Dest, key)
 	if err != nil {
-		return nil, fmt.Errorf("indexes: %w", err)
+		return fmt.Errorf("indexes: %w", err)
 	}
 	for _, o := range all {
 		err := inSavepoint(ctx, tx, func() error {
@@ -144,59 +149,68 @@ func dropObjects(ctx context.Context, tx pgx.Tx, p *Pair, t *Table, key []string
 			continue
 		}
 		if err != nil {
-			return nil, err
-		}
-		if o.isKey {
-			keys = append(keys, o)
-			continue
+			return err
 		}
 		_, err = tx.Exec(ctx, `
-			insert into skytools.pending_ddl (queue_name, table_name, kind, object_name, ddl)
-			values ($1, $2, $3, $4, $5)
-			on conflict (queue_name, table_name, kind, object_name) do update set ddl = excluded.ddl`,
-			p.Queue, t.Name.String(), o.kind, o.name, o.ddl)
+			insert into skytools.pending_ddl (queue_name, table_name, kind, object_name, ddl, is_key)
+			values ($1, $2, $3, $4, $5, $6)
+			on conflict (queue_name, table_name, kind, object_name) do update
+			set ddl = excluded.ddl, is_key = excluded.is_key`,
+			p.Queue, t.Name.String(), o.kind, o.name, o.ddl, o.isKey)
 		if err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return keys, nil
+	return nil
+}
+
+// pending is a dropped index or constraint.
+type pending struct {
+	ID        int32
+	Kind      string
+	Name, DDL string
+}
+
+// pendingObjects lists what pending_ddl holds of a table's indexes and
+// constraints, or only of its keys.
+func pendingObjects(ctx context.Context, q queryer, p *Pair, name ident.Name, keys bool) ([]pending, error) {
+	rows, err := q.Query(ctx, `select pending_id, kind, object_name, ddl from skytools.pending_ddl
+		where queue_name = $1 and table_name = $2 and kind in ('index', 'constraint') and (is_key or not $3)
+		order by pending_id`, p.Queue, name.String(), keys)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[pending])
+}
+
+// build makes it again, with the end of its row.
+func (o pending) build(ctx context.Context, tx pgx.Tx, p *Pair, table ident.Name) error {
+	var needed bool
+	if err := tx.QueryRow(ctx, neededSQL, table.SQL(), o.Name).Scan(&needed); err != nil {
+		return err
+	}
+	if needed {
+		p.log().Info("Building index", "table", table.String(), "index", o.Name)
+		if err := runDDL(ctx, tx, p, o.DDL); err != nil {
+			return fmt.Errorf("table %s: build %s: %w", table, o.Name, err)
+		}
+	}
+	_, err := tx.Exec(ctx, `delete from skytools.pending_ddl where pending_id = $1`, o.ID)
+	return err
 }
 
 // rebuildObjects makes again what pending_ddl holds of a table's indexes and
-// constraints, each in one transaction with the end of its row. name is the
+// constraints, or of its keys, each in a transaction of its own. name is the
 // table's in the set, table its own.
-func rebuildObjects(ctx context.Context, conn *pgx.Conn, p *Pair, name, table ident.Name, write writer) error {
-	rows, err := conn.Query(ctx, `select pending_id, object_name, ddl from skytools.pending_ddl
-		where queue_name = $1 and table_name = $2 and kind in ('index', 'constraint')
-		order by pending_id`, p.Queue, name.String())
-	if err != nil {
-		return err
-	}
-	type pending struct {
-		ID        int32
-		Name, DDL string
-	}
-	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[pending])
+func rebuildObjects(ctx context.Context, conn *pgx.Conn, p *Pair, name, table ident.Name, keys bool, write writer) error {
+	list, err := pendingObjects(ctx, conn, p, name, keys)
 	if err != nil {
 		return err
 	}
 	for _, o := range list {
-		p.log().Info("Building index", "table", table.String(), "index", o.Name)
-		err := write(failpoint.CopyIndex, func(tx pgx.Tx) error {
-			var needed bool
-			if err := tx.QueryRow(ctx, neededSQL, table.SQL(), o.Name).Scan(&needed); err != nil {
-				return err
-			}
-			if needed {
-				if err := runDDL(ctx, tx, p, o.DDL); err != nil {
-					return err
-				}
-			}
-			_, err := tx.Exec(ctx, `delete from skytools.pending_ddl where pending_id = $1`, o.ID)
-			return err
-		})
+		err := write(failpoint.CopyIndex, func(tx pgx.Tx) error { return o.build(ctx, tx, p, table) })
 		if err != nil {
-			return fmt.Errorf("table %s: build %s: %w", table, o.Name, err)
+			return err
 		}
 	}
 	return nil

@@ -99,6 +99,7 @@ type TableStatus struct {
 	Counters TableCounters `json:"counters,omitempty"` // of this subscriber
 	Parked   *ParkedTable  `json:"parked"`             // why the worker leaves it aside; null: it does not
 	Passed   int64         `json:"passed_over_events"` // by subscriber skip, since its last copy
+	Copy     *CopyProgress `json:"copy"`               // under way, or the last one; nil: none was made
 }
 
 // TableCounters says what became of a table's events:

@@ -36,6 +36,13 @@ func (s *session) subscriberStatus(ctx context.Context, st *Status) error {
 	if err := s.tableDetails(ctx, st); err != nil {
 		return err
 	}
+	copies, err := copyProgress(ctx, s.conn, s.queue)
+	if err != nil {
+		return err
+	}
+	for name, p := range copies {
+		st.table(name.String()).Copy = p
+	}
 	values, err := s.sequenceValues(ctx)
 	if err != nil {
 		return err

@@ -155,7 +155,7 @@ func (b *Subscriber) RemoveTables(ctx context.Context, sel Selection) error {
 		}
 		// A running worker ends its copy within a second, which frees the table.
 		b.endCopy(ctx, n)
-		if err := rebuildObjects(ctx, sub.conn, &b.Pair, n, n, sub.writer(ctx)); err != nil {
+		if err := rebuildObjects(ctx, sub.conn, &b.Pair, n, n, false, sub.writer(ctx)); err != nil {
 			return hint.With(err, "the table left the set in the middle of its copy: mend it, then start replay, which tries again")
 		}
 	}
@@ -192,7 +192,11 @@ func (b *Subscriber) forgetTable(ctx context.Context, sub *session, tx pgx.Tx, n
 			return err
 		}
 	}
-	return nil
+	// One of a copy under way is held by its chunks: replay sweeps it up.
+	_, err = tx.Exec(ctx, `delete from skytools.copy_table where (queue_name, table_name) in (
+		select queue_name, table_name from skytools.copy_table
+		where queue_name = $1 and table_name = $2 for update skip locked)`, b.Queue, n.String())
+	return err
 }
 
 // endCopy takes away the consumer that held the events for a table's copy. A

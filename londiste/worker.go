@@ -22,7 +22,10 @@ import (
 // there, applies the provider's changes and mirrors its sequences.
 type Worker struct {
 	Pair
-	ParallelCopies int             // tables copied at the same time; 0 means 4
+	ParallelCopies int             // tables copied at the same time, and connections that copy, in all; 0 means 4
+	CopyWorkers    int             // connections that copy one table; 0 means by the machine's cores
+	ChunkBytes     int64           // of a table that is copied in chunks; 0 means 64 MiB
+	Pace           CopyPace        // of copies
 	MergeEvents    int64           // events of one batch while behind; 0 means 100,000
 	FetchAhead     int             // bytes read before they are applied; 0 means 4 MiB
 	Idle           time.Duration   // pause between looks where no notification comes; 0 means 1 s
@@ -52,7 +55,8 @@ func (w *Worker) Run(ctx context.Context) error {
 		fence:  fence{queue: w.Queue, consumer: w.ConsumerName()},
 		wake:   make(chan struct{}, 1),
 		bell:   newBell(),
-		copies: map[ident.Name]*copying{}, fkeys: semaphore.NewWeighted(1), strange: map[string]bool{},
+		copies: map[ident.Name]*copying{}, fkeys: semaphore.NewWeighted(1),
+		chunks: w.chunking(), strange: map[string]bool{},
 	}
 	defer r.close()
 	err := (&loop.Loop{
@@ -91,12 +95,13 @@ type run struct {
 	mirror    *mirror // of sequences
 	copies    map[ident.Name]*copying
 	fkeys     *semaphore.Weighted // held by the copier that drops foreign keys
-	strange   map[string]bool     // event types already warned of
-	waiting   string              // what is missing, as last logged
-	noReplica bool                // session_replication_role was refused
-	failing   bool                // cur_error is set
-	stuck     bool                // by the batch at the position, which must pass before it is cleared
-	trouble   trouble             // how long, where a table is to blame
+	chunks    chunking
+	strange   map[string]bool // event types already warned of
+	waiting   string          // what is missing, as last logged
+	noReplica bool            // session_replication_role was refused
+	failing   bool            // cur_error is set
+	stuck     bool            // by the batch at the position, which must pass before it is cleared
+	trouble   trouble         // how long, where a table is to blame
 	position  pgq.Tick
 	settled   pgq.TickID // position that is durable at the subscriber
 	settledAt time.Time
@@ -105,6 +110,7 @@ type run struct {
 	tendedAt  time.Time
 	sweptAt   time.Time
 	parkedAt  time.Time // when parked tables were looked after
+	notedAt   time.Time // progress of the copies
 }
 
 func (w *Worker) idle() time.Duration { return cmp.Or(w.Idle, time.Second) }

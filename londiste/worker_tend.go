@@ -33,6 +33,9 @@ func (r *run) tend(ctx context.Context) error {
 		return err
 	}
 	ended := r.reap()
+	if err := r.noteProgress(ctx); err != nil {
+		return err
+	}
 	if !changed && !ended && len(r.tables.in(None, InCopy, CatchingUp, WannaSync, DoSync)) == 0 {
 		return nil
 	}
@@ -235,6 +238,9 @@ func (r *run) sweep(ctx context.Context) error {
 	if err := r.sweepPositions(ctx, wanted); err != nil {
 		return err
 	}
+	if err := r.sweepLedgers(ctx); err != nil {
+		return err
+	}
 	if err := r.sweepDDL(ctx); err != nil {
 		return err
 	}
@@ -258,6 +264,20 @@ func (r *run) sweepPositions(ctx context.Context, wanted map[string]bool) error 
 	return nil
 }
 
+// sweepLedgers deletes those of tables that have left the set.
+func (r *run) sweepLedgers(ctx context.Context) error {
+	const gone = ` from skytools.copy_table k where queue_name = $1 and not exists (
+		select from londiste.table_info t where t.local and t.queue_name = k.queue_name and t.table_name = k.table_name)`
+	left, err := textColumn(ctx, r.sub, `select table_name`+gone, r.Queue)
+	if err != nil || len(left) == 0 {
+		return err
+	}
+	return r.writeProgress(ctx, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `delete`+gone, r.Queue)
+		return err
+	})
+}
+
 // sweepDDL builds indexes dropped for the copy of a table that has since left
 // the set. One that cannot be built is reported and tried again.
 func (r *run) sweepDDL(ctx context.Context) error {
@@ -274,7 +294,7 @@ func (r *run) sweepDDL(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		err = rebuildObjects(ctx, r.sub, &r.Pair, table, table, r.writer(ctx))
+		err = rebuildObjects(ctx, r.sub, &r.Pair, table, table, false, r.writer(ctx))
 		if err != nil && (r.sub.IsClosed() || ctx.Err() != nil || errors.Is(err, errFenced)) {
 			return err
 		}

@@ -8,12 +8,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/skytools-go/skytools/internal/cli"
+	"github.com/skytools-go/skytools/internal/conf"
 	"github.com/skytools-go/skytools/internal/hint"
 	"github.com/skytools-go/skytools/londiste"
 )
 
 func (p *program) replayCommand() *cobra.Command {
 	var rewind, reset bool
+	var maxRate string
 	cmd := &cobra.Command{
 		Use: "replay", Short: "Replicate: copy tables, apply changes, follow sequences", Args: cobra.NoArgs,
 		Long: `Runs until it is stopped; -d puts it into the background. -s stops it after the
@@ -22,8 +24,12 @@ ini file says now, pidfile and the log's keys excepted.`,
 	}
 	cmd.Flags().BoolVar(&rewind, "rewind", false, "set the provider's idea of the position to the subscriber's, and exit")
 	cmd.Flags().BoolVar(&reset, "reset", false, "forget the subscriber's position, and exit")
+	cmd.Flags().StringVar(&maxRate, "max-rate", "", "bytes a second of all copies together, 10MB say, instead of copy_max_rate")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		rate, ok := conf.ParseSize(maxRate)
 		switch {
+		case maxRate != "" && !ok:
+			return cli.Usage(fmt.Errorf("--max-rate %q is not a size like 500kB or 10MB", maxRate))
 		case rewind && reset:
 			return cli.Usage(errors.New("--rewind and --reset exclude each other"))
 		case rewind:
@@ -31,7 +37,11 @@ ini file says now, pidfile and the log's keys excepted.`,
 		case reset:
 			return p.repair((*londiste.Worker).Reset)(cmd, args)
 		}
-		return p.replay(cmd)
+		return p.replay(cmd, func(s *settings) {
+			if maxRate != "" {
+				s.pace.MaxRate = rate
+			}
+		})
 	}
 	return cmd
 }
@@ -45,7 +55,9 @@ func (p *program) repair(run func(*londiste.Worker, context.Context) error) func
 	})
 }
 
-func (p *program) replay(cmd *cobra.Command) error {
+// replay is the daemon; override has flags win over the ini file, also after
+// that was read anew.
+func (p *program) replay(cmd *cobra.Command, override func(s *settings)) error {
 	sec, err := p.Section()
 	if err != nil {
 		return err
@@ -62,7 +74,14 @@ func (p *program) replay(cmd *cobra.Command) error {
 			return err
 		}
 		job.Ready()
-		return cli.Reloading(ctx, job, s, p.settings, serve)
+		override(s)
+		return cli.Reloading(ctx, job, s, func() (*settings, error) {
+			s, err := p.settings()
+			if err == nil {
+				override(s)
+			}
+			return s, err
+		}, serve)
 	})
 }
 

@@ -24,7 +24,12 @@ var keys = slices.Concat(cli.CommonKeys, []conf.Key{
 	{Name: "subscriber_db", Sample: "dbname=foo host=127.0.0.1 port=5433", Doc: "Connection string of the database that receives them."},
 	{Name: "pgq_queue_name", Sample: "londiste.write", Doc: "Queue in the provider's database, also the name of the set of tables."},
 	{Name: "pgq_consumer_id", Default: "%(job_name)s", Doc: "Name under which the subscriber reads the queue."},
-	{Name: "parallel_copies", Default: "4", Doc: "How many tables are copied at the same time."},
+	{Name: "parallel_copies", Default: "4", Doc: "How many tables are copied at the same time, and how many connections copy rows, in all."},
+	{Name: "copy_workers", Default: "0", Doc: "How many connections copy one large table; 0 is half the machine's cores."},
+	{Name: "copy_chunk_size", Default: "64MB", Doc: "A table larger than this is copied in chunks of this size; a copy that is interrupted goes on where it was."},
+	{Name: "copy_max_rate", Default: "0", Unit: "bytes a second", Doc: "How fast all copies together may be, 10MB say; 0: as fast as they can."},
+	{Name: "copy_max_lag", Default: "0", Unit: "seconds", Doc: "Begin no table and no chunk while something in the queue has waited longer for a tick or for this subscriber; 0: whatever waits."},
+	{Name: "copy_max_writers", Default: "0", Doc: "Begin no table and no chunk while more transactions than this write at the provider; 0: however many."},
 	{Name: "loop_delay", Default: "1.0", Unit: "seconds", Doc: "Pause between looks at the queue where no notification comes."},
 	{Name: "lock_timeout", Default: "10.0", Unit: "seconds", Doc: "How long set-up commands and copies try to get the lock of a table."},
 	{Name: "conflict", Default: "count", Doc: "What a row changed at the subscriber does: count sets it right and counts it, error stops replay."},
@@ -46,6 +51,9 @@ var keys = slices.Concat(cli.CommonKeys, []conf.Key{
 type settings struct {
 	pair           londiste.Pair
 	parallelCopies int
+	copyWorkers    int
+	chunkBytes     int64
+	pace           londiste.CopyPace
 	loopDelay      time.Duration
 	stopOnConflict bool
 	parkAfter      time.Duration // less than 0: never
@@ -64,7 +72,8 @@ func (s *settings) subscriber() *londiste.Subscriber {
 
 func (s *settings) worker() *londiste.Worker {
 	return &londiste.Worker{
-		Pair: s.pair, ParallelCopies: s.parallelCopies, Idle: s.loopDelay, StopOnConflict: s.stopOnConflict,
+		Pair: s.pair, ParallelCopies: s.parallelCopies, CopyWorkers: s.copyWorkers, ChunkBytes: s.chunkBytes, Pace: s.pace,
+		Idle: s.loopDelay, StopOnConflict: s.stopOnConflict,
 		ParkAfter: s.parkAfter, ParkMaxAge: s.parkMaxAge, ParkMaxSize: s.parkMaxSize,
 	}
 }
@@ -86,6 +95,11 @@ func take(s *conf.Section) (*settings, error) {
 	c.pair.Consumer = s.String("pgq_consumer_id", c.pair.Job)
 	c.pair.LockTimeout = s.Duration("lock_timeout", 10*time.Second)
 	c.parallelCopies = s.Int("parallel_copies", 4)
+	c.copyWorkers = s.Int("copy_workers", 0)
+	c.chunkBytes = s.Size("copy_chunk_size", 64<<20)
+	c.pace.MaxRate = s.Size("copy_max_rate", 0)
+	c.pace.MaxLag = s.Duration("copy_max_lag", 0)
+	c.pace.MaxWriters = s.Int("copy_max_writers", 0)
 	c.loopDelay = s.Duration("loop_delay", time.Second)
 	c.stopOnConflict = s.Choice("conflict", "count", "count", "error") == "error"
 	if c.parkAfter = s.Duration("park_after", 5*time.Second); c.parkAfter == 0 {

@@ -25,6 +25,21 @@ func section(t *testing.T, name, text string) *Section {
 	return s
 }
 
+func TestSizes(t *testing.T) {
+	for text, want := range map[string]int64{
+		"0": 0, "65536": 65536, "64kB": 65536, "64 MB": 64 << 20, "1.5GB": 3 << 29, "2TB": 2 << 40, "10B": 10,
+	} {
+		if got, ok := ParseSize(text); !ok || got != want {
+			t.Errorf("%s: %d, %v", text, got, ok)
+		}
+	}
+	for _, text := range []string{"", "MB", "-1", "10 mb", "10MBB", "1e99TB", "ten"} {
+		if got, ok := ParseSize(text); ok {
+			t.Errorf("%q is taken for %d", text, got)
+		}
+	}
+}
+
 func TestGetters(t *testing.T) {
 	t.Setenv("HOME", "/home/chry")
 	s := section(t, "londiste", `[londiste]

@@ -210,3 +210,22 @@ func (s *Section) Duration(key string, def time.Duration) time.Duration {
 		return time.Duration(ns), ok && ns >= 0 && ns < math.MaxInt64
 	})
 }
+
+// Size returns a key's number of bytes: 65536, 64kB, 1.5GB, as PostgreSQL
+// counts them.
+func (s *Section) Size(key string, def int64) int64 {
+	return number(s, key, def, "a size like 65536, 64kB or 1GB", ParseSize)
+}
+
+// ParseSize reads a number of bytes, or of kB, MB, GB, TB.
+func ParseSize(text string) (int64, bool) {
+	unit := 1.0
+	for i, name := range []string{"kB", "MB", "GB", "TB"} {
+		if n, found := strings.CutSuffix(text, name); found {
+			text, unit = strings.TrimSpace(n), math.Pow(1024, float64(i+1))
+		}
+	}
+	x, ok := float(strings.TrimSuffix(text, "B"))
+	x *= unit
+	return int64(x), ok && x >= 0 && x < math.MaxInt64
+}

@@ -21,7 +21,10 @@ const (
 	Ack        Point = "ack"         // position told to the provider
 	Fkey       Point = "fkey"        // a foreign key saved and dropped, or restored
 	CopyStart  Point = "copy-start"  // table marked in-copy, its consumer registered
-	CopyData   Point = "copy-data"   // the copied rows
+	CopyLedger Point = "copy-ledger" // an attempt of a copy begun
+	CopyData   Point = "copy-data"   // the copied rows, in one stream
+	CopyChunk  Point = "copy-chunk"  // a chunk of the rows and its line in the ledger
+	CopyReport Point = "copy-report" // how far copies are, for those who look on
 	CopyCatch  Point = "copy-catch"  // a batch of the copied table's own events
 	CopyIndex  Point = "copy-index"  // an index or constraint rebuilt
 	CopyState  Point = "copy-state"  // a change of merge_state
@@ -34,6 +37,6 @@ const (
 
 var points = []Point{
 	Install, Register, Tick, Notify, Rotate, Maintain, Batch, Deliver, Finish, Claim, Position, Apply, Settle, Ack, Fkey,
-	CopyStart, CopyData, CopyCatch, CopyIndex, CopyState, CopyFinish, Barrier,
+	CopyStart, CopyLedger, CopyData, CopyChunk, CopyReport, CopyCatch, CopyIndex, CopyState, CopyFinish, Barrier,
 	ParkHold, Park, ParkEnd,
 }

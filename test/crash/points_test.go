@@ -29,7 +29,10 @@ var whoPasses = map[failpoint.Point]string{
 	failpoint.Ack:        "worker",
 	failpoint.Fkey:       "worker",
 	failpoint.CopyStart:  "worker",
+	failpoint.CopyLedger: "worker",
 	failpoint.CopyData:   "worker",
+	failpoint.CopyChunk:  "worker",
+	failpoint.CopyReport: "worker",
 	failpoint.CopyCatch:  "worker",
 	failpoint.CopyIndex:  "worker",
 	failpoint.CopyState:  "worker",
@@ -44,6 +47,8 @@ var whoPasses = map[failpoint.Point]string{
 // again a later one, amid work.
 func passes(p failpoint.Point) []int {
 	switch p {
+	case failpoint.CopyChunk:
+		return []int{1, 6}
 	case failpoint.Tick, failpoint.Apply, failpoint.Settle, failpoint.Ack, failpoint.CopyState,
 		failpoint.Batch, failpoint.Deliver, failpoint.Finish:
 		return []int{1, 4}
@@ -132,6 +137,9 @@ func killTicker(t *testing.T, spec string) {
 // dies at the point and is started again.
 func killWorker(t *testing.T, spec string) {
 	p := newPair(t, nil, nil)
+	if strings.HasPrefix(spec, "copy-") {
+		p.inChunks()
+	}
 	p.install()
 	p.start("", "pgqadm ticker.ini ticker")
 	stop := p.load(t.Context(), 2)
