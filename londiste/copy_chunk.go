@@ -222,9 +222,9 @@ func (a *attempt) chunk(ctx context.Context, prov, sub *pgx.Conn, chunk transfer
 		if err := a.ledger.keep(ctx, tx, a.Pair, a.name); err != nil {
 			return err
 		}
-		var rows, bytes int64
+		var rows, guess, bytes int64
 		pipe := transfer.Pipe{From: prov, To: sub, Meter: func(ctx context.Context, r, b int64) error {
-			bytes += b
+			guess, bytes = guess+r, bytes+b
 			return a.meter(ctx, r, b)
 		}}
 		err := a.snap.Read(ctx, prov, a.src.name, func(read pgx.Tx) error {
@@ -245,6 +245,7 @@ func (a *attempt) chunk(ctx context.Context, prov, sub *pgx.Conn, chunk transfer
 		if err != nil {
 			return err
 		}
+		a.hold.moved.rows.Add(rows - guess)
 		return a.ledger.done(ctx, tx, a.Pair, a.name, chunk, rows, bytes)
 	})
 }

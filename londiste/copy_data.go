@@ -116,6 +116,7 @@ func (c *copier) copyStream(ctx context.Context, t *Table, src *source) error {
 		if copied, snapshot, err = c.transfer(ctx, tx, t, src); err != nil {
 			return err
 		}
+		c.hold.moved.rows.Store(copied) // they were guessed on the way
 		keys, err := pendingObjects(ctx, tx, c.Pair, t.Name, true)
 		if err != nil {
 			return err

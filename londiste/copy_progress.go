@@ -110,7 +110,9 @@ type CopyProgress struct {
 	Rate         float64  `json:"bytes_per_second"`
 	Left         *float64 `json:"seconds_left"`
 
-	chunkBytes int64 // of the chunks done
+	chunkBytes int64   // of the chunks done
+	all        float64 // of a sum: bytes that will have been sent
+	unknown    bool    // of a sum: not of every copy
 }
 
 // estimate fills in what follows from the figures.
@@ -170,4 +172,33 @@ func copyProgress(ctx context.Context, q queryer, queue string) (map[ident.Name]
 		return nil
 	})
 	return found, err
+}
+
+// add takes another copy into a sum.
+func (p *CopyProgress) add(q *CopyProgress) {
+	if q.Started.Before(p.Started) {
+		p.Started = q.Started
+	}
+	p.Attempts += q.Attempts
+	p.Rows, p.Bytes = p.Rows+q.Rows, p.Bytes+q.Bytes
+	p.Chunks, p.ChunksDone = p.Chunks+q.Chunks, p.ChunksDone+q.ChunksDone
+	p.Rate += q.Rate
+	if q.Done == nil || *q.Done == 0 {
+		p.unknown = true
+		return
+	}
+	p.all += float64(q.Bytes) / *q.Done
+}
+
+// estimateAll fills in what follows from a sum.
+func (p *CopyProgress) estimateAll() {
+	if p.unknown || p.all <= 0 {
+		return
+	}
+	done := float64(p.Bytes) / p.all
+	p.Done = &done
+	if p.Rate >= 1 {
+		left := max(0, p.all-float64(p.Bytes)) / p.Rate
+		p.Left = &left
+	}
 }

@@ -45,6 +45,6 @@ type program struct{ *cli.App }
 
 func newProgram() *program {
 	p := &program{cli.New(section, "Replicate tables between PostgreSQL databases", version, keys)}
-	p.Root.AddCommand(p.providerCommands(), p.subscriberCommands(), p.replayCommand(), p.statusCommand())
+	p.Root.AddCommand(p.providerCommands(), p.subscriberCommands(), p.replayCommand(), p.waitSyncCommand(), p.statusCommand())
 	return p
 }

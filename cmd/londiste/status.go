@@ -134,6 +134,9 @@ func tableTable(st *londiste.Status) *cli.Table {
 		if row.Drift != "" {
 			state += ", drifted"
 		}
+		if row.State == "in-copy" && row.Copy != nil {
+			state += ", " + figures(row.Copy)
+		}
 		c := row.Counters
 		sets := "-"
 		if c.Applied > 0 {

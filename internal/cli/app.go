@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -263,4 +264,13 @@ func takesNext(arg string, valued map[string]bool) bool {
 		}
 	}
 	return false
+}
+
+// IsStdout tells whether what is written to w, a command's output, comes to
+// this process's stdout unchanged.
+func IsStdout(w io.Writer) bool {
+	if o, ok := w.(*output); ok {
+		w = o.w
+	}
+	return w == io.Writer(os.Stdout)
 }
