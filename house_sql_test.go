@@ -120,6 +120,44 @@ func splitFunctions(text string) ([]sqlFunction, error) {
 	}
 }
 
+// aliasCompared is an oid compared with a regclass or its like. pg_catalog has
+// no operator for just these two, so that one in public is called in its place.
+var aliasCompared = regexp.MustCompile(`(?:<>|=)\s*(?:to_reg[a-z]+\((?:[^()]|\([^()]*\))*\)|'[^']*'::reg[a-z]+)(::oid)?`)
+
+func comparesAlias(text string) (statement string) {
+	for _, m := range aliasCompared.FindAllStringSubmatch(text, -1) {
+		if m[1] == "" {
+			return m[0]
+		}
+	}
+	return ""
+}
+
+// TestComparesOIDs: programs run their statements under the search path of
+// their role, who may be a superuser, in databases where others write to public.
+func TestComparesOIDs(t *testing.T) {
+	for text, breach := range map[string]bool{
+		"oid = to_regclass($1)": true, "a <> to_regclass(x || to_hex(1)) and": true, "c = 'pg_class'::regclass": true,
+		"oid = to_regclass($1)::oid": false, "c = 'pg_class'::regclass::oid": false,
+	} {
+		if (comparesAlias(text) != "") != breach {
+			t.Errorf("%q: taken for a breach: %v", text, !breach)
+		}
+	}
+	for _, s := range goSources(t) {
+		if s.isTest() || under(s.dir(), "schema", "internal/pgtest", "internal/pgserver", "bench", "test") {
+			continue // installs set their path; the others have servers of their own
+		}
+		text, err := os.ReadFile(s.path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if found := comparesAlias(string(text)); found != "" {
+			t.Errorf("%s: %s (somebody's operator in public would run with the rights of the program's role: compare with ::oid)", s.path, found)
+		}
+	}
+}
+
 // emptyStrings drops comments and the contents of strings from a body.
 func emptyStrings(body string) string {
 	var out strings.Builder

@@ -61,10 +61,10 @@ const grantsSQL = `
 		select 'pgq_admin', has_function_privilege(r.oid, 'pgq.create_queue(text)', 'execute'), 'may not create queues'
 		from pg_roles r where rolname = 'pgq_admin'
 		union all
-		select 'pgq_reader', has_table_privilege(r.oid, to_regclass(queue_data_pfx || '_' || n), 'select'),
+		select 'pgq_reader', has_table_privilege(r.oid, to_regclass(queue_data_pfx || '_' || n::text), 'select'),
 			format('may not read %s_%s', queue_data_pfx, n)
 		from pg_roles r, pgq.queue, generate_series(0, queue_ntables - 1) n
-		where rolname = 'pgq_reader' and to_regclass(queue_data_pfx || '_' || n) is not null
+		where rolname = 'pgq_reader' and to_regclass(queue_data_pfx || '_' || n::text) is not null
 	)
 	select 'failed', '', format('%s %s', role, what), 'pgqadm INI install grants what is missing'
 	from want where not ok
@@ -74,7 +74,7 @@ const grantsSQL = `
 
 const tablesSQL = `
 	with t as (
-		select queue_name, queue_data_pfx || '_' || n as name, to_regclass(queue_data_pfx || '_' || n) as oid
+		select queue_name, queue_data_pfx || '_' || n::text as name, to_regclass(queue_data_pfx || '_' || n::text)::oid as oid
 		from pgq.queue, generate_series(0, queue_ntables - 1) n
 	)
 	select 'failed', queue_name, format('event table %s is not there', name), 'restore it from a backup, or drop the queue by force'

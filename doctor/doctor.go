@@ -125,7 +125,17 @@ func query(needs, sql string) func(context.Context, *examination) ([]Finding, er
 		if err != nil {
 			return nil, err
 		}
-		rows, err := x.conn.Query(ctx, sql)
+		// Who looks is often a superuser, and an operator in a schema that others
+		// may write to, such as public in old databases, would run as that.
+		tx, err := x.conn.BeginTx(ctx, pgx.TxOptions{AccessMode: pgx.ReadOnly})
+		if err != nil {
+			return nil, err
+		}
+		defer tx.Rollback(context.WithoutCancel(ctx)) //nolint:errcheck // it only read
+		if _, err := tx.Exec(ctx, `set local search_path = pg_catalog, pg_temp`); err != nil {
+			return nil, err
+		}
+		rows, err := tx.Query(ctx, sql)
 		if err != nil {
 			return nil, err
 		}

@@ -34,6 +34,34 @@ func diagnose(t *testing.T, conn *pgx.Conn) (wrong, sound []string) {
 	return wrong, sound
 }
 
+// TestExamineUnderForeignPath: operators in public, where in old databases
+// everybody may make some, are not called.
+func TestExamineUnderForeignPath(t *testing.T) {
+	dsn := granted(t)
+	admin := pgtest.Admin(t, pgtest.Server(t), pgtest.DBName(t, dsn))
+	for _, sql := range []string{
+		`create function public.trap(oid, regclass) returns bool language plpgsql as $$ begin raise 'trapped'; end $$`,
+		`create operator public.= (leftarg = oid, rightarg = regclass, function = public.trap)`,
+		`create function public.trap(text, int) returns text language plpgsql as $$ begin raise 'trapped'; end $$`,
+		`create operator public.|| (leftarg = text, rightarg = int, function = public.trap)`,
+		`set search_path = public`,
+	} {
+		pgtest.Exec(t, admin, sql)
+	}
+	findings, err := Examine(t.Context(), admin, schema.Number)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range findings {
+		if strings.Contains(f.Text, "trapped") {
+			t.Errorf("%s calls what is in public: %s", f.Check, f.Text)
+		}
+	}
+	if _, err := ReadStatus(t.Context(), admin); err != nil {
+		t.Errorf("status calls what is in public: %v", err)
+	}
+}
+
 // granted is a database as [database] makes it, installed again: roles of PgQ
 // that other tests have made on the server meanwhile get their rights.
 func granted(t *testing.T) (dsn string) {

@@ -63,8 +63,8 @@ func (s Status) mendOther() string { return ticker.MendOther(s.Extension) }
 // which schema skytools is not.
 func beside(ctx context.Context, conn *pgx.Conn) (extension bool, err error) {
 	err = conn.QueryRow(ctx, `select exists (select from pg_extension where extname = 'pgq')
-		and not exists (select from pg_depend where classid = 'pg_namespace'::regclass and objid = to_regnamespace('skytools')
-			and refclassid = 'pg_extension'::regclass and deptype = 'e')`).Scan(&extension)
+		and not exists (select from pg_depend where classid = 'pg_namespace'::regclass::oid and objid = to_regnamespace('skytools')::oid
+			and refclassid = 'pg_extension'::regclass::oid and deptype = 'e')`).Scan(&extension)
 	if err != nil {
 		return false, fmt.Errorf("look for the extension: %w", err)
 	}

@@ -54,7 +54,7 @@ func primaryKey(ctx context.Context, q queryer, table ident.Name) ([]string, err
 	rows, err := q.Query(ctx, `
 		select a.attname::text from pg_index i
 		join pg_attribute a on a.attrelid = i.indrelid and a.attnum = any (i.indkey::int2[])
-		where i.indrelid = to_regclass($1) and i.indisprimary`, table.SQL())
+		where i.indrelid = to_regclass($1)::oid and i.indisprimary`, table.SQL())
 	if err != nil {
 		return nil, err
 	}

@@ -170,7 +170,7 @@ func (k fkey) restore(ctx context.Context, p *Pair, write writer) error {
 		}
 		var there bool
 		err := tx.QueryRow(ctx, `select exists (select from pg_constraint
-			where conrelid = to_regclass($1) and conname = $2 and contype = 'f')`, k.from.SQL(), k.name).Scan(&there)
+			where conrelid = to_regclass($1)::oid and conname = $2 and contype = 'f')`, k.from.SQL(), k.name).Scan(&there)
 		if err != nil || there {
 			return err
 		}

@@ -48,7 +48,7 @@ const indexesSQL = `
 	left join pg_tablespace ts on ts.oid = ic.reltablespace
 	left join pg_constraint con on con.conindid = i.indexrelid and con.conrelid = i.indrelid
 		and con.contype in ('p', 'u', 'x')
-	where i.indrelid = to_regclass($1)
+	where i.indrelid = to_regclass($1)::oid
 	order by coalesce(con.contype <> 'p', true), ic.relname`
 
 // tableObjects lists the indexes of a table; key is the columns, sorted, by
@@ -252,9 +252,9 @@ const maintenanceMemory = "256MB"
 
 // neededSQL tells whether table $1 is there and has no index or constraint
 // $2 yet: somebody may have made it by hand meanwhile.
-const neededSQL = `select exists (select from pg_class where oid = to_regclass($1)) and not exists (
+const neededSQL = `select exists (select from pg_class where oid = to_regclass($1)::oid) and not exists (
 		select from pg_index i join pg_class c on c.oid = i.indexrelid
-		where i.indrelid = to_regclass($1) and c.relname = $2
+		where i.indrelid = to_regclass($1)::oid and c.relname = $2
 	) and not exists (
-		select from pg_constraint where conrelid = to_regclass($1) and conname = $2
+		select from pg_constraint where conrelid = to_regclass($1)::oid and conname = $2
 	)`

@@ -33,13 +33,13 @@ func newRegistry(queue string, phase Phase) *registry { return &registry{queue: 
 // the transaction of every batch: a table added before the batch's last event
 // was written must not lose that event to a list from before.
 const versionSQL = `select (
-		select count(*) || ' ' || coalesce(sum(hashtextextended(table_name || xmin::text || ctid::text, 0)::numeric), 0)
+		select count(*)::text || ' ' || coalesce(sum(hashtextextended(table_name || xmin::text || ctid::text, 0)::numeric), 0)::text
 		from londiste.table_info where queue_name = $1
 	) || ' ' || (
-		select count(*) || ' ' || coalesce(sum(hashtextextended(seq_name || xmin::text || ctid::text, 0)::numeric), 0)
+		select count(*)::text || ' ' || coalesce(sum(hashtextextended(seq_name || xmin::text || ctid::text, 0)::numeric), 0)::text
 		from londiste.seq_info where queue_name = $1
 	) || ' ' || (
-		select count(*) || ' ' || coalesce(sum(hashtextextended(table_name || xmin::text || ctid::text, 0)::numeric), 0)
+		select count(*)::text || ' ' || coalesce(sum(hashtextextended(table_name || xmin::text || ctid::text, 0)::numeric), 0)::text
 		from skytools.parked_table where queue_name = $1
 	)`
 

@@ -155,7 +155,7 @@ func existing(ctx context.Context, conn *pgx.Conn, names []ident.Name) (map[iden
 	}
 	rows, err := conn.Query(ctx, `
 		select nr::int from unnest($1::text[]) with ordinality as x (name, nr)
-		where exists (select from pg_class where oid = to_regclass(name) and relkind = 'S')`, quoted)
+		where exists (select from pg_class where oid = to_regclass(name)::oid and relkind = 'S')`, quoted)
 	if err != nil {
 		return nil, err
 	}

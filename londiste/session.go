@@ -150,7 +150,7 @@ func (s *session) holders(ctx context.Context, table ident.Name) string {
 		from pg_locks l join pg_stat_activity a using (pid)
 		where l.granted and l.locktype = 'relation' and l.pid <> pg_backend_pid()
 		  and l.database = (select oid from pg_database where datname = current_database())
-		  and l.relation = to_regclass($1)
+		  and l.relation = to_regclass($1)::oid
 		order by a.xact_start limit 3`, table.SQL())
 	if err != nil {
 		return advice

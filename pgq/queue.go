@@ -43,7 +43,7 @@ const queueSQL = `select i.queue_name, i.queue_ntables, i.queue_cur_table,
 		extract(epoch from i.queue_ticker_max_lag)::float8, extract(epoch from i.queue_ticker_idle_period)::float8,
 		coalesce(extract(epoch from i.ticker_lag), 0)::float8, coalesce(i.ev_per_sec, 0), coalesce(i.ev_new, 0),
 		coalesce(i.last_tick_id, 0), (
-			select coalesce(sum(pg_total_relation_size(to_regclass(q.queue_data_pfx || '_' || n))), 0)::bigint
+			select coalesce(sum(pg_total_relation_size(to_regclass(q.queue_data_pfx || '_' || n::text))), 0)::bigint
 			from generate_series(0, q.queue_ntables - 1) n),
 		q.queue_disable_insert, extract(epoch from now() - i.queue_switch_time)::float8
 	from pgq.get_queue_info(%s) i join pgq.queue q using (queue_name) order by i.queue_name`

@@ -32,7 +32,7 @@ func ReadStorage(ctx context.Context, q Queryer, table ident.Name) (Storage, err
 			pg_relation_size(c.oid), b.size, current_setting('server_version_num')::int / 10000,
 			has_database_privilege(current_database(), 'TEMP')
 		from pg_class c left join pg_am a on a.oid = c.relam, (select current_setting('block_size')::bigint) b (size)
-		where c.oid = to_regclass($1)`, table.SQL()).
+		where c.oid = to_regclass($1)::oid`, table.SQL()).
 		Scan(&s.Kind, &s.Heap, &s.Unlogged, &s.Rows, &s.Bytes, &s.Page, &s.Version, &s.Staging)
 	if errors.Is(err, pgx.ErrNoRows) {
 		err = fmt.Errorf("table %s does not exist", table)

@@ -79,7 +79,7 @@ type attribute struct {
 const attributesSQL = `
 	with recursive base (attnum, typ) as (
 		select attnum, atttypid from pg_attribute
-		where attrelid = to_regclass($1) and attnum > 0 and not attisdropped
+		where attrelid = to_regclass($1)::oid and attnum > 0 and not attisdropped
 		union all
 		select b.attnum, t.typbasetype from base b join pg_type t on t.oid = b.typ where t.typtype = 'd')
 	select a.attname::text, a.attgenerated <> '', a.attgenerated = 's', case
@@ -88,7 +88,7 @@ const attributesSQL = `
 			and t.typname !~ '^_?(reg|money$)' then t.oid::text
 		else '' end
 	from base b join pg_type t on t.oid = b.typ and t.typtype <> 'd'
-	join pg_attribute a on a.attrelid = to_regclass($1) and a.attnum = b.attnum
+	join pg_attribute a on a.attrelid = to_regclass($1)::oid and a.attnum = b.attnum
 	order by a.attnum`
 
 // attributes lists a table's columns, and the server's major version.
