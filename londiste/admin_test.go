@@ -333,9 +333,9 @@ func TestCheck(t *testing.T) {
 		texts = append(texts, d.Text)
 	}
 	p.same(texts, []string{
+		"increment of sequence public.entry_id_seq is 1 at the provider, 2 at the subscriber",
 		`column "item" of table public.entry is text at the provider, character varying(5) at the subscriber`,
 		"table public.note does not exist at the subscriber",
-		"increment of sequence public.entry_id_seq is 1 at the provider, 2 at the subscriber",
 	})
 	_, err = p.sub.Check(ctx, named("keyless"))
 	p.fails(err, "Table public.keyless not attached", "")

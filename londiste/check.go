@@ -7,47 +7,14 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/skytools-go/skytools/internal/hint"
 	"github.com/skytools-go/skytools/internal/ident"
+	"github.com/skytools-go/skytools/internal/structure"
 )
 
-// compareTables compares the structure of tables on both sides, in the order
-// given. The second result is the subscriber's side of them.
-func compareTables(ctx context.Context, prov, sub *session, names []ident.Name) ([]Difference, map[ident.Name]*structure, error) {
-	provs, err := structures(ctx, prov.conn, names)
-	if err != nil {
-		return nil, nil, fmt.Errorf("provider: %w", err)
-	}
-	subs, err := structures(ctx, sub.conn, names)
-	if err != nil {
-		return nil, nil, fmt.Errorf("subscriber: %w", err)
-	}
-	captured, err := prov.captureKeys(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	var all []Difference
-	for _, n := range names {
-		all = append(all, compareStructure(n, provs[n], subs[n], captured[n])...)
-	}
-	return all, subs, nil
-}
-
-// captureKeys are the key columns of the tables captured for the queue.
-func (s *session) captureKeys(ctx context.Context) (map[ident.Name][]string, error) {
-	rows, err := s.conn.Query(ctx, `
-		select table_schema, table_name, key_columns from skytools.capture where queue_name = $1`, s.queue)
-	if err != nil {
-		return nil, fmt.Errorf("read captured tables: %w", err)
-	}
-	found := map[ident.Name][]string{}
-	var n ident.Name
-	var key []string
-	_, err = pgx.ForEachRow(rows, []any{&n.Schema, &n.Name, &key}, func() error {
-		found[n] = slices.Clone(key)
-		return nil
-	})
-	return found, err
-}
+// Difference is one thing in which a table or sequence of the subscriber is
+// not what it is at the provider, with the statements that mend it there.
+type Difference = structure.Difference
 
 // Check compares the structure of all tables registered at the provider, and
 // of the sequences registered on both sides. An error means that it could
@@ -70,90 +37,127 @@ func (b *Subscriber) Check(ctx context.Context, sel Selection) ([]Difference, er
 	if err != nil {
 		return nil, err
 	}
-	found, _, err := compareTables(ctx, prov, sub, names)
-	if err != nil || len(sel.Names) > 0 {
-		return found, err
+	var seqs []ident.Name
+	if len(sel.Names) == 0 {
+		if seqs, err = mirrored(ctx, prov, sub); err != nil {
+			return nil, err
+		}
 	}
-	seqs, err := compareSeqs(ctx, prov, sub)
-	return append(found, seqs...), err
+	return compareTables(ctx, prov, sub, names, seqs)
 }
 
-// seqShape is what two mirrored sequences have to share.
-type seqShape struct {
-	Type                       string
-	Start, Increment, Min, Max int64
-	Cycle                      bool
-}
-
-func (s *session) seqShapes(ctx context.Context) (map[ident.Name]seqShape, error) {
-	rows, err := s.conn.Query(ctx, `
-		select n.nspname, c.relname, format_type(q.seqtypid, null),
-		    q.seqstart, q.seqincrement, q.seqmin, q.seqmax, q.seqcycle
-		from pg_sequence q join pg_class c on c.oid = q.seqrelid join pg_namespace n on n.oid = c.relnamespace
-		where `+ownSchemas)
+// MissingStructure is what the subscriber lacks of the tables that the
+// provider has registered and the subscriber has not.
+func (b *Subscriber) MissingStructure(ctx context.Context) ([]Difference, error) {
+	prov, sub, err := b.openBoth(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("read sequences of the %s: %w", s.side, err)
+		return nil, err
 	}
-	found := map[ident.Name]seqShape{}
-	var n ident.Name
-	var q seqShape
-	_, err = pgx.ForEachRow(rows,
-		[]any{&n.Schema, &n.Name, &q.Type, &q.Start, &q.Increment, &q.Min, &q.Max, &q.Cycle}, func() error {
-			found[n] = q
-			return nil
-		})
-	return found, err
+	defer prov.close()
+	defer sub.close()
+	names, err := minus(ctx, prov, sub, (*session).registered)
+	if err != nil {
+		return nil, err
+	}
+	return compareTables(ctx, prov, sub, names, nil)
 }
 
-func compareSeqs(ctx context.Context, prov, sub *session) ([]Difference, error) {
-	attached, err := prov.registeredSeqs(ctx)
+// mirrored are the sequences that both sides have registered.
+func mirrored(ctx context.Context, prov, sub *session) ([]ident.Name, error) {
+	there, err := prov.registeredSeqs(ctx)
 	if err != nil {
 		return nil, err
 	}
 	here, err := sub.registeredSeqs(ctx)
-	if err != nil {
-		return nil, err
-	}
-	ps, err := prov.seqShapes(ctx)
-	if err != nil {
-		return nil, err
-	}
-	ss, err := sub.seqShapes(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var all []Difference
-	for _, n := range attached {
-		if !slices.Contains(here, n) {
-			continue
-		}
-		p, okP := ps[n]
-		s, okS := ss[n]
-		all = append(all, compareSeq(n, p, okP, s, okS)...)
-	}
-	return all, nil
+	return slices.DeleteFunc(there, func(n ident.Name) bool { return !slices.Contains(here, n) }), err
 }
 
-func compareSeq(name ident.Name, p seqShape, okP bool, s seqShape, okS bool) []Difference {
-	found := differences{object: name.String()}
+// compareTables compares tables and sequences on both sides, but for what
+// copies have dropped and bring back.
+func compareTables(ctx context.Context, prov, sub *session, names, seqs []ident.Name) ([]Difference, error) {
+	there, keys, err := prov.structures(ctx, names, seqs)
+	if err != nil {
+		return nil, err
+	}
+	here, err := structure.ReadTarget(ctx, sub.conn, there)
+	if err != nil {
+		return nil, fmt.Errorf("subscriber: %w", err)
+	}
+	pending, err := sub.pendingObjects(ctx)
+	if err != nil {
+		return nil, err
+	}
+	found := structure.Compare(there, here, structure.Options{Keys: keys})
+	found = slices.DeleteFunc(found, func(d Difference) bool {
+		return (d.Kind == structure.Constraint || d.Kind == structure.Index) && d.Missing && pending[pendingObject{d.Table, d.Name}]
+	})
+	for i := range found {
+		advise(&found[i])
+	}
+	return found, nil
+}
+
+// advise tells the commands of this program that help.
+func advise(d *Difference) {
 	switch {
-	case !okP:
-		found.absent("sequence %s does not exist at the provider", name)
-		return found.list
-	case !okS:
-		found.absent("sequence %s does not exist at the subscriber", name)
-		return found.list
+	case d.Hint != "":
+	case d.Kind == structure.Relation && d.Absent && len(d.SQL) > 0:
+		d.Hint = fmt.Sprintf("londiste INI subscriber add %s --create makes it, --create-full with indexes, privileges and the like",
+			hint.Shell(d.Table.String()))
+	case d.Kind == structure.Column && d.Breaks && d.Missing:
+		d.Hint = fmt.Sprintf("rows that are there already get the provider's values by: londiste INI subscriber resync %s",
+			hint.Shell(d.Table.String()))
 	}
-	differ := func(what string, there, here any) {
-		if there != here {
-			found.note("%s of sequence %s is %v at the provider, %v at the subscriber", what, name, there, here)
-		}
+}
+
+// structures reads the provider's tables, and by which columns of theirs
+// events tell rows apart.
+func (s *session) structures(ctx context.Context, names, seqs []ident.Name) (*structure.Structure, map[ident.Name][]string, error) {
+	there, err := structure.Read(ctx, s.conn, names, seqs)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", s.side, err)
 	}
-	differ("type", p.Type, s.Type)
-	differ("start", p.Start, s.Start)
-	differ("increment", p.Increment, s.Increment)
-	differ("minimum", p.Min, s.Min)
-	differ("maximum", p.Max, s.Max)
-	differ("cycle", p.Cycle, s.Cycle)
-	return found.list
+	keys, err := s.captureKeys(ctx)
+	return there, keys, err
+}
+
+// captureKeys are the key columns of the tables captured for the queue.
+func (s *session) captureKeys(ctx context.Context) (map[ident.Name][]string, error) {
+	rows, err := s.conn.Query(ctx, `
+		select table_schema, table_name, key_columns from skytools.capture where queue_name = $1`, s.queue)
+	if err != nil {
+		return nil, fmt.Errorf("read captured tables: %w", err)
+	}
+	found := map[ident.Name][]string{}
+	var n ident.Name
+	var key []string
+	_, err = pgx.ForEachRow(rows, []any{&n.Schema, &n.Name, &key}, func() error {
+		found[n] = slices.Clone(key)
+		return nil
+	})
+	return found, err
+}
+
+type pendingObject struct {
+	table ident.Name
+	name  string
+}
+
+// pendingObjects are the indexes, constraints and foreign keys that copies
+// have dropped.
+func (s *session) pendingObjects(ctx context.Context) (map[pendingObject]bool, error) {
+	rows, err := s.conn.Query(ctx, `
+		select table_name, object_name from skytools.pending_ddl where kind in ('index', 'constraint')
+		union all select from_table, fkey_name from londiste.pending_fkeys`)
+	if err != nil {
+		return nil, fmt.Errorf("read what copies have dropped: %w", err)
+	}
+	found := map[pendingObject]bool{}
+	var table, name string
+	_, err = pgx.ForEachRow(rows, []any{&table, &name}, func() error {
+		n, err := ident.Parse(table)
+		found[pendingObject{n, name}] = true
+		return err
+	})
+	return found, err
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/skytools-go/skytools/internal/hint"
 	"github.com/skytools-go/skytools/internal/ident"
+	"github.com/skytools-go/skytools/internal/structure"
 )
 
 // Provider carries out the set-up commands of the provider's side. Each
@@ -260,7 +261,7 @@ func (s *session) needCapturable(ctx context.Context, names []ident.Name) error 
 
 // needKeys refuses tables whose rows cannot be found by a key.
 func (s *session) needKeys(ctx context.Context, names []ident.Name, index string) error {
-	found, err := structures(ctx, s.conn, names)
+	found, err := structure.Keys(ctx, s.conn, names)
 	if err != nil {
 		return err
 	}
@@ -271,13 +272,13 @@ func (s *session) needKeys(ctx context.Context, names []ident.Name, index string
 			return fmt.Errorf("table %s is gone from the provider", n)
 		}
 		if index != "" {
-			if !slices.ContainsFunc(t.keys, func(k tableKey) bool { return k.index == index }) {
+			if !slices.ContainsFunc(t.Keys, func(k structure.Key) bool { return k.Index == index }) {
 				return hint.With(fmt.Errorf("%s is no usable key of table %s", index, n),
 					"--key takes the name of a unique index on NOT NULL columns, without WHERE and without expressions")
 			}
 			continue
 		}
-		if len(t.keys) == 0 || !t.keys[0].primary {
+		if len(t.Keys) == 0 || !t.Keys[0].Primary {
 			bad = append(bad, n)
 		}
 	}

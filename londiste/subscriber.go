@@ -12,6 +12,7 @@ import (
 
 	"github.com/skytools-go/skytools/internal/hint"
 	"github.com/skytools-go/skytools/internal/ident"
+	"github.com/skytools-go/skytools/internal/structure"
 )
 
 // Subscriber carries out the set-up commands of the subscriber's side. Each
@@ -27,6 +28,8 @@ type AddOptions struct {
 	ExpectSync   bool // rows are equal already: no copy
 	SkipTruncate bool // keep the rows found before the copy
 	Force        bool // differences of structure are warnings
+	Create       bool // make the tables: types, columns, defaults, identity, checks, key
+	CreateFull   bool // … and indexes, constraints, comments, privileges and the like
 }
 
 // ErrNothingNamed is returned by commands that want a name or all.
@@ -97,8 +100,11 @@ func (b *Subscriber) AddTables(ctx context.Context, sel Selection, opt AddOption
 	if err != nil {
 		return err
 	}
-	if err := checkTables(ctx, prov, sub, names, opt.Force); err != nil {
-		return err
+	creates := opt.Create || opt.CreateFull
+	if !creates {
+		if err := checkTables(ctx, prov, sub, names, opt.Force); err != nil {
+			return err
+		}
 	}
 	if opt.ExpectSync && len(names) > 0 && !b.Fake {
 		// Without a copy nothing brings back what happens before the consumer
@@ -106,6 +112,9 @@ func (b *Subscriber) AddTables(ctx context.Context, sel Selection, opt AddOption
 		if err := b.Register(ctx, false); err != nil {
 			return err
 		}
+	}
+	if creates {
+		return b.createTables(ctx, prov, sub, names, opt)
 	}
 	for _, name := range names {
 		sub.log.Info("Adding " + name.String())
@@ -149,20 +158,25 @@ func (b *Subscriber) pickAttached(ctx context.Context, prov, sub *session, sel S
 }
 
 // checkTables refuses tables that cannot be replicated as they are. All
-// findings are logged; the error is the first.
+// findings that concern the rows are logged; the error is the first.
 func checkTables(ctx context.Context, prov, sub *session, names []ident.Name, force bool) error {
-	found, subs, err := compareTables(ctx, prov, sub, names)
+	there, keys, err := prov.structures(ctx, names, nil)
 	if err != nil {
 		return err
 	}
+	here, err := structure.ReadTarget(ctx, sub.conn, there)
+	if err != nil {
+		return fmt.Errorf("subscriber: %w", err)
+	}
 	var first error
-	for _, d := range found {
-		if !d.Breaks || force && !d.absent {
+	for _, d := range structure.Compare(there, here, structure.Options{Keys: keys, Base: true}) {
+		advise(&d)
+		if !d.Breaks || force && !d.Absent {
 			sub.log.Warn(d.Text)
 			continue
 		}
 		if first == nil {
-			first = d.err()
+			first = differs(d)
 			continue
 		}
 		sub.log.Error(d.Text)
@@ -170,22 +184,22 @@ func checkTables(ctx context.Context, prov, sub *session, names []ident.Name, fo
 	if first != nil {
 		return first
 	}
-	role := sub.conn.Config().User
 	for _, n := range names {
-		if t := subs[n]; !t.owned {
-			return hint.With(fmt.Errorf("table %s at the subscriber belongs to %s, and role %s is no member of it", n, t.owner, role),
-				"alter table %s owner to %s, or grant %s to %s", n, ident.Quote(role), ident.Quote(t.owner), ident.Quote(role))
+		if err := sub.needOwned(here.Tables[n], n); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func (d Difference) err() error {
-	err := errors.New(d.Text)
-	if d.Hint != "" {
-		return hint.With(err, "%s", d.Hint)
+// needOwned: a copy truncates the table and makes its indexes.
+func (s *session) needOwned(t *structure.Table, n ident.Name) error {
+	if t == nil || t.Owned {
+		return nil
 	}
-	return err
+	role := s.conn.Config().User
+	return hint.With(fmt.Errorf("table %s at the subscriber belongs to %s, and role %s is no member of it", n, t.Owner, role),
+		"alter table %s owner to %s, or grant %s to %s", n, ident.Quote(role), ident.Quote(t.Owner), ident.Quote(role))
 }
 
 func (s *session) registerTable(ctx context.Context, tx pgx.Tx, name ident.Name, opt AddOptions) error {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/skytools-go/skytools/internal/hint"
 	"github.com/skytools-go/skytools/internal/ident"
+	"github.com/skytools-go/skytools/internal/structure"
 )
 
 // Trigger is a user's trigger on a replicated table.
@@ -202,7 +203,7 @@ func (b *Subscriber) RestoreTriggers(ctx context.Context, table string, names []
 
 // needTable fails where the subscriber's database has no such table.
 func (s *session) needTable(ctx context.Context, n ident.Name) error {
-	found, err := structures(ctx, s.conn, []ident.Name{n})
+	found, err := structure.Keys(ctx, s.conn, []ident.Name{n})
 	if err == nil && found[n] == nil {
 		err = fmt.Errorf("table %s does not exist at the %s", n, s.side)
 	}

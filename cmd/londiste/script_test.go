@@ -51,7 +51,7 @@ var programs = sync.OnceValues(func() (string, error) {
 //	databases [own]               two servers' databases, shared or of this story alone; sets $PROVIDER_PORT …;
 //	                              and an empty third one at the subscriber's
 //	expand FILE…                  replaces $NAME in a file
-//	sql SIDE STATEMENT            runs it as the ordinary role; rows go to stdout
+//	sql SIDE STATEMENT            runs it as the ordinary role; rows go to stdout; @FILE (or @stdout) holds statements
 //	admin SIDE STATEMENT          the same as superuser
 //	hold SIDE STATEMENT           runs it in a transaction that stays open until the story's end
 //	until SIDE QUERY VALUE        waits for it
@@ -172,7 +172,11 @@ func (s *story) side(ts *testscript.TestScript, name string) *side {
 
 func sqlCommand(ts *testscript.TestScript, s *story, args []string) {
 	d := s.side(ts, args[0])
-	fmt.Fprint(ts.Stdout(), query(ts, d.dsn, args[1]))
+	statement := args[1]
+	if file, ok := strings.CutPrefix(statement, "@"); ok {
+		statement = ts.ReadFile(file)
+	}
+	fmt.Fprint(ts.Stdout(), query(ts, d.dsn, statement))
 }
 
 func adminCommand(ts *testscript.TestScript, s *story, args []string) {

@@ -64,6 +64,15 @@ func (p *program) subscriberAdd() *cobra.Command {
 	cmd.Flags().BoolVar(&opt.ExpectSync, "expect-sync", false, "the rows are the same already: copy nothing")
 	cmd.Flags().BoolVar(&opt.SkipTruncate, "skip-truncate", false, "keep the rows that are there before the copy")
 	cmd.Flags().BoolVar(&opt.Force, "force", false, "add in spite of differences in structure")
+	cmd.Flags().BoolVar(&opt.Create, "create", false, "make tables that are not there: types, columns, defaults, identity, checks, key")
+	cmd.Flags().BoolVar(&opt.CreateFull, "create-full", false, "the same with indexes, constraints, foreign keys, comments and privileges")
+	cmd.Long = `Replicates tables that the provider has registered, their rows first.
+
+With --create or --create-full those that are not there are made as they are at
+the provider, with schema, types and sequences, in one transaction with their
+registration. What cannot be had here (a role, a function in a default, a feature of a newer
+server) is told and left out. A table that is there already with another
+structure is refused.`
 	return cmd
 }
 
@@ -84,11 +93,18 @@ func (p *program) subscriberTables() *cobra.Command {
 }
 
 func (p *program) missingCommand() *cobra.Command {
+	var asSQL bool
 	cmd := &cobra.Command{
 		Use: "missing", Short: "List what the provider has registered and the subscriber has not", Args: cobra.NoArgs,
-		Long: "Exit status: 0 nothing is missing, 1 something is, 2 could not tell.",
+		Long: `Exit status: 0 nothing is missing, 1 something is, 2 could not tell. --sql prints
+the statements that make the tables as they are at the provider.`,
 	}
+	cmd.Flags().BoolVar(&asSQL, "sql", false, "print the statements that make the tables")
 	cmd.RunE = p.command(func(ctx context.Context, c *call) error {
+		if asSQL {
+			found, err := c.subscriber().MissingStructure(ctx)
+			return p.printStructure(c, found, true, err)
+		}
 		tables, seqs, err := c.subscriber().Missing(ctx)
 		if err != nil {
 			return cli.Status(2, err)
@@ -122,39 +138,6 @@ func printMissing(w io.Writer, tables, seqs []ident.Name) {
 	for _, n := range seqs {
 		fmt.Fprintln(w, "Sequence: "+ident.Visible(n.String()))
 	}
-}
-
-func (p *program) checkCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use: "check [TABLE…]", Args: cobra.ArbitraryArgs, Short: "Compare the structure of tables and sequences on both sides",
-		Long: "Compares all tables of the provider, or those named. Exit status: 0 equal, 1 differences, 2 could not tell.",
-	}
-	cmd.RunE = p.command(func(ctx context.Context, c *call) error {
-		found, err := c.subscriber().Check(ctx, londiste.Selection{Names: c.args})
-		if err != nil {
-			return cli.Status(2, err)
-		}
-		if p.JSON() {
-			if found == nil {
-				found = []londiste.Difference{}
-			}
-			if err := printJSON(c.out, found); err != nil {
-				return err
-			}
-		} else {
-			for _, f := range found {
-				fmt.Fprintln(c.out, ident.Visible(f.Text))
-				if f.Hint != "" {
-					fmt.Fprintln(c.out, "    hint: "+ident.Visible(f.Hint))
-				}
-			}
-		}
-		if len(found) > 0 {
-			return cli.Status(1, nil)
-		}
-		return nil
-	})
-	return p.WithJSON(cmd)
 }
 
 func (p *program) resyncCommand() *cobra.Command {
