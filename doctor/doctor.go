@@ -12,7 +12,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/skytools-go/skytools/internal/hint"
-	"github.com/skytools-go/skytools/internal/ident"
 	"github.com/skytools-go/skytools/internal/session"
 	"github.com/skytools-go/skytools/pgq"
 )
@@ -300,7 +299,7 @@ func backlogOf(_ context.Context, x *examination) ([]Finding, error) {
 		found = append(found, Finding{
 			Result: Failed, Object: d.Queue,
 			Text: fmt.Sprintf("consumer %s was detached at %s: %s", d.Consumer, d.At.Local().Format(time.DateTime), d.Reason),
-			Mend: fmt.Sprintf("select skytools.attach_consumer(%s, %s), or skytools.forget_detached", ident.Literal(d.Queue), ident.Literal(d.Consumer)),
+			Mend: fmt.Sprintf("pgqadm INI detached attach %s %s, or detached forget", hint.Shell(d.Queue), hint.Shell(d.Consumer)),
 		})
 	}
 	return found, nil

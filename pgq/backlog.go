@@ -8,7 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/skytools-go/skytools/internal/ident"
+	"github.com/skytools-go/skytools/internal/hint"
 )
 
 // BacklogChannel is notified when maintenance warns of a consumer or detaches
@@ -64,11 +64,11 @@ type Detached struct {
 	Reason   string        `json:"reason"`
 }
 
-// String is a line of `pgqadm status`, with the function that mends it.
+// String is a line of `pgqadm status`, with the command that mends it.
 func (d Detached) String() string {
-	return fmt.Sprintf("queue %s: consumer %s was detached %s at tick %d, its backlog of %s, %d bytes was %s; skytools.attach_consumer(%s, %s) brings it back",
+	return fmt.Sprintf("queue %s: consumer %s was detached %s at tick %d, its backlog of %s, %d bytes was %s; pgqadm INI detached attach %s %s brings it back",
 		d.Queue, d.Consumer, d.At.Format(time.DateTime), d.LastTick, short(d.Age), d.Bytes, d.Reason,
-		ident.Literal(d.Queue), ident.Literal(d.Consumer))
+		hint.Shell(d.Queue), hint.Shell(d.Consumer))
 }
 
 // MarshalJSON adds the age, in seconds.
@@ -89,6 +89,27 @@ func DetachedConsumers(ctx context.Context, conn *pgx.Conn) ([]Detached, error) 
 		d.Age = seconds(age)
 		return d, err
 	})
+}
+
+// AttachConsumer brings a detached consumer back to where it stood, and returns
+// that tick. Where rotation has taken events after it that is an error, unless
+// lossy: then it goes on with what is left.
+func AttachConsumer(ctx context.Context, conn DB, queue, consumer string, lossy bool) (TickID, error) {
+	tick, err := change(ctx, conn, `select skytools.attach_consumer($1, $2, $3)`, queue, consumer, lossy)
+	if err != nil {
+		return 0, fmt.Errorf("attach consumer %s to queue %s: %w", consumer, queue, err)
+	}
+	return TickID(tick), nil
+}
+
+// ForgetDetached gives a detached consumer up, with its retry events, and tells
+// whether there was one.
+func ForgetDetached(ctx context.Context, conn DB, queue, consumer string) (bool, error) {
+	n, err := change(ctx, conn, `select skytools.forget_detached($1, $2)`, queue, consumer)
+	if err != nil {
+		return false, fmt.Errorf("forget consumer %s of queue %s: %w", consumer, queue, err)
+	}
+	return n > 0, nil
 }
 
 // policyRows reads what a function of schema skytools tells, which a database

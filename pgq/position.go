@@ -224,13 +224,17 @@ func (p *position) ensure(ctx context.Context) error {
 		}
 	}
 	if err == nil {
-		err = failpoint.Commit(failpoint.Position, func() error { return tx.Commit(ctx) })
+		err = commitPosition(ctx, tx)
 	}
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == "42501" {
 		return loop.Permanent(hint.With(err, "have somebody who may run what pgq.PositionSQL and, for members, pgq.MemberPositionSQL return, and grant select, insert, update, delete on the tables"))
 	}
 	p.there = err == nil
 	return err
+}
+
+func commitPosition(ctx context.Context, tx pgx.Tx) error {
+	return failpoint.Commit(failpoint.Position, func() error { return tx.Commit(ctx) })
 }
 
 // lock returns where the target stands. Where it has never stood it begins

@@ -186,3 +186,21 @@ func blocksRead(b *bench, conn *pgx.Conn, sql string, args ...any) int {
 	b.run(conn, `commit`)
 	return n
 }
+
+// TestReplayCounts: a dead letter whose event waits for a retry already is
+// replayed, too; nobody is told that there was none.
+func TestReplayCounts(t *testing.T) {
+	b := newBench(t)
+	b.run(b.own, `select pgq.insert_event('q', 't', 'a'), pgq.insert_event('q', 't', 'b')`)
+	b.tick()
+	batch := pgtest.One[int64](t, b.own, `select pgq.next_batch('q', 'c')`)
+	b.run(b.own, `select skytools.event_dead($1, '{1,2}', 'no')`, batch)
+	b.run(b.own, `insert into pgq.retry_queue (ev_retry_after, ev_queue, ev_id, ev_time, ev_owner)
+		select now(), sub_queue, 1, now(), sub_id from pgq.subscription`)
+	if n := pgtest.One[int](t, b.own, `select skytools.dead_replay('q', 'c')`); n != 2 {
+		t.Errorf("%d replayed of 2", n)
+	}
+	if n := pgtest.One[int](t, b.own, `select count(*)::int from pgq.retry_queue`); n != 2 {
+		t.Errorf("%d events wait", n)
+	}
+}

@@ -21,7 +21,7 @@ func (p *program) batchCommand() *cobra.Command {
 		Long: "Shows an open batch, by its number or by the consumer that has it: its ticks, its events by type, and\n" +
 			"the first of them. Nothing is changed.",
 	}
-	cmd.Flags().IntVarP(&limit, "limit", "n", limit, "how many events to show, 0 for all")
+	countFlag(cmd.Flags(), &limit, "limit", "n", "how many events to show, 0 for all")
 	cmd.RunE = p.command(func(ctx context.Context, c *call) error {
 		batches, err := findBatches(ctx, c)
 		if err != nil {

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/skytools-go/skytools/internal/cli"
+	"github.com/skytools-go/skytools/internal/hint"
 	"github.com/skytools-go/skytools/pgq"
 )
 
@@ -35,7 +36,7 @@ func (p *program) deadCommand() *cobra.Command {
 			return err
 		}),
 	})
-	list.Flags().IntVarP(&limit, "limit", "n", limit, "how many to list, 0 for all")
+	countFlag(list.Flags(), &limit, "limit", "n", "how many to list, 0 for all")
 	cmd.AddCommand(list, p.deadReplayCommand(), p.deadPurgeCommand())
 	return cmd
 }
@@ -57,7 +58,8 @@ func (p *program) deadReplayCommand() *cobra.Command {
 				c.log.Info(fmt.Sprintf("Replayed: %d events of %s on queue %s", n, consumer, queue))
 			}
 			if err == nil && n < int64(len(ids)) {
-				err = fmt.Errorf("%d of %d are no dead letters of %s", int64(len(ids))-n, len(ids), consumer)
+				err = hint.With(fmt.Errorf("%d of %d are no dead letters of %s", int64(len(ids))-n, len(ids), consumer),
+					"dead list %s %s shows those that are", hint.Shell(queue), hint.Shell(consumer))
 			}
 			return err
 		}),

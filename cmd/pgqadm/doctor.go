@@ -45,7 +45,7 @@ func (p *program) doctorCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			status = cli.ExitDone
 			err := look(cmd, args)
-			if _, unreached := errors.AsType[*pgconn.ConnectError](err); unreached || hint.Refused(err) {
+			if unreached(err) {
 				return cli.Status(seriousness[doctor.Unknown], err)
 			}
 			if err != nil {
@@ -54,6 +54,16 @@ func (p *program) doctorCommand() *cobra.Command {
 			return cli.Status(status, nil)
 		},
 	})
+}
+
+// unreached tells that there was no session to look from: the server is not
+// there, or refuses it, for good or until it has room or has started.
+func unreached(err error) bool {
+	if _, lost := errors.AsType[*pgconn.ConnectError](err); lost || hint.Refused(err) {
+		return true
+	}
+	pg, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && (pg.Code == "53300" || pg.Code == "57P03")
 }
 
 // seriousness is the exit status that a result means.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -57,7 +58,7 @@ func (p *program) insertCommand() *cobra.Command {
 			"With --at it is inserted at that time, and the number printed is that of the delayed event;\n" +
 			"with --key it is inserted once only: the same key again prints the id of the event that is there.",
 	}
-	cmd.Flags().StringVar(&at, "at", "", "when to insert it: a time as PostgreSQL reads it, such as '2026-12-24 18:00' or 'tomorrow'")
+	cmd.Flags().StringVar(&at, "at", "", "when to insert it: a time as PostgreSQL reads it, such as '2026-12-24 18:00' or 'tomorrow', or '+5 min' from now")
 	cmd.Flags().StringVar(&key, "key", "", "key under which it is inserted once")
 	cmd.Flags().DurationVar(&keep, "keep", 24*time.Hour, "how long the key is remembered")
 	cmd.RunE = p.connected(func(ctx context.Context, c *call) error {
@@ -97,8 +98,12 @@ func (c *call) producer() *pgq.Producer { return &pgq.Producer{Queue: c.args[0]}
 
 func (p *program) insertAt(ctx context.Context, c *call, at string, ev pgq.Event) error {
 	var when time.Time
-	if err := c.conn.QueryRow(ctx, `select $1::text::timestamptz`, at).Scan(&when); err != nil {
-		return hint.With(cli.Usage(fmt.Errorf("--at: %w", err)), "for example --at '2026-12-24 18:00'")
+	sql := `select $1::text::timestamptz`
+	if strings.HasPrefix(at, "+") {
+		sql = `select now() + $1::text::interval`
+	}
+	if err := c.conn.QueryRow(ctx, sql, at).Scan(&when); err != nil {
+		return hint.With(cli.Usage(fmt.Errorf("--at: %w", err)), "for example --at '2026-12-24 18:00', or --at '+5 min'")
 	}
 	id, err := c.producer().InsertAt(ctx, c.conn, when, ev)
 	if err != nil {

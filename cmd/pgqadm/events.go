@@ -32,7 +32,7 @@ func (p *program) eventsCommand() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&consumer, "consumer", "", "read as this consumer, which moves on")
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on with the events that come")
-	cmd.Flags().IntVarP(&last, "last", "n", last, "how many of the last events to print, without --consumer")
+	countFlag(cmd.Flags(), &last, "last", "n", "how many of the last events to print, without --consumer")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		ctx, signals, release := daemon.Listen(cmd.Context())
 		defer release()

@@ -4,8 +4,8 @@
 //
 // `install` makes the schemas, `ticker` is the daemon that makes ticks and
 // keeps the queues small, of one database or of all of a server. `status`,
-// `queues`, `consumers`, `batch`, `events`, `retry` and `dead` show what there
-// is, `doctor` what is wrong; the others create, drop and configure queues,
+// `queues`, `consumers`, `batch`, `events`, `retry`, `dead` and `detached` show
+// what there is, `doctor` what is wrong; the others create, drop and configure queues,
 // register consumers and insert events. Commands run beside the daemon and take
 // no pidfile.
 //
@@ -75,7 +75,7 @@ func newProgram(name string) *program {
 		p.installCommand(), p.printExtensionCommand(), p.tickerCommand(), p.statusCommand(), p.doctorCommand(),
 		p.queuesCommand(), p.createCommand(), p.dropCommand(), p.configCommand(),
 		p.insertCommand(), p.eventsCommand(), p.batchCommand(), p.retryCommand(), p.deadCommand(),
-		p.consumersCommand(), p.registerCommand(), p.unregisterCommand(),
+		p.consumersCommand(), p.registerCommand(), p.unregisterCommand(), p.detachedCommand(),
 	)
 	return p
 }

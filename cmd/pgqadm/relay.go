@@ -236,11 +236,18 @@ type relaySettings struct {
 
 func (p *program) queueProgramCommand(q queueProgram) *cobra.Command {
 	cmd := &cobra.Command{Use: q.name, Short: q.short, Long: q.long, Args: cobra.NoArgs}
+	var instead switches
+	instead.add(cmd, q.target)
 	load := func() (relaySettings, error) { return p.relaySettings(q) }
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		set, err := load()
 		if err != nil {
 			return err
+		}
+		if one, err := instead.any(); err != nil {
+			return err
+		} else if one {
+			return p.once(cmd, set, &instead)
 		}
 		return p.Daemon(cmd.Context(), set.section, cmd.ErrOrStderr(), func(ctx context.Context, job cli.Job) error {
 			if err := set.reachable(ctx); err != nil {

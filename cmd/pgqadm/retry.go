@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/skytools-go/skytools/internal/cli"
+	"github.com/skytools-go/skytools/internal/hint"
 	"github.com/skytools-go/skytools/pgq"
 )
 
@@ -34,7 +35,7 @@ func (p *program) retryCommand() *cobra.Command {
 			return err
 		}),
 	})
-	list.Flags().IntVarP(&limit, "limit", "n", limit, "how many to list, 0 for all")
+	countFlag(list.Flags(), &limit, "limit", "n", "how many to list, 0 for all")
 	cmd.AddCommand(list,
 		&cobra.Command{
 			Use: "now QUEUE CONSUMER [EVENT ...]", Short: "Make them due at once, all or those with these ids", Args: cobra.MinimumNArgs(2),
@@ -71,7 +72,8 @@ func (p *program) changeRetries(done string, change func(context.Context, pgq.DB
 			c.log.Info(fmt.Sprintf("%s: %d events of %s on queue %s", done, n, consumer, queue))
 		}
 		if err == nil && n < int64(len(ids)) {
-			err = fmt.Errorf("%d of %d events do not wait for a retry", int64(len(ids))-n, len(ids))
+			err = hint.With(fmt.Errorf("%d of %d events do not wait for a retry", int64(len(ids))-n, len(ids)),
+				"retry list %s %s shows those that do", hint.Shell(queue), hint.Shell(consumer))
 		}
 		return err
 	})

@@ -112,6 +112,12 @@ func (p *program) connectionOf(set *settings) error {
 	default:
 		s.Need("db")
 	}
+	for _, key := range []string{"database_list", "initial_database"} {
+		if _, given := s.Get(key); given && !set.server {
+			return hint.With(fmt.Errorf("%s: %s goes with base_connstr: db names the only database", s.Where(key), key),
+				"base_connstr for all databases of a server, or those of database_list; else take the key out")
+		}
+	}
 	initial := s.String("initial_database", "template1")
 	if err := s.Err(); err != nil {
 		return err

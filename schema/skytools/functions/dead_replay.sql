@@ -16,22 +16,24 @@ begin
         raise exception 'consumer not registered'
             using errcode = 'undefined_object', hint = 'pgq.register_consumer(queue, consumer) registers it';
     end if;
+    -- An event that waits for a retry by itself has no need of its letter.
     with alive as (
         delete from skytools.dead_event
             where dead_queue = the_queue and dead_consumer = i_consumer_name
                 and (dead_id = any (i_dead_ids) or i_dead_ids is null)
             returning *
+    ), again as (
+        insert into pgq.retry_queue (ev_retry_after, ev_queue, ev_id, ev_time, ev_owner, ev_retry,
+                ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4)
+            select now(), the_queue, ev_id, ev_time, owner, 0,
+                ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4
+            from alive
+            on conflict do nothing
     )
-    insert into pgq.retry_queue (ev_retry_after, ev_queue, ev_id, ev_time, ev_owner, ev_retry,
-            ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4)
-        select now(), the_queue, ev_id, ev_time, owner, 0,
-            ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4
-        from alive
-        on conflict do nothing;
-    get diagnostics replayed = row_count;
+    select count(*) into replayed from alive;
     return replayed;
 end;
 $$;
 
 comment on function skytools.dead_replay(text, text, bigint[]) is
-'Has dead letters, all or those of the given dead_ids, delivered to their consumer again, and to no other. Their attempts count anew. Returns how many.';
+'Has dead letters, all or those of the given dead_ids, delivered to their consumer again, and to no other. Their attempts count anew. Returns how many, with those that wait for a retry already.';
