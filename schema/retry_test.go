@@ -156,10 +156,14 @@ func TestEventRetryProbes(t *testing.T) {
 	b.tick()
 	batch := pgtest.One[int64](b.t, b.own, `select pgq.next_batch('q', 'c')`)
 	// The window of the probe holds the id for all that lie in order.
+	old := pgtest.Server(t).Programs().Major < 14 // a range of pages is no scan of its own: the batch is read
 	for _, id := range []int{1, 2, 77, 15000, events - 1, events} {
-		places := pgtest.One[int](b.t, b.own, `select cardinality(skytools.event_places($1, $2))`, batch, id)
-		if places != 1 {
-			t.Errorf("event %d: %d places found by halving, want 1", id, places)
+		places := pgtest.One[*int](b.t, b.own, `select cardinality(skytools.event_places($1, $2))`, batch, id)
+		switch {
+		case old && places != nil:
+			t.Errorf("event %d is looked for by halving", id)
+		case !old && (places == nil || *places != 1):
+			t.Errorf("event %d: not found in one place by halving", id)
 		}
 	}
 	for _, id := range []int{1, 15000, events, events + 600, events + 999} {
@@ -170,7 +174,7 @@ func TestEventRetryProbes(t *testing.T) {
 	_, err := b.own.Exec(t.Context(), `select pgq.event_retry($1, $2::bigint, 0)`, batch, events+1001)
 	wantCode(t, err, "42704")
 	pages := pgtest.One[int](b.t, b.own, `select pg_relation_size('pgq.event_1_0') / 8192`)
-	if read := blocksRead(b, b.own, `select pgq.event_retry($1, 20000, 0)`, batch); read > pages/10 {
+	if read := blocksRead(b, b.own, `select pgq.event_retry($1, 20000, 0)`, batch); read > pages/10 && !old {
 		t.Errorf("%d pages looked at of %d", read, pages)
 	}
 }

@@ -71,6 +71,9 @@ func TestNewEpoch(t *testing.T) {
 func newBenchAt(t *testing.T, id uint64) *bench {
 	t.Helper()
 	s := pgtest.Own(t, pgserver.Options{})
+	for _, program := range []string{"pg_resetwal", "vacuumdb"} {
+		pgtest.RequireProgram(t, s, program, "apt install postgresql")
+	}
 	if err := s.ResetTransactionID(t.Context(), id-4000); err != nil {
 		t.Fatal(err)
 	}

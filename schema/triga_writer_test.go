@@ -147,6 +147,39 @@ func TestTrigaForged(t *testing.T) {
 	}
 }
 
+// TestTrigaSecret: a role that may read all data does not read what seals are
+// made of.
+func TestTrigaSecret(t *testing.T) {
+	pgtest.RequireVersion(t, pgtest.Server(t), 14, "pg_read_all_data")
+	dsn, owner := watched(t, "id int primary key, a text")
+	admin := pgtest.Admin(t, pgtest.Server(t), pgtest.DBName(t, dsn))
+	pgtest.ExecAll(t, admin, `do $$ begin if to_regrole('triga_reader') is null then create role triga_reader in role pg_read_all_data; end if; end $$`,
+		`set role triga_reader`)
+	if n := pgtest.One[int](t, admin, `select count(*)::int from skytools.secret`); n != 0 {
+		t.Errorf("it reads %d secrets", n)
+	}
+	pgtest.ExecAll(t, owner, `insert into t values (1, 'a')`)
+	if seals := pgtest.Column[string](t, owner, `select left(skytools.triga_seal('x'), 64)`); len(seals[0]) != 64 {
+		t.Errorf("the owner seals %v", seals)
+	}
+}
+
+// TestTrigaKnownLocks: what is known of a table is known under its lock, also
+// when somebody calls the function who is no trigger and has no right to the table.
+func TestTrigaKnownLocks(t *testing.T) {
+	dsn, owner := watched(t, "id int primary key, a text")
+	admin := pgtest.Admin(t, pgtest.Server(t), pgtest.DBName(t, dsn))
+	pgtest.ExecAll(t, admin, `do $$ begin if to_regrole('triga_forger') is null then create role triga_forger; end if; end $$`,
+		`set role triga_forger`, `begin`, `do $$ begin perform skytools.triga_known('urlenc', 'public.t'::regclass, '{q}'); end $$`)
+	pgtest.Exec(t, owner, `set lock_timeout = '100ms'`)
+	var pg *pgconn.PgError
+	if _, err := owner.Exec(t.Context(), `alter table t rename a to b`); !errors.As(err, &pg) || pg.Code != "55P03" {
+		t.Errorf("the table changes under what is known of it: %v", err)
+	}
+	pgtest.Exec(t, admin, `rollback`)
+	pgtest.Exec(t, owner, `alter table t rename a to b`)
+}
+
 // What is kept of a table for the time of a transaction does not outlive a
 // change of it: by a rolled back savepoint, which gives up the table's lock, by
 // the transaction itself in the middle of one message, and under a snapshot that

@@ -289,6 +289,15 @@ func RequireTool(t testing.TB, what, install string) string {
 	return path
 }
 
+// RequireProgram is [RequireTool] for a program that must be of the server's own
+// version.
+func RequireProgram(t testing.TB, s *pgserver.Server, name, install string) {
+	t.Helper()
+	if _, err := s.Programs().Program(name); err != nil {
+		lacks(t, fmt.Sprintf("%s of PostgreSQL %d", name, s.Programs().Major), install)
+	}
+}
+
 // RequireExtension is [RequireTool] for an extension of the server.
 func RequireExtension(t testing.TB, s *pgserver.Server, name, install string) {
 	t.Helper()

@@ -14,8 +14,9 @@ declare
         '    watched pg_catalog.regclass; intact pg_catalog.bool;\n'
         '    again pg_catalog.bool; rekeyed pg_catalog.bool; written pg_catalog.int8; events pg_catalog.int8 := 0; saved pg_catalog.text[];\n'
         'begin\n';
-    local text := E'if pg_catalog.current_setting(''session_replication_role'') OPERATOR(pg_catalog.=) ''local'' then\n'
-        '    return null;\nend if;\n';
+    -- What a BEFORE trigger returns becomes of the row.
+    local text := format(E'if pg_catalog.current_setting(''session_replication_role'') OPERATOR(pg_catalog.=) ''local'' then\n'
+        '    return %s;\nend if;\n', case i_kind when 'skip' then 'coalesce(new, old)' else 'null' end);
     tail text := E'return null;\nend;\nend;\n';
     set_mark text := format(E'if %%scoalesce(mark OPERATOR(pg_catalog.<>) message, true) then\n'
         '    mark := pg_catalog.set_config(''skytools.run_%s'', message, true);\nend if;\n', i_capture.capture_id);
@@ -27,6 +28,8 @@ declare
 begin
     if i_kind = 'open' then
         return skytools.capture_body_open(i_capture);
+    elsif i_capture.options ? 'deny' or i_kind = 'nokey' then
+        return skytools.capture_body_deny(i_capture);
     end if;
     body := head || case when op is null then '' else skytools.capture_quick(i_capture, i_table, op, row_source, plain) end
          || general || local || skytools.capture_prologue(i_capture, i_table, row_source);
@@ -52,7 +55,7 @@ begin
     elsif i_kind = 'truncate' then
         -- The table is empty, but for what triggers have put into it since.
         body := body || E'again := false;\n' || skytools.capture_step(i_capture, i_table, 'TRUNCATE', '')
-            || case when skytools.capture_lacks(i_capture, 'truncate_refill') then ''
+            || case when skytools.capture_lacks(i_capture, 'truncate_refill') or i_capture.options ? 'skip' then ''
                     else skytools.capture_step(i_capture, i_table, 'REFILL', '') end
             || case when i_capture.mode = 'statement' then format(set_mark, '') else '' end;
     else
@@ -70,4 +73,4 @@ begin
 end;
 $$;
 comment on function skytools.capture_body(skytools.capture, oid, text, bool) is
-    'Body of one generated function: ins, upd, del, key, truncate, or of row mode row, open.';
+    'Body of one generated function: ins, upd, del, key, truncate; of row mode row, open; of options skip, deny; nokey.';

@@ -26,7 +26,7 @@ begin
             execute format('drop function skytools.%I()', f.proname);
         else
             execute format('create or replace function skytools.%I() returns trigger language plpgsql '
-                           'security definer as ''begin return null; end;''', f.proname);
+                           'security definer as ''begin return coalesce(new, old); end;''', f.proname);
             todo := todo || format('drop trigger %I on %s', f.tgname, f.called);
         end if;
     end loop;

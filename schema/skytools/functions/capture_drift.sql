@@ -11,7 +11,7 @@ select c.table_schema, c.table_name, d.drift
     select 'table is gone' as drift where now.oid is null
     union all
     select 'key index ' || quote_ident(c.key_index) || ' is gone or changed'
-     where now.oid is not null
+     where now.oid is not null and c.key_index <> ''
        and not exists (select from pg_index i join pg_class x on x.oid = i.indexrelid
                         where i.indrelid = now.oid and x.relname = c.key_index and i.indisvalid and i.indisunique
                           and (i.indkey::int2[])[0:i.indnkeyatts - 1] = c.key_numbers)

@@ -5,7 +5,7 @@ set search_path = pg_catalog, skytools, pg_temp
 as $$
 -- The expression sees the row's columns and nothing else, whatever else the
 -- statement reads.
-select format(case i_option when 'when' then '(select %2$s'
+select format(case i_option when 'when' then '(select coalesce(%2$s, skytools.capture_when())'
                    else '(select case when pg_catalog.num_nonnulls(skytools_e.e) OPERATOR(pg_catalog.=) 1 then pg_catalog.concat(skytools_e.e) end' end
               || ' from (select %1$s) skytools_row'
               || case i_option when 'when' then ')' else E' cross join lateral (select %2$s) skytools_e (e))' end,

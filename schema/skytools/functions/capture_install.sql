@@ -30,19 +30,24 @@ begin
     c.mode := coalesce(options ->> 'mode', 'statement');
     c.format := coalesce(options ->> 'format', 'json');
     c.options := options;
-    select * into c.key_index, c.key_columns, c.key_numbers, c.key_operators, c.key_deferrable
-      from skytools.capture_key(relation, options ->> 'key');
+    if options ? 'pkey' then
+        select * into c.key_index, c.key_columns, c.key_numbers, c.key_operators, c.key_deferrable
+          from skytools.capture_pkey(relation, options -> 'pkey');
+    else
+        select * into c.key_index, c.key_columns, c.key_numbers, c.key_operators, c.key_deferrable
+          from skytools.capture_key(relation, options ->> 'key', options ? 'keyless');
+    end if;
     c.fingerprint := '';
     c := skytools.capture_register(c);
     perform skytools.queue_table(q.queue_id) from pgq.queue q where q.queue_name = i_queue;
 
     listed := skytools.capture_listed(c, relation);
-    for k in select * from skytools.capture_kinds(c.mode, listed) loop
+    for k in select * from skytools.capture_kinds(c, listed) loop
         perform skytools.capture_function(c, relation, k.kind, listed);
         made := made || skytools.capture_trigger(c, relation, k.kind, k.event, listed);
     end loop;
     perform skytools.capture_clear(c.capture_id, relation,
-                                   array(select r.kind from skytools.capture_kinds(c.mode, listed) r));
+                                   array(select r.kind from skytools.capture_kinds(c, listed) r));
     update skytools.capture set fingerprint = skytools.capture_fingerprint(relation, c.capture_id)
      where capture_id = c.capture_id;
     return jsonb_build_object('capture_id', c.capture_id, 'mode', c.mode, 'format', c.format,

@@ -8,6 +8,9 @@ declare
     types oid[];
     last int2 := skytools.capture_last(i_table);
 begin
+    if named = '{}' then
+        named := '{0}'; -- no column; the empty list is all of them, see capture_shape
+    end if;
     if skytools.capture_lacks(i_capture, 'shape') then
         return 'true';
     end if;

@@ -1,5 +1,5 @@
 create or replace function skytools.capture_key(
-    i_table oid, i_index text,
+    i_table oid, i_index text, i_keyless bool,
     out key_index text, out key_columns text[], out key_numbers int2[], out key_operators text[],
     out key_deferrable bool)
 returns record
@@ -15,7 +15,14 @@ begin
       from pg_index i join pg_class c on c.oid = i.indexrelid
      where i.indrelid = i_table
        and case when i_index is null then i.indisprimary else c.relname = i_index end;
-    if not found and i_index is null then
+    if not found and i_index is null and i_keyless then
+        key_index := '';
+        key_columns := '{}';
+        key_numbers := '{}';
+        key_operators := '{}';
+        key_deferrable := false;
+        return;
+    elsif not found and i_index is null then
         raise exception 'table % has no primary key', i_table::regclass
             using errcode = 'invalid_table_definition',
                   hint = 'Add a primary key, or name a unique index on NOT NULL columns with --key INDEX.';
@@ -62,5 +69,5 @@ begin
      where k.ord <= idx.indnkeyatts;
 end;
 $$;
-comment on function skytools.capture_key(oid, text) is
-    'Key of a captured table: its primary key, or the unique index named. Refuses an index that cannot tell rows apart.';
+comment on function skytools.capture_key(oid, text, bool) is
+    'Key of a captured table: its primary key, or the unique index named. Refuses an index that cannot tell rows apart, and a table without a key unless it may be keyless.';

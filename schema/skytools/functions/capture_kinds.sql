@@ -1,10 +1,11 @@
-create or replace function skytools.capture_kinds(i_mode text, i_listed bool)
+create or replace function skytools.capture_kinds(i_capture skytools.capture, i_listed bool)
 returns table (kind text, event text)
 language sql immutable
 set search_path = pg_catalog, skytools, pg_temp
 as $$
 -- %1$s is the table, %2$s that a row's key stays, %3$s the key's columns. For
--- i_listed see capture_listed.
+-- i_listed see capture_listed. The operation that is to be dropped has to be
+-- met before it happens.
 select k.kind, k.event
   from (values ('statement', 'ins', null, 'after insert on %1$s referencing new table as new_t for each statement'),
                ('statement', 'upd', false, 'after update on %1$s referencing new table as new_t for each statement'),
@@ -15,7 +16,19 @@ select k.kind, k.event
                ('statement', 'truncate', null, 'after truncate on %1$s for each statement'),
                ('row', 'row', null, 'after insert or update or delete on %1$s for each row'),
                ('row', 'open', null, 'before insert or update or delete on %1$s for each statement'),
-               ('row', 'truncate', null, 'after truncate on %1$s for each statement')) k (mode, kind, listed, event)
- where k.mode = i_mode and (k.listed is null or k.listed = i_listed);
+               ('row', 'truncate', null, 'after truncate on %1$s for each statement'),
+               ('keyless', 'ins', null, 'after insert on %1$s referencing new table as new_t for each statement'),
+               ('keyless', 'nokey', null, 'after update or delete on %1$s for each row'),
+               ('keyless', 'truncate', null, 'after truncate on %1$s for each statement'),
+               ('skip', 'skip', null, 'before insert or update or delete on %1$s for each row'),
+               ('skip', 'truncate', null, 'after truncate on %1$s for each statement'),
+               ('deny', 'deny', null, 'before insert or update or delete on %1$s for each row'),
+               ('deny', 'truncate', null, 'after truncate on %1$s for each statement')) k (mode, kind, listed, event)
+ where k.mode = case when i_capture.options ? 'deny' then 'deny'
+                     when i_capture.options ? 'skip' then 'skip'
+                     when i_capture.key_numbers = '{}' and i_capture.mode = 'statement' then 'keyless'
+                     else i_capture.mode end
+   and (k.listed is null or k.listed = i_listed)
+   and not (k.kind = 'open' and skytools.capture_exact(i_capture));
 $$;
-comment on function skytools.capture_kinds(text, bool) is 'The triggers that each mode of capture consists of.';
+comment on function skytools.capture_kinds(skytools.capture, bool) is 'The triggers that a capture consists of, by its mode, its key and its options.';

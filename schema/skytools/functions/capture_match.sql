@@ -3,8 +3,13 @@ returns text
 language sql stable
 set search_path = pg_catalog, skytools, pg_temp
 as $$
--- NULL when a key column is gone: then nothing can be looked up by key.
-select case when count(c.col) = cardinality(i_capture.key_numbers) then
+-- NULL when a key column is gone: then nothing can be looked up by key. Columns
+-- that no index compares are compared as events show them.
+select case when count(c.col) <> cardinality(i_capture.key_numbers) then null
+            when i_capture.key_index = '' then
+           format('row(%s)::pg_catalog.text OPERATOR(pg_catalog.=) row(%s)::pg_catalog.text',
+                  string_agg(i_left || '.' || c.col, ', ' order by k.ord), string_agg(i_right || '.' || c.col, ', ' order by k.ord))
+            else
            string_agg(format('%s.%s %s %s.%s%s', i_left, c.col, split_part(k.op, '|', 1), i_right, c.col,
                              case when split_part(k.op, '|', 2) <> '' then ' ' || split_part(k.op, '|', 2) end),
                       ' and ' order by k.ord)

@@ -11,7 +11,7 @@ declare
 begin
     select string_agg(k, ', ' order by k) into unknown from jsonb_object_keys(options) k
      where k not in ('mode', 'format', 'key', 'unsafe', 'ignore', 'backup', 'when', 'ev_type', 'ev_data',
-                     'ev_extra1', 'ev_extra2', 'ev_extra3', 'ev_extra4', 'search_path');
+                     'ev_extra1', 'ev_extra2', 'ev_extra3', 'ev_extra4', 'search_path', 'skip', 'deny', 'pkey', 'keyless', 'hidden');
     if unknown is not null then
         raise exception 'unknown capture option: %', unknown
             using errcode = 'invalid_parameter_value', hint = 'Options are mode, format, key, ignore, backup, when, ev_type, ev_data, ev_extra1 to ev_extra4.';
@@ -21,9 +21,9 @@ begin
     elsif coalesce(options ->> 'mode', 'statement') not in ('statement', 'row') then
         raise exception 'capture mode must be statement or row, not %', options ->> 'mode'
             using errcode = 'invalid_parameter_value', hint = 'Leave it out for statement.';
-    elsif (options ?| '{ignore,backup}' or options ->> 'format' = 'sql') and options ->> 'mode' is distinct from 'row' then
-        raise exception 'ignore, backup and format sql need mode row' using errcode = 'invalid_parameter_value',
-            hint = 'A statement''s trigger has no pairs of old and new rows.';
+    elsif (options ?| '{ignore,backup,skip,deny,pkey}' or options ->> 'format' = 'sql') and options ->> 'mode' is distinct from 'row' then
+        raise exception 'ignore, backup, SKIP, deny, pkey and format sql need mode row' using errcode = 'invalid_parameter_value',
+            hint = 'A statement''s trigger has no pairs of old and new rows, and comes when they are written.';
     elsif coalesce(options ->> 'format', 'json') not in ('json', 'urlenc', 'sql') then
         raise exception 'capture format must be json, urlenc or sql, not %', options ->> 'format'
             using errcode = 'invalid_parameter_value', hint = 'Leave it out for json.';

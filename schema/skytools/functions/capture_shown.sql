@@ -7,7 +7,8 @@ select c.num, c.col, n.name, c.special
   from skytools.capture_columns(i_table, i_capture.format) c
  cross join lateral (select (parse_ident(c.col))[1]) n (name)
  where not coalesce(i_capture.options -> 'ignore' ? n.name, false)
+   and not coalesce(i_capture.options -> 'hidden' ? n.name, false)
  order by c.num;
 $$;
 comment on function skytools.capture_shown(skytools.capture, oid) is
-    'Columns that a capture writes: all but those of its option ignore.';
+    'Columns that a capture writes: all but those of its options ignore and hidden.';

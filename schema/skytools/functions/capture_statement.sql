@@ -7,7 +7,7 @@ set quote_all_identifiers = off
 as $$
 -- i_op is INSERT, UPDATE, DELETE, KEY (delete of an UPDATE's old key), STAY (the
 -- row that stays where another has left one deferrable key), TRUNCATE or REFILL
--- (the rows that stand in the table after a TRUNCATE); or MOVED, a query.
+-- (the rows that stand in the table after a TRUNCATE); or a query, MOVED or REKEYED.
 -- i_row is the source of changed rows: a transition table, a trigger's record,
 -- or a parameter that holds one; then the second one holds the old row.
 declare
@@ -28,14 +28,16 @@ declare
     alias text := case when record then i_row else 'skytools_n' end;
     source text := case when record then '' when i_row like '$%' then format('(select (%s).*) skytools_n', i_row)
                         else i_row || ' skytools_n' end;
-    same text := skytools.capture_match(i_capture, i_table, 'skytools_c', alias)
-              || ' and ' || skytools.capture_stands(i_capture, i_op);
+    same text := case when not skytools.capture_exact(i_capture) then skytools.capture_match(i_capture, i_table, 'skytools_c', alias)
+              || ' and ' || skytools.capture_stands(i_capture, i_op) end;
     here text := format('only %s skytools_c', base);
     old text := case when backup then skytools.capture_backup(i_capture, i_table, i_row) end;
     data text;
 begin
     if i_op = 'MOVED' then
         return skytools.capture_moved(i_capture, i_table);
+    elsif i_op = 'REKEYED' then
+        return 'select ' || coalesce('not (' || skytools.capture_match(i_capture, i_table, '($1)', '($2)') || ')', 'true');
     elsif i_op = 'TRUNCATE' then
         return head || format('%L', case i_capture.format when 'json' then '{}' else '' end) || tail;
     elsif i_op = 'REFILL' then

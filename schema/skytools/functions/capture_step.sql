@@ -10,6 +10,7 @@ declare
     record bool := i_row in ('old', 'new');
     one_form bool := case when i_op in ('TRUNCATE', 'REFILL') then false
                           when i_op = 'STAY' then true
+                          when skytools.capture_exact(i_capture) then false
                           when i_op = 'KEY' then not (skytools.capture_lacks(i_capture, 'key_gone') or i_capture.format = 'sql' and not i_capture.key_deferrable)
                           when i_op = 'DELETE' and i_capture.key_deferrable and not skytools.capture_lacks(i_capture, 'key_twins')
                           then true end;

@@ -3,16 +3,18 @@ returns text
 language sql stable
 set search_path = pg_catalog, skytools, pg_temp
 as $$
+-- Upstream takes no pkey for TRUNCATE.
 select case i_capture.format
     when 'sql' then case when i_op = 'TRUNCATE' then 'R' else left(i_op, 1) end
     when 'urlenc' then
-        case when i_op = 'TRUNCATE' then 'R' else left(i_op, 1) || ':' || array_to_string(k.names, ',') end
+        case when i_op = 'TRUNCATE' then 'R' else left(i_op, 1) || ':' || coalesce(array_to_string(k.names, ','), '') end
     else
         format('{"op":"%s","table":[%s,%s],"pkey":[%s]}', i_op,
                to_json(i_capture.table_schema), to_json(i_capture.table_name),
                (select string_agg(to_json(n)::text, ',' order by o) from unnest(k.names) with ordinality u (n, o)))
     end
-  from (select array_agg(coalesce(a.attname::text, n.name) order by n.ord) as names
+  from (select case when i_op = 'TRUNCATE' and i_capture.options ? 'pkey' then skytools.triga_key(i_table, '{}', false)
+                    else array_agg(coalesce(a.attname::text, n.name) order by n.ord) end as names
           from unnest(i_capture.key_columns, i_capture.key_numbers) with ordinality n (name, num, ord)
           left join pg_attribute a on a.attrelid = i_table and a.attnum = n.num and not a.attisdropped) k;
 $$;

@@ -3,7 +3,8 @@ returns bool
 language sql stable
 set search_path = pg_catalog, skytools, pg_temp
 as $$
-select not i_capture.options ? 'ignore'
+-- An expression's text names every column.
+select not i_capture.options ?| '{ignore,hidden,when,ev_type,ev_data,ev_extra1,ev_extra2,ev_extra3,ev_extra4}'
    and not exists (select from skytools.capture_columns(i_table, i_capture.format) c where c.special is not null)
    and not exists (select from pg_attribute a where a.attrelid = i_table and a.attgenerated = 'v' and not a.attisdropped);
 $$;

@@ -27,6 +27,9 @@ begin
     if version is not null and skytools.triga_seal((about || known)::text) = left(kept, 64) then
         return string_to_array(known, separator);
     end if;
+    -- A caller that is no trigger has no lock yet. This one takes it, until the
+    -- transaction's end, and asks for no right to the table.
+    perform table_to_xmlschema(i_table, false, false, '');
     known := array_to_string(skytools.triga_table(i_format, i_table, i_args), separator, '');
     if version is not null then
         perform set_config(setting, skytools.triga_seal((about || known)::text) || known, true);

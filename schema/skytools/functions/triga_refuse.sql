@@ -13,13 +13,13 @@ begin
     elsif strpos(i_switches, 's') > 0 and i_when = 'AFTER' then
         raise exception 'SKIP does not work in AFTER trigger.' using errcode = 'trigger_protocol_violated',
             hint = 'Create the trigger BEFORE the operation that it is to replace.';
+    elsif i_op in ('UPDATE', 'DELETE') and strpos(i_switches, 'k') = 0 then
+        raise exception 'Update/Delete on table without pkey' using errcode = 'invalid_table_definition',
+            hint = 'Add a primary key, or name the columns that tell rows apart: pkey=col1,col2.';
     elsif strpos(i_switches, 'd') > 0 then
         raise exception 'Table ''%.%'' to queue ''%'': change not allowed (%)', i_schema, i_table,
                 i_args[array_lower(i_args, 1)], i_op
             using errcode = 'read_only_sql_transaction', hint = 'A trigger of the table has the argument deny.';
-    elsif i_op in ('UPDATE', 'DELETE') and strpos(i_switches, 'k') = 0 then
-        raise exception 'Update/Delete on table without pkey' using errcode = 'invalid_table_definition',
-            hint = 'Add a primary key, or name the columns that tell rows apart: pkey=col1,col2.';
     end if;
 end;
 $$;
