@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -116,13 +117,18 @@ func (t *Ticker) rest(ctx context.Context, delay time.Duration) error {
 		if err := t.conn.Ping(ctx); err != nil {
 			return err
 		}
+		t.heard = time.Now()
 	}
 	loop.Sleep(ctx, delay, t.Stop)
 	return nil
 }
 
-// tooSilent tells that the server has ended a session that said nothing.
-func tooSilent(err error) bool {
+// overslept tells that the server has ended a session that said nothing. Who
+// was stopped for so long may not come to read that: the connection is closed.
+func (t *Ticker) overslept(err error) bool {
+	if errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) {
+		return !t.heard.IsZero() && time.Since(t.heard) > silence
+	}
 	pg, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && pg.Code == "57P05"
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	osexec "os/exec"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/skytools-go/skytools/internal/pgtest"
 )
@@ -208,4 +210,28 @@ func TestPooledTicker(t *testing.T) {
 		t.Error("the log does not tell of it")
 	}
 	pgtest.Exec(t, conn, `select pg_advisory_lock($1)`, int64(leaderLock)) // none is left held
+}
+
+// TestOverslept: a connection that is found closed is no trouble to tell of
+// where the ticker itself was silent for as long as the server waits, else it is.
+func TestOverslept(t *testing.T) {
+	var closed error = &net.OpError{Op: "write", Err: os.NewSyscallError("write", syscall.EPIPE)}
+	for name, c := range map[string]struct {
+		err   error
+		heard time.Duration
+		want  bool
+	}{
+		"the server says so":       {&pgconn.PgError{Code: "57P05"}, 0, true},
+		"broken pipe after a nap":  {fmt.Errorf("tick: %w", closed), 2 * silence, true},
+		"broken pipe while awake":  {closed, 0, false},
+		"another error of the nap": {&pgconn.PgError{Code: "57P01"}, 2 * silence, false},
+	} {
+		ticker := &Ticker{heard: time.Now().Add(-c.heard)}
+		if got := ticker.overslept(c.err); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	if (&Ticker{}).overslept(closed) {
+		t.Error("the first connection was closed: that is told")
+	}
 }

@@ -62,6 +62,7 @@ type Ticker struct {
 	wait     notice.Notice // for the database
 	behind   int           // the leader's process that the log has named; 0: this one leads
 	searched time.Time     // when the leader was last looked for
+	heard    time.Time     // when the server last answered
 	watched  time.Time     // when other tickers were last looked for
 	trouble  notice.Notice // with single queues
 	queues   map[int32]*ticking
@@ -112,7 +113,7 @@ func (t *Ticker) Run(ctx context.Context) error {
 		MaxBackoff: 2 * time.Second,
 		Stop:       t.Stop,
 		OnError: func(err error, _ time.Duration) {
-			if !tooSilent(err) { // it slept too long, and connects again
+			if !t.overslept(err) { // it slept too long, and connects again
 				t.wait.Waiting("ticker waits: " + notice.Explain(err))
 			}
 		},
@@ -120,11 +121,12 @@ func (t *Ticker) Run(ctx context.Context) error {
 	return l.Run(ctx, func(ctx context.Context) (bool, error) {
 		delay, err := t.round(ctx)
 		if err == nil {
+			t.heard = time.Now()
 			err = t.rest(ctx, delay)
 		}
 		if err != nil {
 			t.disconnect()
-			if t.GiveUp && !tooSilent(err) {
+			if t.GiveUp && !t.overslept(err) {
 				err = loop.Permanent(err)
 			}
 		}
