@@ -44,6 +44,18 @@ test: go ## run all quick tests (REQUIRE=all: a missing tool fails instead of sk
 .PHONY: test-long
 test-long: go ## the same with many seeds, rounds and rows, and tests that download packages
 	LONG=1 go test -tags long -count=1 -timeout 120m ./...
+	@$(MAKE) --no-print-directory test-versions
+
+# The queue's packages.
+QUEUE := ./schema ./pgq ./ticker ./doctor ./relay ./cmd/pgqadm ./test/capture
+VERSIONS ?= 13 14 16 17 18
+
+.PHONY: test-versions
+test-versions: go ## run the queue's tests on the other versions of PostgreSQL, one after the other (fetches them)
+	@for v in $(VERSIONS); do \
+		echo "PostgreSQL $$v"; \
+		SKYTOOLS_PGMAJOR=$$v go test -count=1 -timeout 60m $(QUEUE) || exit 1; \
+	done
 
 .PHONY: race
 race: go ## run the tests of the daemons' packages with the race detector (needs gcc)

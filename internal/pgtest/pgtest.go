@@ -95,6 +95,15 @@ func Own(t testing.TB, opt pgserver.Options) *pgserver.Server {
 }
 
 func start(opt pgserver.Options) (*pgserver.Server, error) {
+	if opt.BinDir == "" && opt.Programs.Dir == "" { // they may have to be fetched
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
+		defer cancel()
+		found, err := pgserver.Find(ctx, pgserver.FindOptions{})
+		if err != nil {
+			return nil, err
+		}
+		opt.Programs = found
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	s, err := pgserver.Start(ctx, opt)
