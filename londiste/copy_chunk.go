@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/errgroup"
@@ -81,7 +80,6 @@ func (c *copier) copyChunks(ctx context.Context, t *Table, src *source) (err err
 	if a.snap, err = transfer.TakeSnapshot(ctx, c.prov); err != nil {
 		return fmt.Errorf("provider: %w", err)
 	}
-	begin := time.Now()
 	err = a.copyMissing(ctx)
 	a.snap.Close(ctx)
 	switch {
@@ -94,7 +92,7 @@ func (c *copier) copyChunks(ctx context.Context, t *Table, src *source) (err err
 	case err != nil:
 		return err
 	}
-	return a.finish(ctx, begin)
+	return a.finish(ctx)
 }
 
 func (a *attempt) copyMissing(ctx context.Context) error {
@@ -251,7 +249,7 @@ func (a *attempt) chunk(ctx context.Context, prov, sub *pgx.Conn, chunk transfer
 }
 
 // finish builds the key and hands the table to its catching-up.
-func (a *attempt) finish(ctx context.Context, begin time.Time) error {
+func (a *attempt) finish(ctx context.Context) error {
 	if err := a.buildKeys(ctx, a.table); err != nil {
 		return err
 	}
@@ -260,7 +258,7 @@ func (a *attempt) finish(ctx context.Context, begin time.Time) error {
 	})
 	if err == nil {
 		a.log().Info("Copy finished", "table", a.name.String(), "rows", a.hold.moved.rows.Load(),
-			"attempts", a.ledger.attempt, "duration", time.Since(begin).Round(time.Millisecond))
+			"attempts", a.ledger.attempt)
 	}
 	return err
 }
