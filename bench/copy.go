@@ -4,15 +4,30 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
 )
 
 var copyLines = []line{
 	{"rows", "rows/s", &bound{1, true, true}, &bound{1.8, true, true}},
 	{"duration", "s", nil, nil},
+	{"oldest snapshot at the provider", "s", nil, nil},
 	{"CPU of all processes", "us/row", nil, nil},
 	{"CPU subscriber", "us/row", nil, nil},
 	{"memory of a daemon, most", "MiB", &bound{64, false, false}, &bound{64, false, false}},
 }
+
+// Beside the peers of all sections: our copy without chunks, and the programs
+// that copy without replicating, which leave a table that is stale at once.
+const (
+	oneStream = "ours, one stream"
+	dump      = "pg_dump, pg_restore"
+)
 
 const (
 	template   = "source"
@@ -32,7 +47,7 @@ func (b *bench) copy(ctx context.Context) (err error) {
 	if err := b.fillTemplate(ctx, provider); err != nil {
 		return err
 	}
-	return b.rounds(ctx, both, func(ctx context.Context, who string) error { return b.copyOnce(ctx, provider, who) })
+	return b.rounds(ctx, []string{"native", dump, oneStream, ours}, func(ctx context.Context, who string) error { return b.copyOnce(ctx, provider, who) })
 }
 
 func (b *bench) fillTemplate(ctx context.Context, provider *server) error {
@@ -80,16 +95,20 @@ func (b *bench) copyOnce(ctx context.Context, provider *server, who string) (err
 		return err
 	}
 	var u usage
+	oldest := provider.watchSnapshots(ctx)
 	err = r.profiled(ctx, "copy", func() (err error) {
 		u, err = r.measure(func() error { return r.attach(ctx) })
 		return err
 	})
+	age, err2 := oldest()
+	err = errors.Join(err, err2)
 	if err != nil {
 		return err
 	}
 	rows := float64(b.copyRows)
 	r.add("rows", rows/u.wall.Seconds())
 	r.add("duration", u.wall.Seconds())
+	r.add("oldest snapshot at the provider", age.Seconds())
 	r.add("CPU of all processes", u.cpu().Seconds()*1e6/rows)
 	r.add("CPU subscriber", u.subscriber.Seconds()*1e6/rows)
 	if err := r.addMemory("memory of a daemon, most"); err != nil {
@@ -106,3 +125,69 @@ func (r *replica) indexed(ctx context.Context) error {
 	}
 	return err
 }
+
+// watchSnapshots looks until it is called for the session that has held back
+// vacuum longest, and how long that was.
+func (s *server) watchSnapshots(ctx context.Context) (stop func() (time.Duration, error)) {
+	ctx, cancel := context.WithCancel(ctx)
+	var most float64
+	var failed error
+	var done sync.WaitGroup
+	done.Go(func() {
+		conn, err := pgx.Connect(ctx, s.dsn())
+		if err != nil {
+			failed = err
+			return
+		}
+		defer conn.Close(context.WithoutCancel(ctx))
+		for ctx.Err() == nil {
+			var age float64
+			err := conn.QueryRow(ctx, `select coalesce(max(extract(epoch from clock_timestamp() - coalesce(xact_start, query_start))), 0)::float8
+				from pg_stat_activity where pid <> pg_backend_pid() and (backend_xmin is not null
+					or backend_type = 'walsender' and state = 'active' and query ilike 'copy %')`).Scan(&age)
+			if err != nil && ctx.Err() == nil {
+				failed = err
+				return
+			}
+			most = max(most, age)
+			select {
+			case <-ctx.Done():
+			case <-time.After(100 * time.Millisecond):
+			}
+		}
+	})
+	return func() (time.Duration, error) {
+		cancel()
+		done.Wait()
+		return time.Duration(most * float64(time.Second)), failed
+	}
+}
+
+// pgDump dumps the table into a folder and restores it from there, with two
+// jobs at either side, indexes and all.
+type pgDump struct {
+	*pair
+	dir string
+}
+
+func (pgDump) prepare(context.Context) error { return nil }
+
+func (d pgDump) attach(ctx context.Context) error {
+	folder := filepath.Join(d.dir, "dump")
+	defer os.RemoveAll(folder)
+	for _, words := range [][]string{
+		{"pg_dump", "-Fd", "-j2", "-t", "ev", "-f", folder, d.provider.dsn()},
+		{"pg_restore", "-j2", "--clean", "--if-exists", "-d", d.subscriber.dsn(), folder},
+	} {
+		cmd := exec.CommandContext(ctx, words[0], words[1:]...)
+		if said, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("%s: %w\n%s", words[0], err, said)
+		}
+	}
+	return nil
+}
+
+func (pgDump) pause(context.Context) error  { return errors.ErrUnsupported }
+func (pgDump) resume(context.Context) error { return errors.ErrUnsupported }
+func (pgDump) daemons() []int               { return nil }
+func (pgDump) stop(context.Context) error   { return nil }

@@ -88,7 +88,7 @@ func main() {
 	flag.IntVar(&b.base, "base", 100_000, "rows in the table before a backlog")
 	flag.Float64Var(&b.rate, "rate", 50, "transactions a second for the latency")
 	flag.Float64Var(&b.latencySeconds, "latency-seconds", 20, "length of each latency measurement")
-	flag.IntVar(&b.copyRows, "copy-rows", 3_000_000, "rows of the first copy")
+	flag.IntVar(&b.copyRows, "copy-rows", 5_000_000, "rows of the first copy")
 	flag.IntVar(&b.memoryRows, "memory-rows", 2_000_000, "rows of the large transaction")
 	flag.IntVar(&b.queueSingles, "queue-singles", 8_000, "events that are written in transactions of their own")
 	flag.IntVar(&b.queueBatches, "queue-batches", 96, "batches of 1,000 events")

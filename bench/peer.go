@@ -25,8 +25,13 @@ type peer interface {
 }
 
 func (b *bench) peer(who string, p *pair) peer {
-	if who == ours {
+	switch who {
+	case ours:
 		return &skytools{pair: p, programs: programs{b.bin, b.dir}}
+	case oneStream:
+		return &skytools{pair: p, programs: programs{b.bin, b.dir}, ini: "copy_chunk_size = 1TB\n"}
+	case dump:
+		return pgDump{p, b.dir}
 	}
 	return native{p}
 }
@@ -76,6 +81,7 @@ func (n native) stop(ctx context.Context) error {
 type skytools struct {
 	*pair
 	programs
+	ini string // more of the subscriber's
 }
 
 // programs are ours, with their ini files in dir.
@@ -102,7 +108,7 @@ pidfile = %%(job_name)s.pid
 func (s *skytools) prepare(ctx context.Context) error {
 	for name, text := range map[string]string{
 		"ticker.ini":  fmt.Sprintf(tickerINI, s.provider.dsn()),
-		"replica.ini": fmt.Sprintf(replicaINI, s.provider.dsn(), s.subscriber.dsn()),
+		"replica.ini": fmt.Sprintf(replicaINI, s.provider.dsn(), s.subscriber.dsn()) + s.ini,
 	} {
 		if err := os.WriteFile(filepath.Join(s.dir, name), []byte(text), 0o644); err != nil {
 			return err
