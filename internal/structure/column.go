@@ -187,7 +187,7 @@ func (c *column) identity() string {
 func (r *reader) columnPart(t *relation, c *column) *Part {
 	name := ident.Quote(c.Name)
 	only := ""
-	if c.Inherited { // its parents' columns are those to be changed
+	if c.Inherited && t.Kind != "p" { // its parents' columns are those to be changed
 		only = "only "
 	}
 	alter := "alter table " + only + t.Name.SQL() + " "

@@ -142,7 +142,11 @@ func (c *comparer) part(p *Part) {
 	if s := c.namesake(p); s != nil {
 		c.matched[s] = true
 		d := c.about(p, fmt.Sprintf("%s is called %s at the subscriber", p.words, ident.Quote(s.plainName())))
-		d.add(nameIndexes, p.rename(s.plainName()))
+		at := nameIndexes
+		if p.Kind == Sequence {
+			at = makeSequences
+		}
+		d.add(at, p.rename(s.plainName()))
 		c.renamed[s.index] = p.index
 		c.facts(p, s)
 		return
@@ -157,6 +161,13 @@ func (c *comparer) namesake(p *Part) *Part {
 	}
 	for _, s := range c.sub.parts {
 		same := s.Kind == p.Kind && s.Table == p.Table && s.of == p.of && !c.matched[s] && c.prov.byKey[s.id()] == nil
+		if p.Kind == Sequence {
+			f, g := p.fact("owner column"), s.fact("owner column")
+			if same && s.shared && f.value != "" && g.value == f.value && s.full.Schema == p.full.Schema {
+				return s
+			}
+			continue
+		}
 		if same && canonical(s.fact("definition").value) == canonical(p.fact("definition").value) {
 			return s
 		}
@@ -164,8 +175,11 @@ func (c *comparer) namesake(p *Part) *Part {
 	return nil
 }
 
-// plainName is the name without that of a domain before it.
+// plainName is the name without what stands before it.
 func (p *Part) plainName() string {
+	if p.Kind == Sequence {
+		return p.full.Name
+	}
 	if p.of == "" {
 		return p.Name
 	}
@@ -223,6 +237,9 @@ func (c *comparer) missing(p *Part) {
 	told := whole != nil && (p.Kind == Column || p.inline) || p.Kind == Column && p.within && c.attached(p)
 	if !told {
 		d.add(p.stage, p.make(c.sub)...)
+	}
+	if t := c.sub.Tables[p.owner]; t != nil && t.Owner != c.sub.Role { // only its own sequences can go with a table
+		d.add(p.stage, "alter "+p.address+" owner to "+ident.Quote(t.Owner))
 	}
 	c.laterFacts(d, p, true)
 }

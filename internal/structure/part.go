@@ -45,7 +45,8 @@ type Part struct {
 	dropWhen stage
 	shared   bool // others may need it too: never dropped as superfluous
 	parents  []ident.Name
-	within   bool // it comes and goes with that of the parent table
+	owner    ident.Name // of a sequence: the table whose column owns it
+	within   bool       // it comes and goes with that of the parent table
 
 	of          string   // the type whose part it is
 	key         []string // of a key or index: the columns rows are told apart by

@@ -105,9 +105,22 @@ func mend(t *testing.T, conn *pgx.Conn, found []structure.Difference) {
 	exec1(t, conn, "reset search_path")
 }
 
+// dump is what pg_dump says of a database; "" of a server newer than it,
+// which it refuses.
 func dump(t *testing.T, conn *pgx.Conn, args ...string) string {
 	t.Helper()
 	program := pgtest.RequireTool(t, "pg_dump", "Debian: apt-get install postgresql-client")
+	version, err := exec.Command(program, "--version").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var major int
+	if _, err := fmt.Sscanf(string(version), "pg_dump (PostgreSQL) %d", &major); err != nil {
+		t.Fatalf("%s: %v", version, err)
+	}
+	if serverMajor(t, conn) > major {
+		return ""
+	}
 	c := conn.Config()
 	cmd := exec.Command(program, append([]string{"-s", "-h", c.Host, "-p", fmt.Sprint(c.Port), "-U", pgserver.Superuser, c.Database}, args...)...)
 	out, err := cmd.CombinedOutput()
@@ -119,6 +132,15 @@ func dump(t *testing.T, conn *pgx.Conn, args ...string) string {
 
 // restrict is pg_dump's random word against injected commands.
 var restrict = regexp.MustCompile(`(?m)^\\(un)?restrict .*$`)
+
+func serverMajor(t *testing.T, conn *pgx.Conn) (major int) {
+	t.Helper()
+	err := conn.QueryRow(context.Background(), "select current_setting('server_version_num')::int / 10000").Scan(&major)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return major
+}
 
 func seeds(quick, long int) int {
 	if pgtest.Long() {

@@ -100,6 +100,12 @@ func (s *sequence) part(t *relation) *Part {
 			p.drop = "drop sequence if exists " + name // its column's end may have been its own
 		}
 		p.facts = append(p.facts, s.ownedBy(t))
+		if t != nil {
+			p.owner = t.Name
+		}
+		p.rename = func(old string) string {
+			return "alter sequence " + ident.Name{Schema: s.name.Schema, Name: old}.SQL() + " rename to " + ident.Quote(s.name.Name)
+		}
 	}
 	set := func(string, string) []string {
 		return []string{"alter sequence " + name + " as " + s.typ + " " + s.options()}
