@@ -43,7 +43,12 @@ func (b *Subscriber) Check(ctx context.Context, sel Selection) ([]Difference, er
 			return nil, err
 		}
 	}
-	return compareTables(ctx, prov, sub, names, seqs)
+	found, err := compareTables(ctx, prov, sub, names, seqs)
+	if err != nil {
+		return nil, err
+	}
+	parked, err := sub.parkedDifferences(ctx, names)
+	return append(parked, found...), err
 }
 
 // MissingStructure is what the subscriber lacks of the tables that the

@@ -152,19 +152,23 @@ func (c *copier) copySnapshot(ctx context.Context) (*pgq.Snapshot, error) {
 	return &s, nil
 }
 
-// askForTick has a tick made although nothing may have happened: the table
-// waits for one made after its copy. A queue that may not be ticked from here
-// (paused, ticked from elsewhere) gets one from its own ticker.
 func (c *copier) askForTick(ctx context.Context, last pgq.Tick) error {
+	return askForTick(ctx, c.prov, c.Queue, last, c.bell)
+}
+
+// askForTick has a tick made although nothing may have happened: the table
+// waits for one made after its rows were read. A queue that may not be ticked from here
+// (paused, ticked from elsewhere) gets one from its own ticker.
+func askForTick(ctx context.Context, prov *pgx.Conn, queue string, last pgq.Tick, b *bell) error {
 	var id *int64
 	err := failpoint.Commit(failpoint.Tick, func() error {
-		return c.prov.QueryRow(ctx, `select skytools.tick($1, $2)`, c.Queue, int64(last.ID)).Scan(&id)
+		return prov.QueryRow(ctx, `select skytools.tick($1, $2)`, queue, int64(last.ID)).Scan(&id)
 	})
 	if err != nil {
 		return fmt.Errorf("provider: %w", err)
 	}
 	if id != nil {
-		c.bell.ring() // no ticker tells of this one
+		b.ring() // no ticker tells of this one
 	}
 	return nil
 }

@@ -193,8 +193,8 @@ func (r *run) setFree(ctx context.Context) error {
 		}
 	}
 	_, all := r.tables.relations()
-	err := dropFkeys(ctx, &r.Pair, r.fkeys, r.writer(ctx), `c.conrelid in (select to_regclass(x) from unnest($1::text[]) x)
-		and c.confrelid in (select to_regclass(x) from unnest($2::text[]) x where x <> all ($1))`, out, all)
+	err := dropFkeys(ctx, &r.Pair, r.fkeys, r.writer(ctx), `c.conrelid in (select to_regclass(x)::oid from unnest($1::text[]) x)
+		and c.confrelid in (select to_regclass(x)::oid from unnest($2::text[]) x where x <> all ($1))`, out, all)
 	if err != nil {
 		return fmt.Errorf("drop foreign keys of tables that are to be parked: %w", err)
 	}

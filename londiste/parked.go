@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -85,6 +86,27 @@ func parkedTable(ctx context.Context, q queryer, queue string, table ident.Name)
 
 func (p *ParkedTable) scan(row pgx.Row, name *string) error {
 	return row.Scan(name, &p.Since, &p.Tick, &p.With, &p.Error, &p.Event, &p.Key, &p.Statement, &p.RetriedAt, &p.GivenUp)
+}
+
+// parkedDifferences names the tables that are left aside, whatever their
+// structure.
+func (s *session) parkedDifferences(ctx context.Context, names []ident.Name) ([]Difference, error) {
+	list, err := s.localTables(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var found []Difference
+	for _, t := range list {
+		if t.Aside() && slices.Contains(names, t.Name) {
+			found = append(found, Difference{
+				Object: t.Name.String(),
+				Text:   fmt.Sprintf("table %s is parked since %s: %s", t.Name, t.Parked.Since.Local().Format(time.DateTime), t.Parked.Error),
+				Hint:   "status shows the ways back",
+				SQL:    []string{},
+			})
+		}
+	}
+	return found, nil
 }
 
 // park writes down that a table is left aside from a tick on, whose events

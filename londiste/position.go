@@ -276,6 +276,39 @@ func (r *run) flushed(ctx context.Context) error {
 	return nil
 }
 
+// rowsAhead reads what rows have seen that are newer than the position, nil
+// where none are.
+func (r *run) rowsAhead(ctx context.Context) (*pgq.Snapshot, error) {
+	var text *string
+	err := r.sub.QueryRow(ctx, `select rows_snapshot from skytools.worker_state
+		where queue_name = $1 and consumer_name = $2`, r.Queue, r.ConsumerName()).Scan(&text)
+	if errors.Is(err, pgx.ErrNoRows) || err == nil && text == nil {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("rows_snapshot: %w", err)
+	}
+	s, err := pgq.ParseSnapshot(*text)
+	if err != nil {
+		return nil, fmt.Errorf("rows_snapshot: %w", err)
+	}
+	return &s, nil
+}
+
+// endAhead notes that no row is newer than the position any more, which is
+// made durable with it: a crash must not take it back.
+func (r *run) endAhead(ctx context.Context) error {
+	return r.fence.write(ctx, r.sub, failpoint.Settle, func(tx pgx.Tx) error {
+		b := &pgx.Batch{}
+		b.Queue(durableSQL)
+		b.Queue(moveStateSQL, r.Queue, r.ConsumerName(), int64(r.position.ID))
+		b.Queue(moveWorkerSQL, r.Queue, r.ConsumerName(), r.position.Time)
+		b.Queue(`update skytools.worker_state set rows_snapshot = null
+			where queue_name = $1 and consumer_name = $2`, r.Queue, r.ConsumerName())
+		return tx.SendBatch(ctx, b).Close()
+	})
+}
+
 // forgetPosition deletes the position of a copy that is none any more.
 func (r *run) forgetPosition(ctx context.Context, consumer string) error {
 	return r.fence.write(ctx, r.sub, failpoint.Settle, func(tx pgx.Tx) error {

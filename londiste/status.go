@@ -32,6 +32,7 @@ type Status struct {
 	Tables    []TableStatus    `json:"tables"`
 	Sequences []SequenceStatus `json:"sequences"`
 	Fkeys     []ForeignKey     `json:"pending_fkeys"` // dropped for a copy
+	Ahead     bool             `json:"rows_ahead"`    // attached rows may be newer than the position
 	// Consistent: both sides answered, and every table here is as the provider's
 	// was at the position.
 	Consistent bool      `json:"consistent"`
@@ -144,7 +145,7 @@ func (b *Subscriber) ReadStatus(ctx context.Context) *Status {
 	b.readSide(ctx, st, &st.Subscriber, "subscriber", (*session).subscriberStatus)
 	st.measure()
 	st.judge()
-	st.Consistent = st.Reachable() && !slices.ContainsFunc(st.Tables, func(t TableStatus) bool {
+	st.Consistent = st.Reachable() && !st.Ahead && !slices.ContainsFunc(st.Tables, func(t TableStatus) bool {
 		return t.Here && (t.State != phaseNames[OK] || t.Passed > 0)
 	})
 	return st

@@ -65,6 +65,11 @@ func (s *session) workerStatus(ctx context.Context, st *Status) error {
 	if st.Position, err = s.position(ctx, st.Consumer); err != nil {
 		return err
 	}
+	st.Ahead, err = one[bool](ctx, s.conn, `select exists (select from skytools.worker_state
+		where queue_name = $1 and consumer_name = $2 and rows_snapshot is not null)`, s.queue, st.Consumer)
+	if err != nil {
+		return err
+	}
 	var w WorkerStatus
 	var applied *time.Time
 	err = s.conn.QueryRow(ctx, `

@@ -30,6 +30,8 @@ type AddOptions struct {
 	Force        bool // differences of structure are warnings
 	Create       bool // make the tables: types, columns, defaults, identity, checks, key
 	CreateFull   bool // … and indexes, constraints, comments, privileges and the like
+
+	attached bool // in sync, but triggers are to be kept from firing as for a copy
 }
 
 // ErrNothingNamed is returned by commands that want a name or all.
@@ -220,7 +222,7 @@ func (s *session) registerTable(ctx context.Context, tx pgx.Tx, name ident.Name,
 	if err != nil {
 		return err
 	}
-	return s.settleTriggers(ctx, tx, name, opt.ExpectSync)
+	return s.settleTriggers(ctx, tx, name, opt.ExpectSync && !opt.attached)
 }
 
 // Tables lists the registrations of the subscriber.

@@ -103,7 +103,8 @@ type run struct {
 	stuck     bool            // by the batch at the position, which must pass before it is cleared
 	trouble   trouble         // how long, where a table is to blame
 	position  pgq.Tick
-	settled   pgq.TickID // position that is durable at the subscriber
+	ahead     *pgq.Snapshot // what rows have seen that are newer; nil: none are
+	settled   pgq.TickID    // position that is durable at the subscriber
 	settledAt time.Time
 	acked     pgq.TickID // position that the provider knows
 	ackedAt   time.Time
@@ -206,6 +207,11 @@ func (r *run) rest(ctx context.Context) error {
 	}
 	if err := r.report(ctx); err != nil {
 		return err
+	}
+	if r.ahead != nil {
+		if err := askForTick(ctx, r.prov, r.Queue, r.position, r.bell); err != nil {
+			return err
+		}
 	}
 	if now.Sub(r.sweptAt) >= sweepPause {
 		return r.sweep(ctx)

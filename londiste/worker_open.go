@@ -162,7 +162,14 @@ func (r *run) keepLease(ctx context.Context) error {
 func (r *run) openQueue(ctx context.Context) error {
 	if r.tables == nil {
 		r.tables = newRegistry(r.Queue, OK)
-		r.applier = apply.New(r.tables, apply.Options{StopOnConflict: r.StopOnConflict})
+	}
+	ahead, err := r.rowsAhead(ctx)
+	if err != nil {
+		return err
+	}
+	if r.applier == nil || (ahead == nil) != (r.ahead == nil) {
+		r.ahead = ahead
+		r.newApplier()
 	}
 	if err := r.tables.load(ctx, r.sub); err != nil {
 		return fmt.Errorf("subscriber: %w", err)
@@ -203,6 +210,14 @@ func (r *run) openQueue(ctx context.Context) error {
 	r.fetch.start(ctx, r.position)
 	r.log().Info("Replicating", "queue", r.Queue, "consumer", r.ConsumerName(), "tick", int64(r.position.ID))
 	return nil
+}
+
+// newApplier makes the applier: of rows that are newer than the position none
+// is expected as events tell it.
+func (r *run) newApplier() {
+	r.applier = apply.New(r.tables, apply.Options{
+		StopOnConflict: r.StopOnConflict && r.ahead == nil, CatchUp: r.ahead != nil,
+	})
 }
 
 // prepareSubscriber pins what text values mean, lifts limits meant for

@@ -28,6 +28,9 @@ func (r *run) tend(ctx context.Context) error {
 	}
 	r.tendedAt = time.Now()
 	r.at.Store(int64(r.position.ID))
+	if err := r.landed(ctx); err != nil {
+		return err
+	}
 	changed, err := r.tables.refresh(ctx, r.sub)
 	if err != nil {
 		return err

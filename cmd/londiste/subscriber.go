@@ -11,6 +11,7 @@ import (
 	"github.com/skytools-go/skytools/internal/cli"
 	"github.com/skytools-go/skytools/internal/ident"
 	"github.com/skytools-go/skytools/londiste"
+	"github.com/skytools-go/skytools/pgq"
 )
 
 func (p *program) subscriberCommands() *cobra.Command {
@@ -49,6 +50,7 @@ replicated, what is being copied, what was dropped or disabled for it.`,
 				return c.subscriber().Retry(ctx, sel)
 			}),
 		p.skipCommand(),
+		p.attachCommand(),
 		p.registerCommand(),
 		p.unregisterCommand(),
 	)
@@ -150,6 +152,40 @@ func (p *program) resyncCommand() *cobra.Command {
 	cmd.Flags().BoolVar(&force, "force", false, "the same as --all where no table is named")
 	cmd.RunE = p.command(func(ctx context.Context, c *call) error {
 		return c.subscriber().Resync(ctx, londiste.Selection{Names: c.args, All: all || force})
+	})
+	return cmd
+}
+
+func (p *program) attachCommand() *cobra.Command {
+	var opt londiste.AttachOptions
+	var tick int64
+	cmd := &cobra.Command{
+		Use: "attach [TABLE…] --from-tick N | --from-lsn LSN", Args: cobra.ArbitraryArgs,
+		Short: "Make a database that has the provider's rows already a subscriber, without a copy",
+		Long: `Takes all tables of the provider, or those named, and goes on from a tick that
+the rows have seen whole:
+
+  dump of the tables              --from-tick N, the provider's last tick before the
+                                  dump began: select max(tick_id) from pgq.tick
+  dump of the whole database      --from-tick 0: the restored database knows its last
+  base backup, snapshot of disks  --from-lsn LSN, where recovery was to come to; the
+                                  recovered database knows its last tick
+
+A copy of the whole database ceases to be a provider: its queue and triggers go.
+The provider keeps the events after a tick only while some consumer needs them:
+register this one before the dump is made (pgqadm INI register QUEUE JOB), else the
+tick may be gone. --exact is for pg_dump --snapshot with the snapshot of an exact tick.`,
+	}
+	cmd.Flags().Int64Var(&tick, "from-tick", 0, "tick that the rows have seen; 0: the last that the database itself has")
+	cmd.Flags().StringVar(&opt.LSN, "from-lsn", "", "position in the provider's log that a physical copy was recovered to")
+	cmd.Flags().BoolVar(&opt.Exact, "exact", false, "the rows have seen nothing more than the tick")
+	cmd.Flags().BoolVar(&opt.Force, "force", false, "attach in spite of differences in structure")
+	cmd.MarkFlagsOneRequired("from-tick", "from-lsn")
+	cmd.MarkFlagsMutuallyExclusive("from-tick", "from-lsn")
+	cmd.MarkFlagsMutuallyExclusive("exact", "from-lsn")
+	cmd.RunE = p.command(func(ctx context.Context, c *call) error {
+		opt.Tick = pgq.TickID(tick)
+		return c.subscriber().Attach(ctx, londiste.Selection{Names: c.args}, opt)
 	})
 	return cmd
 }

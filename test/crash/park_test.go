@@ -11,6 +11,7 @@ import (
 	"github.com/skytools-go/skytools/internal/failpoint"
 	"github.com/skytools-go/skytools/internal/pgserver"
 	"github.com/skytools-go/skytools/internal/pgtest"
+	"github.com/skytools-go/skytools/test/check"
 )
 
 // refuse makes two of the subscriber's tables unable to take a change that
@@ -168,4 +169,39 @@ func TestParkedIsSkipped(t *testing.T) {
 	p.exec(p.subscriber, mend)
 	p.settled()
 	p.exactly()
+}
+
+// TestAttachIsKilled: a subscriber that has its rows by a dump is attached by a
+// command that dies at each of its commits and is given again.
+func TestAttachIsKilled(t *testing.T) {
+	for _, at := range []string{".before-commit=kill", ".after-commit=kill", ".before-commit=kill@2", ".after-commit=kill@2"} {
+		t.Run(at, func(t *testing.T) {
+			t.Parallel()
+			p := newPair(t, nil, nil)
+			p.exec(p.subscriber, "alter table counter disable trigger mine; insert into owner select g, 'owner ' || g from generate_series(1, 20) g"+
+				oldRows+"; alter table counter enable trigger mine")
+			p.command("londiste replica.ini provider install")
+			p.command("londiste replica.ini subscriber install")
+			p.command("londiste replica.ini provider add " + strings.Join(names, " "))
+			p.command("londiste replica.ini provider add-seq line_id_seq")
+			p.exec(p.subscriber, noteStart)
+			check.WatchRotation(t.Context(), t, pgtest.Connect(t, p.provider), queue)
+			p.start("", "pgqadm ticker.ini ticker")
+			tick := p.value(p.provider, "select max(tick_id)::text from pgq.tick")
+			p.command("pgqadm ticker.ini register " + queue + " " + job)
+			stop := p.load(t.Context(), 2)
+			attach := "londiste replica.ini subscriber attach --from-tick " + tick
+			p.start(string(failpoint.Register)+at, attach).killed(t)
+			if strings.HasPrefix(at, ".after") && strings.HasSuffix(at, "@2") { // all but the sequence was done
+				p.command("londiste replica.ini subscriber add-seq --all")
+			} else {
+				p.command(attach)
+			}
+			p.start("", "londiste replica.ini replay")
+			time.Sleep(time.Second)
+			stop()
+			p.settled()
+			p.exactly()
+		})
+	}
 }

@@ -1,0 +1,360 @@
+package londiste
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/skytools-go/skytools/internal/hint"
+	"github.com/skytools-go/skytools/internal/ident"
+	"github.com/skytools-go/skytools/pgq"
+)
+
+// A subscriber whose rows came another way than by a copy begins at a tick N
+// that they have seen whole: then the events after N, replayed by key, lead to
+// the right state though the rows have some of them already (the T0 rule).
+//
+// What must be true of N, and of what does it follow?
+//
+//	dump of the tables       N was the provider's last tick before the dump began.
+//	                         A transaction that N's snapshot sees had ended before
+//	                         N was committed, N before the dump's snapshot. That is
+//	                         for the administrator to know.
+//	dump of the database     the restored pgq.tick has N: the dump's snapshot sees
+//	                         N's transaction, so all that had ended before it.
+//	base backup, snapshot    the recovered pgq.tick has N: its commit was replayed.
+//	of the disk, template    A transaction that N's snapshot sees had written its
+//	                         commit to the log before that snapshot was taken, so
+//	                         before N's: it was replayed, too.
+//
+// So where the database holds the provider's own pgq.tick its last tick is right,
+// and so is any before it; an LSN says nothing more, but that recovery has come
+// as far as was meant.
+//
+// Rows may be ahead of N by what was committed until now at most. Until a tick
+// that sees all that, nothing is said of rows that are not as events expect. A
+// table without a key takes no event twice: it needs the rows of N exactly, as
+// pg_dump --snapshot gives them with the snapshot of an exact tick.
+
+// AttachOptions say where a subscriber's rows come from.
+type AttachOptions struct {
+	Tick  pgq.TickID // they have all that this tick sees; 0: the last one that the database itself has
+	LSN   string     // recovery has come as far as this; "" where it is no matter
+	Exact bool       // they have nothing more
+	Force bool       // differences of structure are warnings
+}
+
+// attaching is one attach under way.
+type attaching struct {
+	*Subscriber
+	prov, sub *session
+	opt       AttachOptions
+	copied    bool // the subscriber's database is a copy of the provider's
+	tables    []ident.Name
+	tick      pgq.Tick
+	snapshot  string // what the rows may have seen
+	me, other identity
+}
+
+// Attach makes a database that has the provider's rows already a subscriber,
+// which goes on from a tick without a copy. One that is a copy of the provider's
+// whole database ceases to be a provider: its triggers, its queue and its node go.
+func (b *Subscriber) Attach(ctx context.Context, sel Selection, opt AttachOptions) error {
+	a := &attaching{Subscriber: b, opt: opt}
+	var err error
+	if a.sub, err = b.session(ctx, "subscriber", b.Fake); err != nil {
+		return err
+	}
+	defer a.sub.close()
+	if a.prov, err = b.openProvider(ctx, b.Fake); err != nil {
+		return err
+	}
+	defer a.prov.close()
+	for _, check := range []func(context.Context) error{a.apart, a.recognize, a.findTick} {
+		if err := check(ctx); err != nil {
+			return err
+		}
+	}
+	if err := a.pick(ctx, sel); err != nil {
+		return err
+	}
+	// What is not yet in this snapshot is in no copy that was made before.
+	if a.snapshot, err = one[string](ctx, a.prov.conn, "select txid_current_snapshot()::text"); err != nil {
+		return fmt.Errorf("provider: %w", err)
+	}
+	// Until the subscriber says where it is, a consumer too many is all that a
+	// crash leaves; the same command goes on from there.
+	if err := a.register(ctx); err != nil {
+		return err
+	}
+	if err := a.sub.change(ctx, func(tx pgx.Tx) error { return a.settle(ctx, tx) }); err != nil {
+		return err
+	}
+	a.sub.log.Info(fmt.Sprintf("Attached at tick %d", a.tick.ID))
+	if b.Fake {
+		return nil
+	}
+	return b.AddSeqs(ctx, Selection{All: true})
+}
+
+// apart makes sure that two databases are meant: a copy has its original's
+// name and identity.
+func (a *attaching) apart(ctx context.Context) error {
+	key := rand.Int64()
+	if _, err := a.prov.conn.Exec(ctx, "select pg_advisory_lock($1)", key); err != nil {
+		return fmt.Errorf("provider: %w", err)
+	}
+	free, err := one[bool](ctx, a.sub.conn, "select pg_try_advisory_lock($1)", key)
+	if err != nil {
+		return fmt.Errorf("subscriber: %w", err)
+	}
+	if !free {
+		return hint.With(errors.New("provider_db and subscriber_db are the same database"), "check both in the ini file")
+	}
+	return nil
+}
+
+// recognize tells a copy of the provider from a subscriber that was installed
+// and has done nothing yet. Nothing else is attached.
+func (a *attaching) recognize(ctx context.Context) error {
+	s := a.sub
+	there, err := one[bool](ctx, s.conn, "select to_regclass('pgq.queue') is not null and to_regclass('skytools.parked_table') is not null")
+	if err != nil {
+		return err
+	}
+	if !there {
+		return hint.With(errors.New("nothing of this version is installed at the subscriber"), "run: londiste INI subscriber install")
+	}
+	recovering, err := one[bool](ctx, s.conn, "select pg_is_in_recovery()")
+	if err != nil {
+		return err
+	}
+	if recovering {
+		return hint.With(errors.New("the subscriber is still in recovery"), "end it first: select pg_promote()")
+	}
+	if a.me, err = identify(ctx, s.conn); err != nil {
+		return fmt.Errorf("subscriber: %w", err)
+	}
+	if a.other, err = identify(ctx, a.prov.conn); err != nil {
+		return fmt.Errorf("provider: %w", err)
+	}
+	kind, err := s.nodeType(ctx)
+	if err != nil {
+		return err
+	}
+	if a.copied = kind == "root"; a.copied {
+		return nil
+	}
+	if err := s.needLeaf(ctx, a.Job); err != nil {
+		return err
+	}
+	if err := (fence{queue: a.Queue, consumer: a.ConsumerName()}).alone(ctx, s.conn); err != nil {
+		return err
+	}
+	known, err := s.registered(ctx)
+	if err != nil {
+		return err
+	}
+	position, err := s.position(ctx, a.ConsumerName())
+	if err != nil {
+		return err
+	}
+	if len(known) > 0 || position != nil {
+		return hint.With(fmt.Errorf("subscriber %s has a position or tables already", a.Job),
+			"subscriber add --expect-sync adds tables to it; subscriber remove --all and subscriber unregister make it forget")
+	}
+	return nil
+}
+
+// findTick finds the tick to go on from, and whether it can be right.
+func (a *attaching) findTick(ctx context.Context) error {
+	reader := pgq.NewReader(a.prov.conn, a.Queue)
+	if !a.copied {
+		if a.opt.Tick == 0 {
+			return hint.With(errors.New("nothing in the subscriber's database tells which tick it has seen"),
+				"only a copy of the provider's whole database does; for another give the provider's last tick from before the dump: --from-tick N")
+		}
+		return a.take(ctx, reader, a.opt.Tick)
+	}
+	own, err := pgq.NewReader(a.sub.conn, a.Queue).Last(ctx)
+	if err != nil {
+		return fmt.Errorf("subscriber: %w", err)
+	}
+	theirs, err := reader.Tick(ctx, own.ID)
+	switch {
+	case errors.Is(err, pgq.ErrTickNotFound):
+		return hint.With(fmt.Errorf("the provider has no tick %d, the last of its copy: the events since then are gone", own.ID),
+			"make a newer copy; registering the subscriber before it is made keeps the events: pgqadm INI register")
+	case err != nil:
+		return fmt.Errorf("provider: %w", err)
+	case !theirs.Time.Equal(own.Time) || theirs.Snapshot.String() != own.Snapshot.String():
+		return fmt.Errorf("tick %d of the subscriber's database was made at %s, the provider's at %s: it is no copy of this provider",
+			own.ID, own.Time, theirs.Time)
+	case a.opt.Tick > own.ID:
+		return hint.With(fmt.Errorf("the subscriber's database has not seen tick %d, its last is %d", a.opt.Tick, own.ID),
+			"--from-tick %d, or an earlier one", own.ID)
+	}
+	if err := a.reached(ctx); err != nil {
+		return err
+	}
+	if a.opt.Tick == 0 {
+		a.tick = theirs
+		return nil
+	}
+	return a.take(ctx, reader, a.opt.Tick)
+}
+
+func (a *attaching) take(ctx context.Context, reader *pgq.Reader, id pgq.TickID) (err error) {
+	if a.tick, err = reader.Tick(ctx, id); errors.Is(err, pgq.ErrTickNotFound) {
+		return hint.With(err, "the provider has dropped it, and the events after it; make a newer copy")
+	}
+	return err
+}
+
+// reached wants the log of a physical copy to go as far as was said.
+func (a *attaching) reached(ctx context.Context) error {
+	if a.opt.LSN == "" {
+		return nil
+	}
+	if a.me.System != a.other.System {
+		return hint.With(errors.New("an LSN of the provider means nothing to this server: it is no physical copy of the provider's"),
+			"--from-tick 0 takes the last tick that the restored database has")
+	}
+	var far bool
+	var now string
+	err := a.sub.conn.QueryRow(ctx, "select pg_current_wal_lsn() >= $1::text::pg_lsn, pg_current_wal_lsn()::text", a.opt.LSN).Scan(&far, &now)
+	if err != nil {
+		return fmt.Errorf("lsn %q: %w", a.opt.LSN, err)
+	}
+	if !far {
+		return hint.With(fmt.Errorf("the subscriber's log ends at %s, before %s: it was not recovered so far", now, a.opt.LSN),
+			"recover it further, or say where it is")
+	}
+	return nil
+}
+
+// pick resolves the tables, all of the provider's if none is named, and
+// refuses those that cannot go on from the tick.
+func (a *attaching) pick(ctx context.Context, sel Selection) error {
+	attached, err := a.prov.registered(ctx)
+	if err != nil {
+		return err
+	}
+	if len(sel.Names) == 0 {
+		sel.All = true
+	}
+	if a.tables, err = pickRegistered(sel, attached, "Table", "provider"); err != nil {
+		return err
+	}
+	keys, err := a.prov.captureKeys(ctx)
+	if err != nil {
+		return err
+	}
+	for _, n := range a.tables {
+		if len(keys[n]) == 0 && !a.opt.Exact {
+			return hint.With(fmt.Errorf("table %s has no key: what its rows have seen after tick %d would come twice", n, a.tick.ID),
+				"name the other tables, then have this one copied: subscriber add %s; or --exact, if the rows are those of the tick's own snapshot",
+				hint.Shell(n.String()))
+		}
+	}
+	return checkTables(ctx, a.prov, a.sub, a.tables, a.opt.Force)
+}
+
+// register has the provider keep the events from the tick on.
+func (a *attaching) register(ctx context.Context) error {
+	return a.prov.change(ctx, func(tx pgx.Tx) error {
+		consumer := a.ConsumerName()
+		_, err := tx.Exec(ctx, "select skytools.claim($1, $2, $3, $4, $5, $6, 0)",
+			a.Queue, consumer, a.me.System, a.me.OID, a.me.Database, a.Job)
+		if sqlState(err) == "SK010" {
+			return hint.With(err, "another subscriber has that name: give this one a job_name of its own")
+		}
+		if err == nil {
+			_, err = tx.Exec(ctx, "select pgq.register_consumer_at($1, $2, $3)", a.Queue, consumer, int64(a.tick.ID))
+		}
+		if err != nil {
+			return fmt.Errorf("register consumer %s at tick %d: %w", consumer, a.tick.ID, err)
+		}
+		a.prov.log.Info(fmt.Sprintf("Registering consumer %s at tick %d", consumer, a.tick.ID))
+		return nil
+	})
+}
+
+// settle makes the subscriber, in one transaction: a copy is no provider any
+// more, the tables are there and in order, the position is the tick.
+func (a *attaching) settle(ctx context.Context, tx pgx.Tx) error {
+	if a.copied {
+		if err := a.cease(ctx, tx); err != nil {
+			return err
+		}
+		if err := a.sub.locate(ctx, tx, RootNode, location(a.Provider)); err != nil {
+			return err
+		}
+		if err := a.sub.makeNode(ctx, tx, "leaf", a.Job, a.ConsumerName()); err != nil {
+			return err
+		}
+	}
+	for _, n := range a.tables {
+		a.sub.log.Info("Adding " + n.String())
+		if err := a.sub.registerTable(ctx, tx, n, AddOptions{ExpectSync: true, attached: true}); err != nil {
+			return fmt.Errorf("add table %s: %w", n, err)
+		}
+	}
+	if err := storePosition(ctx, tx, &a.Pair, a.tick, a.other); err != nil || a.opt.Exact {
+		return err
+	}
+	_, err := tx.Exec(ctx, `update skytools.worker_state set rows_snapshot = $3
+		where queue_name = $1 and consumer_name = $2`, a.Queue, a.ConsumerName(), a.snapshot)
+	return err
+}
+
+// cease takes what made the database a provider out of a copy of it. Writers
+// of the copy's own must not fill a queue that nobody reads.
+func (a *attaching) cease(ctx context.Context, tx pgx.Tx) error {
+	captured, err := a.sub.captureKeys(ctx)
+	if err != nil {
+		return err
+	}
+	a.sub.log.Info("Removing queue " + a.Queue + " and the triggers of its tables from the copy")
+	for name := range captured {
+		owed, err := dropCapture(ctx, tx, a.Queue, name)
+		if err != nil {
+			return fmt.Errorf("remove the triggers of table %s: %w", name, err)
+		}
+		for _, sql := range owed {
+			a.sub.log.Warn("The table's owner has to run: " + sql)
+		}
+	}
+	for _, sql := range []string{
+		"delete from londiste.table_info where queue_name = $1",
+		"delete from londiste.seq_info where queue_name = $1",
+		"delete from pgq_node.local_state where queue_name = $1",
+		"delete from pgq_node.subscriber_info where queue_name = $1",
+		"delete from pgq_node.node_info where queue_name = $1",
+		"delete from pgq_node.node_location where queue_name = $1",
+		"delete from skytools.claim where queue_name = $1",
+		"select pgq.drop_queue($1, true)",
+	} {
+		if _, err := tx.Exec(ctx, sql, a.Queue); err != nil {
+			return fmt.Errorf("%s: %w", sql, err)
+		}
+	}
+	return nil
+}
+
+// landed ends the time in which rows may be ahead of the position.
+func (r *run) landed(ctx context.Context) error {
+	if r.ahead == nil || !r.position.Snapshot.Covers(*r.ahead) {
+		return nil
+	}
+	if err := r.endAhead(ctx); err != nil {
+		return err
+	}
+	r.log().Info("The rows that the subscriber was attached with are caught up with", "tick", int64(r.position.ID))
+	r.ahead = nil
+	r.newApplier()
+	return nil
+}
