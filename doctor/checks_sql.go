@@ -89,20 +89,26 @@ const tablesSQL = `
 // sequencesSQL: one that was restored without its value gives out numbers twice.
 // The extension's stand at 1, unused.
 const sequencesSQL = `
-	with s (queue, seq, have, used) as (
-		select queue_name, queue_tick_seq, pg_sequence_last_value(to_regclass(queue_tick_seq)),
-			(select max(tick_id) from pgq.tick where tick_queue = queue_id)
+	with given (queue, seq, used) as (
+		select queue_name, queue_tick_seq, (select max(tick_id) from pgq.tick where tick_queue = queue_id)
 		from pgq.queue
 		union all
-		select queue_name, queue_event_seq, pg_sequence_last_value(to_regclass(queue_event_seq)),
-			(select max(tick_event_seq) from pgq.tick where tick_queue = queue_id)
+		select queue_name, queue_event_seq, (select max(tick_event_seq) from pgq.tick where tick_queue = queue_id)
 		from pgq.queue where not queue_external_ticker
 		union all
-		select '', 'pgq.batch_id_seq', pg_sequence_last_value('pgq.batch_id_seq'), (select max(sub_batch) from pgq.subscription)
+		select '', 'pgq.batch_id_seq', (select max(sub_batch) from pgq.subscription)
+	), may as (
+		select *, coalesce(has_sequence_privilege(to_regclass(seq), 'usage, select'), true) as may from given
+	), s as (
+		select *, case when may then pg_sequence_last_value(to_regclass(seq)) end as have from may
 	)
 	select 'failed', queue, format('sequence %s is at %s, %s is in use', seq, coalesce(have::text, 'its begin'), used),
 		format('select pgq.seq_setval(%L, %s)', seq, used)
-	from s where coalesce(have, case when skytools.beside_extension() then 1 else 0 end) < used`
+	from s where may and coalesce(have, case when skytools.beside_extension() then 1 else 0 end) < used
+	union all
+	select 'unknown', '', format('%s may not read %s sequences: %s', current_user, count(*), string_agg(seq, ', ' order by seq)),
+		format('have their owner grant select on sequence %s to %I', string_agg(seq, ', ' order by seq), current_user)
+	from s where not may having count(*) > 0`
 
 // txidsSQL: after a dump was restored into another server, the ids in the
 // tables are of the old one. Batches are then empty, or the rotation refuses.

@@ -147,4 +147,17 @@ func TestDoctorWithoutRights(t *testing.T) {
 	if len(wrong) != 1 || !strings.HasPrefix(wrong[0], "retries unknown : ERROR: permission denied for table retry_queue") {
 		t.Errorf("found %q", wrong)
 	}
+	// Of the sequences, as over the extension: the others are looked at.
+	pgtest.Exec(t, admin, `revoke all on sequence pgq.batch_id_seq from public, app; grant select on pgq.retry_queue to app`)
+	pgtest.Exec(t, conn, `select setval('pgq.event_1_tick_seq', 1)`)
+	pgtest.Exec(t, conn, `insert into pgq.tick (tick_queue, tick_id, tick_event_seq) values (1, 5, 0)`)
+	wrong, _ = diagnose(t, conn)
+	for _, want := range []string{
+		"sequences unknown : app may not read 1 sequences: pgq.batch_id_seq",
+		"sequences failed q.one: sequence pgq.event_1_tick_seq is at 1, 5 is in use",
+	} {
+		if !slices.Contains(wrong, want) {
+			t.Errorf("found %q, want %q", wrong, want)
+		}
+	}
 }
