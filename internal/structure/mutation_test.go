@@ -109,7 +109,7 @@ func (w *world) candidates(t *testing.T, conn *pgx.Conn, query string) []string 
 
 // What differs is found, and the statements told make it the same.
 func TestMendedStructureIsTheSame(t *testing.T) {
-	for seed := range seeds(4, 300) {
+	for seed := range seeds(3, 100) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			server := pgtest.Server(t)
 			prov, sub := database(t, server), database(t, server)

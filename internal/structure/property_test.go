@@ -152,7 +152,7 @@ func seeds(quick, long int) int {
 // A copy of random tables' structure is one that pg_dump cannot tell from
 // them, with types, sequences, comments and privileges.
 func TestCopiedStructureIsTheSame(t *testing.T) {
-	for seed := range seeds(6, 300) {
+	for seed := range seeds(4, 100) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			server := pgtest.Server(t)
 			prov, sub := database(t, server), database(t, server)
