@@ -25,7 +25,7 @@ func (r *run) batch(ctx context.Context, p part) error {
 	if p.last && len(p.events) == 0 && !r.failing && len(r.tables.aside) == 0 {
 		r.fetch.free(p)
 		r.moveTo(p.cur)
-		return nil
+		return r.atBarrier(ctx)
 	}
 	if err := r.hold(ctx); err != nil {
 		return err
@@ -46,6 +46,9 @@ func (r *run) batch(ctx context.Context, p part) error {
 		return err
 	}
 	r.moveTo(p.cur)
+	if err := r.atBarrier(ctx); err != nil {
+		return err
+	}
 	r.failing, r.stuck = false, false
 	r.parked()
 	if r.Worker.Stats != nil {

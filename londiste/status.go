@@ -101,6 +101,9 @@ type TableStatus struct {
 	Parked   *ParkedTable  `json:"parked"`             // why the worker leaves it aside; null: it does not
 	Passed   int64         `json:"passed_over_events"` // by subscriber skip, since its last copy
 	Copy     *CopyProgress `json:"copy"`               // under way, or the last one; nil: none was made
+
+	Verified  *time.Time `json:"verified_equal_at"` // when a comparison found it equal last; nil: never
+	Different *time.Time `json:"different_since"`   // the first comparison since then that did not; nil: none
 }
 
 // TableCounters says what became of a table's events:

@@ -94,7 +94,30 @@ func (s *session) workerStatus(ctx context.Context, st *Status) error {
 	return nil
 }
 
+// comparedTables reads what comparisons have found of the tables shown.
+func (s *session) comparedTables(ctx context.Context, st *Status) error {
+	rows, err := s.conn.Query(ctx, `select table_name, equal_at, different_since from skytools.compared_table
+		where queue_name = $1`, s.queue)
+	if err != nil {
+		return fmt.Errorf("read comparisons: %w", err)
+	}
+	var name string
+	var equal, different *time.Time
+	_, err = pgx.ForEachRow(rows, []any{&name, &equal, &different}, func() error {
+		for i := range st.Tables {
+			if t := &st.Tables[i]; t.Name == name && t.Here {
+				t.Verified, t.Different = equal, different
+			}
+		}
+		return nil
+	})
+	return err
+}
+
 func (s *session) tableDetails(ctx context.Context, st *Status) error {
+	if err := s.comparedTables(ctx, st); err != nil {
+		return err
+	}
 	rows, err := s.conn.Query(ctx, `
 		select table_name, events, applied, coalesced, filtered, skipped, by_sets, fallbacks, diverged
 		from skytools.table_counter where queue_name = $1 and consumer_name = $2`, s.queue, st.Consumer)

@@ -94,6 +94,7 @@ type run struct {
 	applier   *apply.Applier
 	mirror    *mirror // of sequences
 	copies    map[ident.Name]*copying
+	exports   []export            // snapshots that comparisons have not fetched yet
 	fkeys     *semaphore.Weighted // held by the copier that drops foreign keys
 	chunks    chunking
 	strange   map[string]bool // event types already warned of
@@ -310,6 +311,7 @@ func (r *run) noteError(ctx context.Context, err error) {
 
 func (r *run) close() {
 	r.stopCopies()
+	r.closeExports()
 	r.closeProvider()
 	r.closeSubscriber()
 }

@@ -44,7 +44,7 @@ func (r *run) openSubscriber(ctx context.Context) error {
 		r.sub = conn
 	}
 	var installed, node bool
-	err := r.sub.QueryRow(ctx, installedSQL, "pgq_node.node_info", "londiste.table_info", "skytools.parked_table").Scan(&installed)
+	err := r.sub.QueryRow(ctx, installedSQL, "pgq_node.node_info", "londiste.table_info", "skytools.compared_table").Scan(&installed)
 	if err == nil && installed {
 		err = r.sub.QueryRow(ctx, `select exists (select from pgq_node.node_info where queue_name = $1)`, r.Queue).Scan(&node)
 	}
@@ -185,6 +185,12 @@ func (r *run) openQueue(ctx context.Context) error {
 		return err
 	}
 	r.settled, r.settledAt = r.position.ID, time.Now()
+	if err := r.forgetExports(ctx); err != nil {
+		return err
+	}
+	if err := r.atBarrier(ctx); err != nil {
+		return err
+	}
 	r.acked, r.ackedAt = 0, time.Time{}
 	r.mirror = newMirror()
 	if err := r.sweep(ctx); err != nil {

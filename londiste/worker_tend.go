@@ -31,6 +31,9 @@ func (r *run) tend(ctx context.Context) error {
 	if err := r.landed(ctx); err != nil {
 		return err
 	}
+	if err := r.tendExports(ctx); err != nil {
+		return err
+	}
 	changed, err := r.tables.refresh(ctx, r.sub)
 	if err != nil {
 		return err

@@ -110,6 +110,17 @@ func readerTable(st *londiste.Status) *cli.Table {
 	return t
 }
 
+// comparedText tells what the last comparisons have found.
+func comparedText(t londiste.TableStatus) string {
+	switch {
+	case t.Different != nil:
+		return "DIFFERENT since " + t.Different.Local().Format(time.DateTime)
+	case t.Verified != nil:
+		return "verified equal at " + t.Verified.Local().Format(time.DateTime)
+	}
+	return "-"
+}
+
 func tableTable(st *londiste.Status) *cli.Table {
 	t := &cli.Table{Columns: []cli.Column{
 		{Title: "Table"},
@@ -122,6 +133,7 @@ func tableTable(st *londiste.Status) *cli.Table {
 		{Title: "Skipped", Right: true},
 		{Title: "Diverged", Right: true},
 		{Title: "Sets", Right: true},
+		{Title: "Compared"},
 	}}
 	for _, row := range st.Tables {
 		state := row.State
@@ -142,7 +154,7 @@ func tableTable(st *londiste.Status) *cli.Table {
 		if c.Applied > 0 {
 			sets = fmt.Sprintf("%.1f%%", 100*float64(c.BySets)/float64(c.Applied))
 		}
-		t.Add(row.Name, state, orDash(row.Capture), c.Events, c.Applied, c.Coalesced, c.Filtered, c.Skipped, c.Diverged, sets)
+		t.Add(row.Name, state, orDash(row.Capture), c.Events, c.Applied, c.Coalesced, c.Filtered, c.Skipped, c.Diverged, sets, comparedText(row))
 	}
 	return t
 }

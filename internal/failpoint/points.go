@@ -30,6 +30,9 @@ const (
 	CopyState  Point = "copy-state"  // a change of merge_state
 	CopyFinish Point = "copy-finish" // copy consumer gone
 	Barrier    Point = "barrier"     // a tick with the snapshot of a comparison, and the barrier's end
+	Export     Point = "export"      // a subscriber's snapshot noted for a comparison
+	Fetch      Point = "fetch"       // that snapshot fetched
+	Compare    Point = "compare"     // what a comparison found
 	ParkHold   Point = "park-hold"   // consumer registered that holds a parked table's events
 	Park       Point = "park"        // rows, position and the tables that were left out of a batch
 	ParkEnd    Point = "park-end"    // a table parked again, or given up
@@ -37,6 +40,6 @@ const (
 
 var points = []Point{
 	Install, Register, Tick, Notify, Rotate, Maintain, Batch, Deliver, Finish, Claim, Position, Apply, Settle, Ack, Fkey,
-	CopyStart, CopyLedger, CopyData, CopyChunk, CopyReport, CopyCatch, CopyIndex, CopyState, CopyFinish, Barrier,
+	CopyStart, CopyLedger, CopyData, CopyChunk, CopyReport, CopyCatch, CopyIndex, CopyState, CopyFinish, Barrier, Export, Fetch, Compare,
 	ParkHold, Park, ParkEnd,
 }

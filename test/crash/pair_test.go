@@ -38,10 +38,6 @@ func TestMain(m *testing.M) {
 	if os.Getenv(consumerEnv) != "" {
 		os.Exit(consumerProgram())
 	}
-	if dsn := os.Getenv(barrierEnv); dsn != "" {
-		fmt.Fprintln(os.Stderr, barrierProgram(dsn))
-		os.Exit(1)
-	}
 	build := exec.Command("go", "build", "-o", bin+"/", "../../cmd/pgqadm", "../../cmd/londiste")
 	build.Stderr = os.Stderr
 	if err := build.Run(); err != nil {

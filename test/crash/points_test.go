@@ -37,7 +37,10 @@ var whoPasses = map[failpoint.Point]string{
 	failpoint.CopyIndex:  "worker",
 	failpoint.CopyState:  "worker",
 	failpoint.CopyFinish: "worker",
-	failpoint.Barrier:    "barrier",
+	failpoint.Barrier:    "compare",
+	failpoint.Export:     "exporter",
+	failpoint.Fetch:      "compare",
+	failpoint.Compare:    "compare",
 	failpoint.ParkHold:   "parker",
 	failpoint.Park:       "parker",
 	failpoint.ParkEnd:    "parker",
@@ -65,7 +68,7 @@ func TestEveryPointIsKilledAt(t *testing.T) {
 		point, _, _ := strings.Cut(name, ".")
 		kill := map[string]func(*testing.T, string){
 			"install": killInstall, "register": killRegister, "ticker": killTicker, "worker": killWorker,
-			"consumer": killConsumer, "barrier": killBarrier, "parker": killParker,
+			"consumer": killConsumer, "compare": killCompare, "exporter": killExporter, "parker": killParker,
 		}[whoPasses[failpoint.Point(point)]]
 		if kill == nil {
 			t.Errorf("nobody is said to pass %s", name)

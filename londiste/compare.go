@@ -1,0 +1,243 @@
+package londiste
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/skytools-go/skytools/internal/compare"
+	"github.com/skytools-go/skytools/internal/failpoint"
+	"github.com/skytools-go/skytools/internal/hint"
+	"github.com/skytools-go/skytools/internal/ident"
+)
+
+// CompareOptions say how tables are compared.
+type CompareOptions struct {
+	Jobs      int           // connections that read, at each end; 0 means 1
+	Yield     bool          // give way to others at work on the servers
+	MaxRate   int64         // bytes of a table a second; 0: no limit
+	Where     string        // a condition that rows fulfil
+	CountOnly bool          // counts and sums, no rows
+	Patience  time.Duration // how long to wait for the worker to come to a tick; 0 means 60 s
+	// Each is told each row that differs; may be nil.
+	Each func(table ident.Name, d RowDifference) error
+}
+
+// RowDifference is a row that differs: see package internal/compare.
+type RowDifference = compare.Difference
+
+// The ways in which a row differs.
+const (
+	RowMissing   = compare.Missing
+	RowExtra     = compare.Extra
+	RowDiffering = compare.Differing
+)
+
+// Comparison is what was found of one table, at one tick.
+type Comparison struct {
+	Table      ident.Name `json:"table"`
+	Tick       int64      `json:"tick"`
+	At         time.Time  `json:"at"` // of the tick
+	Equal      bool       `json:"equal"`
+	Provider   int64      `json:"provider_rows"`
+	Subscriber int64      `json:"subscriber_rows"`
+	Missing    int64      `json:"missing"` // at the subscriber
+	Extra      int64      `json:"extra"`
+	Differing  int64      `json:"differing"`
+	Notes      []string   `json:"notes,omitempty"`
+	Skipped    string     `json:"skipped,omitempty"` // why it was not compared
+	Error      string     `json:"error,omitempty"`
+	Bytes      int64      `json:"bytes"`
+	Seconds    float64    `json:"seconds"`
+}
+
+// Compare compares tables of the set, those that are ok here where none are
+// named, one after another, each at a tick of its own; done is told of each.
+// Nothing is locked and nothing stands still for it.
+func (b *Subscriber) Compare(ctx context.Context, sel Selection, o CompareOptions, done func(Comparison) error) error {
+	names, err := b.comparable(ctx, sel)
+	if err != nil {
+		return err
+	}
+	ends, err := b.openEnds(ctx, o.Jobs)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		for _, e := range ends {
+			e.Close()
+		}
+	}()
+	for _, name := range names {
+		res, err := b.compareTable(ctx, ends, name, o)
+		if err != nil {
+			return err
+		}
+		if err := done(*res); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// comparable are the tables that a selection means.
+func (b *Subscriber) comparable(ctx context.Context, sel Selection) ([]ident.Name, error) {
+	s, err := b.openSubscriber(ctx, false)
+	if err != nil {
+		return nil, err
+	}
+	defer s.close()
+	list, err := s.localTables(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var names []ident.Name
+	for _, t := range list {
+		names = append(names, t.Name)
+	}
+	sel.All = len(sel.Names) == 0
+	p, err := sel.pick(names)
+	if err != nil {
+		return nil, err
+	}
+	if len(p.absent) > 0 {
+		return nil, hint.With(fmt.Errorf("not subscribed to: %s", joinNames(p.absent)), "londiste INI subscriber tables lists what is")
+	}
+	if len(p.unknown) > 0 {
+		return nil, fmt.Errorf("no table matches %s", p.unknown[0])
+	}
+	return p.names, nil
+}
+
+func (b *Subscriber) openEnds(ctx context.Context, jobs int) (ends [2]*compare.End, err error) {
+	for i, c := range []struct {
+		side string
+		cfg  *pgx.ConnConfig
+	}{{"provider", b.Provider}, {"subscriber", b.Pair.Subscriber}} {
+		if ends[i], err = compare.Open(ctx, c.side, c.cfg, jobs); err != nil {
+			if i == 1 {
+				ends[0].Close()
+			}
+			return ends, err
+		}
+	}
+	return ends, nil
+}
+
+// compareTrials is how often a table that was rewritten or emptied under our
+// eyes is looked at again, at another tick.
+const compareTrials = 5
+
+func (b *Subscriber) compareTable(ctx context.Context, ends [2]*compare.End, name ident.Name, o CompareOptions) (*Comparison, error) {
+	patience := o.Patience
+	if patience <= 0 {
+		patience = time.Minute
+	}
+	for trial := 1; ; trial++ {
+		res, err := b.compareOnce(ctx, ends, name, o, patience)
+		if errors.Is(err, compare.ErrRewritten) && trial < compareTrials {
+			b.log().Info("The table was rewritten or emptied meanwhile: comparing it again", "table", name.String())
+			continue
+		}
+		return res, err
+	}
+}
+
+func (b *Subscriber) compareOnce(ctx context.Context, ends [2]*compare.End, name ident.Name, o CompareOptions, patience time.Duration) (*Comparison, error) {
+	m, err := b.openMoment(ctx, patience)
+	if err != nil {
+		return nil, err
+	}
+	defer m.close()
+	ends[0].Snapshot, ends[1].Snapshot = m.provSnapshot, m.subSnapshot
+	c := &Comparison{Table: name, Tick: int64(m.tick.ID), At: m.tick.Time}
+	table, skipped, err := m.table(ctx, &b.Pair, name)
+	if err != nil || skipped != "" {
+		c.Skipped = skipped
+		return c, err
+	}
+	table.Where = o.Where
+	var each func(compare.Difference) error
+	if o.Each != nil {
+		each = func(d compare.Difference) error { return o.Each(name, d) }
+	}
+	res, err := compare.Compare(ctx, ends[0], ends[1], *table, compare.Options{
+		Pace: compare.Pace{Yield: o.Yield, MaxRate: o.MaxRate}, CountOnly: o.CountOnly, Each: each,
+	})
+	if errors.Is(err, compare.ErrNoTable) {
+		c.Error = err.Error()
+		return c, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	c.Equal, c.Provider, c.Subscriber, c.Notes = res.Equal, res.Provider, res.Subscriber, res.Notes
+	c.Missing, c.Extra, c.Differing = res.Missing, res.Extra, res.Differing
+	c.Bytes, c.Seconds = res.Bytes, res.Duration.Seconds()
+	if o.Where == "" {
+		err = c.note(ctx, m.work, b.Queue)
+	}
+	return c, err
+}
+
+// table tells what is compared with what, or why nothing is, as both sides
+// have it at the moment: the state of a table belongs to its rows.
+func (m *moment) table(ctx context.Context, p *Pair, name ident.Name) (*compare.Table, string, error) {
+	here, found, err := oneTable(ctx, m.sub, p.Queue, name)
+	if err != nil {
+		return nil, "", fmt.Errorf("subscriber: %w", err)
+	}
+	if !found || !here.Local {
+		return nil, "not subscribed to any more", nil
+	}
+	parked, err := parkedTable(ctx, m.sub, p.Queue, name)
+	if err != nil {
+		return nil, "", fmt.Errorf("subscriber: %w", err)
+	}
+	here.Parked = parked
+	if here.State.Phase != OK || parked != nil {
+		return nil, "its state is " + here.Shown() + ", not ok", nil
+	}
+	there, found, err := oneTable(ctx, m.prov, p.Queue, name)
+	if err != nil {
+		return nil, "", fmt.Errorf("provider: %w", err)
+	}
+	if !found || !there.Local {
+		return nil, "not attached at the provider any more", nil
+	}
+	t := &compare.Table{Provider: there.Dest, Subscriber: here.Dest}
+	err = m.prov.QueryRow(ctx, `select key_columns from skytools.capture
+		where queue_name = $1 and table_schema = $2 and table_name = $3`, p.Queue, there.Dest.Schema, there.Dest.Name).Scan(&t.Key)
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return nil, "", fmt.Errorf("provider: key of %s: %w", name, err)
+	}
+	if len(t.Key) == 0 {
+		if t.Key, err = primaryKey(ctx, m.prov, there.Dest); err != nil {
+			return nil, "", fmt.Errorf("provider: key of %s: %w", name, err)
+		}
+	}
+	slices.Sort(t.Key)
+	return t, "", nil
+}
+
+// note writes down at the subscriber what was found.
+func (c *Comparison) note(ctx context.Context, conn *pgx.Conn, queue string) error {
+	return inTx(ctx, conn, failpoint.Compare, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `
+			insert into skytools.compared_table as t (queue_name, table_name, tick_id, compared_at, equal_at,
+				different_since, missing, extra, differing)
+			values ($1, $2, $3, $4, case when $5 then $4::timestamptz end, case when not $5 then $4::timestamptz end, $6, $7, $8)
+			on conflict (queue_name, table_name) do update
+			set tick_id = excluded.tick_id, compared_at = excluded.compared_at,
+				equal_at = coalesce(excluded.equal_at, t.equal_at),
+				different_since = case when $5 then null else coalesce(t.different_since, excluded.different_since) end,
+				missing = excluded.missing, extra = excluded.extra, differing = excluded.differing
+			where t.tick_id <= excluded.tick_id`,
+			queue, c.Table.String(), c.Tick, c.At, c.Equal, c.Missing, c.Extra, c.Differing)
+		return err
+	})
+}

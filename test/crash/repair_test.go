@@ -1,0 +1,78 @@
+package crash
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// replicating is a pair whose tables are ok, under load.
+func replicating(t *testing.T) (p *pair, stop func()) {
+	p = newPair(t, nil, nil)
+	p.install()
+	p.start("", "pgqadm ticker.ini ticker")
+	stop = p.load(t.Context(), 2)
+	return p, stop
+}
+
+func (p *pair) allOK() {
+	p.t.Helper()
+	p.until("all tables to be ok", func() bool {
+		return p.value(p.subscriber, `select count(*)::text from londiste.table_info where merge_state = 'ok'`) == "3"
+	})
+}
+
+// nothingLeft: neither barriers nor snapshots stay behind, whoever died. They
+// end by themselves within a minute.
+func (p *pair) nothingLeft() {
+	p.t.Helper()
+	p.until("barriers to end", func() bool {
+		return p.value(p.provider, `select count(*)::text from skytools.barrier where until > now()`) == "0"
+	})
+	p.until("snapshots to end", func() bool {
+		return p.value(p.subscriber, `select count(*)::text from skytools.barrier_snapshot`) == "0" &&
+			p.value(p.subscriber, `select count(*)::text from pg_stat_activity where datname = current_database()
+				and state like 'idle in transaction%' and state_change < now() - interval '2 s'`) == "0"
+	})
+}
+
+// killCompare: a comparison dies under write load. The worker goes on, another
+// comparison finds both sides equal, and nothing is left behind.
+func killCompare(t *testing.T, spec string) {
+	p, stop := replicating(t)
+	worker := p.start("", "londiste replica.ini replay")
+	p.allOK()
+	p.start(spec, "londiste replica.ini compare --full-speed").killed(t)
+	p.command("londiste replica.ini compare --full-speed --jobs 2") // fails unless all are equal
+	p.nothingLeft()
+	stop()
+	p.settled()
+	p.exactly()
+	if !worker.running() {
+		t.Error("the worker ended with the comparison")
+	}
+}
+
+// killExporter: the worker dies when a comparison waits for its snapshot, which
+// gets one of the next worker.
+func killExporter(t *testing.T, spec string) {
+	p, stop := replicating(t)
+	// The first pass is at the worker's start, when there is nothing to export.
+	worker := p.start(strings.TrimSuffix(spec, "@1")+"@2", "londiste replica.ini replay")
+	p.allOK()
+	waiting := p.start("", "londiste replica.ini compare --full-speed")
+	worker.killed(t)
+	p.start("", "londiste replica.ini replay")
+	select {
+	case <-waiting.done:
+		if code := waiting.cmd.ProcessState.ExitCode(); code != 0 {
+			t.Errorf("exit status %d:\n%s", code, waiting.said)
+		}
+	case <-time.After(patience):
+		t.Errorf("the comparison does not end:\n%s", waiting.said)
+	}
+	p.nothingLeft()
+	stop()
+	p.settled()
+	p.exactly()
+}
