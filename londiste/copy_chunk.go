@@ -140,7 +140,7 @@ func (a *attempt) begin(ctx context.Context) error {
 			return err
 		}
 		if a.shape != shape || !a.begun() {
-			if err := a.clear(ctx, tx, a.table, a.src); err != nil {
+			if _, err := a.clear(ctx, tx, a.table, a.src); err != nil {
 				return err
 			}
 			a.ledger.shape = shape

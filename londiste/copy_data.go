@@ -108,12 +108,12 @@ func (c *copier) copyStream(ctx context.Context, t *Table, src *source) error {
 		if err := beginDDL(ctx, tx, c.Pair); err != nil {
 			return err
 		}
-		if err := c.clear(ctx, tx, t, src); err != nil {
+		frozen, err := c.clear(ctx, tx, t, src)
+		if err != nil {
 			return err
 		}
 		var snapshot string
-		var err error
-		if copied, snapshot, err = c.transfer(ctx, tx, t, src); err != nil {
+		if copied, snapshot, err = c.transfer(ctx, tx, t, src, frozen); err != nil {
 			return err
 		}
 		c.hold.moved.rows.Store(copied) // they were guessed on the way
@@ -191,22 +191,36 @@ func (c *copier) explainKey(t *Table, err error) error {
 	return err
 }
 
-// clear locks the table, empties it, and drops its indexes.
-func (c *copier) clear(ctx context.Context, tx pgx.Tx, t *Table, src *source) error {
-	if _, err := tx.Exec(ctx, "lock table only "+t.Dest.SQL()+" in access exclusive mode"); err != nil {
-		return err
+// clear locks the table, empties it, and drops its indexes. A partitioned
+// table is emptied with its partitions, which keep their indexes: those of the
+// parent cannot be made again from the parent alone. It tells whether the rows
+// that follow may be written frozen.
+func (c *copier) clear(ctx context.Context, tx pgx.Tx, t *Table, src *source) (frozen bool, err error) {
+	ours, err := transfer.ReadStorage(ctx, tx, t.Dest)
+	if err != nil {
+		return false, err
+	}
+	only := "only "
+	if ours.Partitioned() {
+		only = ""
+	}
+	if _, err := tx.Exec(ctx, "lock table "+only+t.Dest.SQL()+" in access exclusive mode"); err != nil {
+		return false, err
 	}
 	if !t.SkipTruncate() {
-		if _, err := tx.Exec(ctx, "truncate only "+t.Dest.SQL()); err != nil {
-			return err
+		if _, err := tx.Exec(ctx, "truncate "+only+t.Dest.SQL()); err != nil {
+			return false, err
 		}
 	}
-	return dropObjects(ctx, tx, c.Pair, t, src.key)
+	if ours.Partitioned() {
+		return false, nil
+	}
+	return !t.SkipTruncate(), dropObjects(ctx, tx, c.Pair, t, src.key)
 }
 
 // transfer pipes the rows from one server to the other and returns their
 // number and the snapshot that they were read in.
-func (c *copier) transfer(ctx context.Context, tx pgx.Tx, t *Table, src *source) (int64, string, error) {
+func (c *copier) transfer(ctx context.Context, tx pgx.Tx, t *Table, src *source, frozen bool) (int64, string, error) {
 	read, err := c.prov.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
 	if err != nil {
 		return 0, "", fmt.Errorf("provider: %w", err)
@@ -226,6 +240,6 @@ func (c *copier) transfer(ctx context.Context, tx pgx.Tx, t *Table, src *source)
 	if err != nil {
 		return 0, "", err
 	}
-	n, err := transfer.Pipe{From: read.Conn(), To: tx.Conn(), Meter: c.meter}.Run(ctx, plan.Out(), plan.In(!t.SkipTruncate()))
+	n, err := transfer.Pipe{From: read.Conn(), To: tx.Conn(), Meter: c.meter}.Run(ctx, plan.Out(), plan.In(frozen))
 	return n, snapshot, err
 }
