@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/skytools-go/skytools/internal/pgserver"
 	"github.com/skytools-go/skytools/internal/pgtest"
 	"github.com/skytools-go/skytools/londiste"
 )
@@ -269,5 +270,39 @@ func TestParkedTableIsGivenUp(t *testing.T) {
 		delete from pgq.tick where tick_id = %d; commit`, tick))
 	f.shows("book given-up, shelf ok")
 	back()
+	f.ok(w.stop())
+}
+
+// Where foreign keys do not act, nobody is parked along and none is dropped.
+func TestFamilyIsNotParked(t *testing.T) {
+	f := newFlow(t)
+	f.both(`create table maker (id int primary key);
+		create table book (id int primary key, maker int references maker, title text);
+		create table page (id int primary key, book int references book)`)
+	f.add("maker", "book", "page")
+	before := pgtest.CatalogFingerprint(t, f.subDSN)
+	free := f.quickly()
+	free.Subscriber = free.Subscriber.Copy()
+	free.Subscriber.User, free.Subscriber.Password = pgserver.Superuser, ""
+	w := start(t, free.Run)
+	f.allOK()
+	f.noCopyLeft()
+	f.exec(f.provConn, `insert into maker select generate_series(1, 5); insert into book select g, g, 'good' from generate_series(1, 5) g`)
+	f.equal("public.book")
+	f.exec(f.subConn, `alter table book add constraint no_bad check (title <> 'bad')`)
+	f.exec(f.provConn, `insert into book values (6, 1, 'bad'); insert into page values (1, 6)`)
+	f.shows("maker ok, book parked, page ok")
+	f.exec(f.provConn, `delete from book where id = 3; delete from maker where id = 3`)
+	f.equal("public.maker", "public.page")
+	f.exec(f.subConn, `alter table book drop constraint no_bad`)
+	sameCatalog(t, before, pgtest.CatalogFingerprint(t, f.subDSN))
+	f.ok(f.sub.Retry(t.Context(), named("book")))
+	f.shows("maker ok, book ok, page ok")
+	f.equal("public.maker", "public.book", "public.page")
+	f.noCopyLeft()
+	sameCatalog(t, before, pgtest.CatalogFingerprint(t, f.subDSN))
+	if strings.Contains(f.log.String()[strings.Index(f.log.String(), "Table parked"):], "Dropping foreign key") {
+		t.Error("a foreign key was dropped although none acts")
+	}
 	f.ok(w.stop())
 }
