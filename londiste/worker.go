@@ -209,7 +209,7 @@ func (r *run) rest(ctx context.Context) error {
 	if err := r.report(ctx); err != nil {
 		return err
 	}
-	if r.ahead != nil {
+	if r.ahead != nil && !r.position.Snapshot.Covers(*r.ahead) {
 		if err := askForTick(ctx, r.prov, r.Queue, r.position, r.bell); err != nil {
 			return err
 		}
