@@ -7,7 +7,7 @@
 // is; `replay` is the daemon that does it, `status` tells how it goes.
 //
 // Results go to stdout, messages to stderr and to the log file. Exit status:
-// 0 done, 1 failed, 2 wrong usage; `missing`, `check` and `compare` say 1 for
+// 0 done, 1 failed, 2 wrong usage; `missing`, `check`, `compare` and `repair` say 1 for
 // differences and 2 for could not tell.
 package main
 
@@ -45,6 +45,6 @@ type program struct{ *cli.App }
 
 func newProgram() *program {
 	p := &program{cli.New(section, "Replicate tables between PostgreSQL databases", version, keys)}
-	p.Root.AddCommand(p.providerCommands(), p.subscriberCommands(), p.replayCommand(), p.waitSyncCommand(), p.compareCommand(), p.statusCommand())
+	p.Root.AddCommand(p.providerCommands(), p.subscriberCommands(), p.replayCommand(), p.waitSyncCommand(), p.compareCommand(), p.repairCommand(), p.statusCommand())
 	return p
 }

@@ -33,6 +33,7 @@ const (
 	Export     Point = "export"      // a subscriber's snapshot noted for a comparison
 	Fetch      Point = "fetch"       // that snapshot fetched
 	Compare    Point = "compare"     // what a comparison found
+	Repair     Point = "repair"      // rows told once more
 	ParkHold   Point = "park-hold"   // consumer registered that holds a parked table's events
 	Park       Point = "park"        // rows, position and the tables that were left out of a batch
 	ParkEnd    Point = "park-end"    // a table parked again, or given up
@@ -40,6 +41,6 @@ const (
 
 var points = []Point{
 	Install, Register, Tick, Notify, Rotate, Maintain, Batch, Deliver, Finish, Claim, Position, Apply, Settle, Ack, Fkey,
-	CopyStart, CopyLedger, CopyData, CopyChunk, CopyReport, CopyCatch, CopyIndex, CopyState, CopyFinish, Barrier, Export, Fetch, Compare,
+	CopyStart, CopyLedger, CopyData, CopyChunk, CopyReport, CopyCatch, CopyIndex, CopyState, CopyFinish, Barrier, Export, Fetch, Compare, Repair,
 	ParkHold, Park, ParkEnd,
 }

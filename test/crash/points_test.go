@@ -38,6 +38,7 @@ var whoPasses = map[failpoint.Point]string{
 	failpoint.CopyState:  "worker",
 	failpoint.CopyFinish: "worker",
 	failpoint.Barrier:    "compare",
+	failpoint.Repair:     "repair",
 	failpoint.Export:     "exporter",
 	failpoint.Fetch:      "compare",
 	failpoint.Compare:    "compare",
@@ -68,7 +69,7 @@ func TestEveryPointIsKilledAt(t *testing.T) {
 		point, _, _ := strings.Cut(name, ".")
 		kill := map[string]func(*testing.T, string){
 			"install": killInstall, "register": killRegister, "ticker": killTicker, "worker": killWorker,
-			"consumer": killConsumer, "compare": killCompare, "exporter": killExporter, "parker": killParker,
+			"consumer": killConsumer, "compare": killCompare, "repair": killRepair, "exporter": killExporter, "parker": killParker,
 		}[whoPasses[failpoint.Point(point)]]
 		if kill == nil {
 			t.Errorf("nobody is said to pass %s", name)

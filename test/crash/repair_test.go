@@ -76,3 +76,23 @@ func killExporter(t *testing.T, spec string) {
 	p.settled()
 	p.exactly()
 }
+
+// killRepair: rows are changed, lost and added at the subscriber, some of those
+// that are being written all the time. A repair dies, the next one mends.
+func killRepair(t *testing.T, spec string) {
+	p, stop := replicating(t)
+	p.start("", "londiste replica.ini replay")
+	p.allOK()
+	p.exec(p.subscriber, `update counter set n = n + 1000000 where id % 3 = 0; delete from line where id % 50 = 0;
+		insert into line (id, writer, nr) select -g, -2, g from generate_series(1, 700) g`)
+	p.start(spec, "londiste replica.ini repair --apply --full-speed").killed(t)
+	p.command("londiste replica.ini repair --apply --full-speed")
+	p.until("both sides to be equal", func() bool {
+		proc := p.start("", "londiste replica.ini compare --full-speed")
+		<-proc.done
+		return proc.cmd.ProcessState.ExitCode() == 0
+	})
+	p.nothingLeft()
+	stop()
+	p.settled()
+}

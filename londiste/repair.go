@@ -1,0 +1,219 @@
+package londiste
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/skytools-go/skytools/internal/failpoint"
+	"github.com/skytools-go/skytools/internal/hint"
+	"github.com/skytools-go/skytools/internal/ident"
+)
+
+// repairKeys is how many rows are told again under one lock.
+const repairKeys = 500
+
+// Repair compares tables, as Compare does, and has the rows that differ told
+// once more by the provider, through the queue: so every subscriber gets them
+// in their order, and each as it is by then, whatever has happened to it since
+// the comparison. Where nothing is to be applied it calls print with the
+// statements instead that would do it here now.
+func (b *Subscriber) Repair(ctx context.Context, sel Selection, o CompareOptions, apply bool, print func(statement string) error, done func(Comparison, int64) error) error {
+	prov, err := b.connectProvider(ctx)
+	if err != nil {
+		return err
+	}
+	defer closeConn(&prov)
+	if err := prepareProvider(ctx, prov); err != nil {
+		return fmt.Errorf("provider: %w", err)
+	}
+	var found []RowDifference
+	o.CountOnly = false
+	o.Each = func(table ident.Name, d RowDifference) error {
+		if len(d.Key) == 0 {
+			return hint.With(fmt.Errorf("table %s has no key: its rows cannot be told apart", table), "londiste INI subscriber resync %s", hint.Shell(table.String()))
+		}
+		for i := range d.Values { // which columns differ is kept, their values are read anew
+			d.Values[i].Provider, d.Values[i].Subscriber = nil, nil
+		}
+		found = append(found, d)
+		return nil
+	}
+	return b.Compare(ctx, sel, o, func(c Comparison) error {
+		var told int64
+		rows := found
+		found = nil
+		if len(rows) > 0 {
+			here, there, err := b.repaired(ctx, prov, c.Table)
+			if err != nil {
+				return err
+			}
+			if apply {
+				told, err = b.tellAgain(ctx, prov, there, rows)
+			} else {
+				err = writeStatements(ctx, prov, there, here, rows, print)
+			}
+			if err != nil {
+				return fmt.Errorf("table %s: %w", c.Table, err)
+			}
+		}
+		return done(c, told)
+	})
+}
+
+// repaired finds a table's name at either side.
+func (b *Subscriber) repaired(ctx context.Context, prov *pgx.Conn, name ident.Name) (here, there ident.Name, err error) {
+	s, err := b.openSubscriber(ctx, false)
+	if err != nil {
+		return here, there, err
+	}
+	defer s.close()
+	for _, side := range []struct {
+		conn *pgx.Conn
+		name *ident.Name
+	}{{s.conn, &here}, {prov, &there}} {
+		t, found, err := oneTable(ctx, side.conn, b.Queue, name)
+		if err == nil && !found {
+			err = fmt.Errorf("table %s left the set meanwhile", name)
+		}
+		if err != nil {
+			return here, there, err
+		}
+		*side.name = t.Dest
+	}
+	return here, there, nil
+}
+
+// tellAgain has rows told once more, some at a time. A writer that holds a row
+// is not waited for for long, because everybody else would wait behind us.
+func (b *Subscriber) tellAgain(ctx context.Context, prov *pgx.Conn, table ident.Name, rows []RowDifference) (told int64, err error) {
+	for len(rows) > 0 {
+		n := min(len(rows), repairKeys)
+		keys := make([]map[string]*string, n)
+		for i, r := range rows[:n] {
+			keys[i] = map[string]*string{}
+			for _, k := range r.Key {
+				keys[i][k.Column] = k.Value
+			}
+		}
+		text, err := json.Marshal(keys)
+		if err != nil {
+			return told, err
+		}
+		events, err := b.tellSome(ctx, prov, table, string(text))
+		if err != nil {
+			return told, err
+		}
+		told, rows = told+events, rows[n:]
+	}
+	return told, nil
+}
+
+func (b *Subscriber) tellSome(ctx context.Context, prov *pgx.Conn, table ident.Name, keys string) (events int64, err error) {
+	for deadline := time.Now().Add(b.lockTimeout()); ; {
+		err = inTx(ctx, prov, failpoint.Repair, func(tx pgx.Tx) error {
+			if _, err := tx.Exec(ctx, "select set_config('lock_timeout', $1, true)", millis(min(shortLock, b.lockTimeout()))); err != nil {
+				return err
+			}
+			return tx.QueryRow(ctx, "select skytools.repair_emit($1, $2, $3, $4::text::jsonb)", b.Queue, table.Schema, table.Name, keys).Scan(&events)
+		})
+		switch {
+		case !lockFailed(err):
+			return events, err
+		case time.Now().After(deadline):
+			return 0, hint.With(fmt.Errorf("the provider's table is being written by a transaction that does not end: gave up after %s", b.lockTimeout()),
+				"end that transaction, or raise lock_timeout in the ini")
+		}
+		select {
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		case <-time.After(shortLock/2 + rand.N(shortLock)):
+		}
+	}
+}
+
+// writeStatements prints what would make rows at the subscriber what they are
+// at the provider now.
+func writeStatements(ctx context.Context, prov *pgx.Conn, there, here ident.Name, rows []RowDifference, print func(string) error) error {
+	columns, err := textColumn(ctx, prov, `select a.attname::text from pg_attribute a
+		where a.attrelid = to_regclass($1)::oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = '' order by a.attnum`, there.SQL())
+	if err != nil {
+		return err
+	}
+	list := make([]string, len(columns))
+	for i, c := range columns {
+		// concat calls the type's output function and nothing of its owner's.
+		list[i] = fmt.Sprintf("case when num_nonnulls(%[1]s) operator(pg_catalog.=) 1 then concat(%[1]s) end", ident.Quote(c))
+	}
+	for _, r := range rows {
+		where := keyCondition(r)
+		var values []*string
+		err := prov.QueryRow(ctx, fmt.Sprintf("select array[%s] from only %s where %s", strings.Join(list, ", "), there.SQL(), where)).Scan(&values)
+		var statement string
+		switch {
+		case errors.Is(err, pgx.ErrNoRows) && r.Kind == RowMissing:
+			continue // gone meanwhile
+		case errors.Is(err, pgx.ErrNoRows):
+			statement = fmt.Sprintf("delete from only %s where %s;", here.SQL(), where)
+		case err != nil:
+			return err
+		case r.Kind == RowMissing:
+			statement = insertStatement(here, columns, values)
+		default:
+			statement = updateStatement(here, columns, values, where, r)
+		}
+		if err := print(statement); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func keyCondition(r RowDifference) string {
+	var parts []string
+	for _, k := range r.Key {
+		if k.Value == nil {
+			parts = append(parts, ident.Quote(k.Column)+" is null")
+			continue
+		}
+		parts = append(parts, ident.Quote(k.Column)+" = "+ident.Literal(*k.Value))
+	}
+	return strings.Join(parts, " and ")
+}
+
+func literalOf(v *string) string {
+	if v == nil {
+		return "null"
+	}
+	return ident.Literal(*v)
+}
+
+func insertStatement(here ident.Name, columns []string, values []*string) string {
+	var names, texts []string
+	for i, c := range columns {
+		names, texts = append(names, ident.Quote(c)), append(texts, literalOf(values[i]))
+	}
+	return fmt.Sprintf("insert into %s (%s) values (%s);", here.SQL(), strings.Join(names, ", "), strings.Join(texts, ", "))
+}
+
+// updateStatement sets the columns that differ, of an extra row all: by now
+// the provider has it.
+func updateStatement(here ident.Name, columns []string, values []*string, where string, r RowDifference) string {
+	differ := map[string]bool{}
+	for _, v := range r.Values {
+		differ[v.Column] = true
+	}
+	var set []string
+	for i, c := range columns {
+		if differ[c] || len(differ) == 0 {
+			set = append(set, ident.Quote(c)+" = "+literalOf(values[i]))
+		}
+	}
+	return fmt.Sprintf("update only %s set %s where %s;", here.SQL(), strings.Join(set, ", "), where)
+}
