@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/skytools-go/skytools/internal/apply"
 	"github.com/skytools-go/skytools/internal/failpoint"
@@ -175,10 +177,44 @@ func askForTick(ctx context.Context, prov *pgx.Conn, queue string, last pgq.Tick
 
 // complete builds the indexes and lets the planner know of the rows.
 func (c *copier) complete(ctx context.Context, t *Table) error {
+	if err := c.buildSideBySide(ctx, t); err != nil {
+		return err
+	}
 	if err := rebuildObjects(ctx, c.sub, c.Pair, t.Name, t.Dest, false, c.write(ctx)); err != nil {
 		return err
 	}
 	return settleTable(ctx, c.Pair, t, c.write(ctx))
+}
+
+// buildSideBySide builds over several connections what can be built so. Few
+// cores are better used by one index at a time, whose build has workers too.
+func (c *copier) buildSideBySide(ctx context.Context, t *Table) error {
+	list, err := pendingObjects(ctx, c.sub, c.Pair, t.Name, false)
+	if err != nil {
+		return err
+	}
+	list = slices.DeleteFunc(list, pending.alone)
+	if c.chunks.builders < 2 || len(list) < 2 {
+		return nil
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(c.chunks.builders)
+	for _, o := range list {
+		g.Go(func() error {
+			conn, err := c.connectSubscriber(ctx)
+			if err != nil {
+				return err
+			}
+			defer closeConn(&conn)
+			if _, err := prepareSubscriber(ctx, conn, !c.noReplica); err != nil {
+				return fmt.Errorf("subscriber: %w", err)
+			}
+			return o.rebuild(ctx, c.Pair, t.Dest, func(p failpoint.Point, fn func(tx pgx.Tx) error) error {
+				return c.fence.write(ctx, conn, p, fn)
+			})
+		})
+	}
+	return g.Wait()
 }
 
 // apply applies the table's events of one batch and moves the copy's position

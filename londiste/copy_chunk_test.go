@@ -16,6 +16,8 @@ import (
 
 // inChunks makes a flow's worker copy in chunks of two pages.
 func (f *flow) inChunks() *londiste.Worker {
+	f.t.Helper()
+	pgtest.RequireVersion(f.t, pgtest.Server(f.t), 14, "range scans by ctid")
 	w := f.newWorker()
 	w.ChunkBytes, w.CopyWorkers = 16<<10, 3
 	return w

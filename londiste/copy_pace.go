@@ -23,20 +23,22 @@ type CopyPace struct {
 
 // chunking is how tables are cut up, and what all copiers share.
 type chunking struct {
-	workers int   // connections for one table
-	bytes   int64 // of a chunk
-	stream  int64 // a table of up to this size goes as one stream
-	streams *semaphore.Weighted
-	pace    *pace
+	workers  int   // connections for one table
+	builders int   // indexes of one table that are built at a time
+	bytes    int64 // of a chunk
+	stream   int64 // a table of up to this size goes as one stream
+	streams  *semaphore.Weighted
+	pace     *pace
 }
 
 func (w *Worker) chunking() chunking {
 	all := w.parallelCopies()
 	c := chunking{
-		workers: min(cmp.Or(max(w.CopyWorkers, 0), max(1, runtime.NumCPU()/2)), all),
-		bytes:   cmp.Or(max(w.ChunkBytes, 0), 64<<20),
-		streams: semaphore.NewWeighted(int64(all)),
-		pace:    &pace{CopyPace: w.Pace},
+		workers:  min(cmp.Or(max(w.CopyWorkers, 0), max(1, runtime.NumCPU()/2)), all),
+		builders: min(4, runtime.NumCPU()/2),
+		bytes:    cmp.Or(max(w.ChunkBytes, 0), 64<<20),
+		streams:  semaphore.NewWeighted(int64(all)),
+		pace:     &pace{CopyPace: w.Pace},
 	}
 	c.stream = c.bytes
 	return c

@@ -29,10 +29,14 @@ type chunkRig struct {
 }
 
 const rigTable = `create table book (id int primary key, isbn int unique, title text not null);
-	create index book_title on book (title)`
+	create index book_title on book (title);
+	create index book_isbn on book (isbn, title);
+	create unique index book_both on book (id, isbn);
+	comment on index book_both is 'both'`
 
 func newChunkRig(t *testing.T) *chunkRig {
 	t.Helper()
+	pgtest.RequireVersion(t, pgtest.Server(t), 14, "range scans by ctid")
 	install := func(ctx context.Context, conn *pgx.Conn) error {
 		_, err := schema.Install(ctx, conn, schema.Options{})
 		return err
@@ -51,6 +55,7 @@ func newChunkRig(t *testing.T) *chunkRig {
 		at: &atomic.Int64{}, merge: 1000, budget: 1 << 20, fkeys: semaphore.NewWeighted(1), chunks: w.chunking(),
 		changed: func() {},
 	}}
+	r.chunks.builders = 3
 	for _, conn := range []*pgx.Conn{prov, sub} {
 		r.exec(conn, rigTable)
 	}

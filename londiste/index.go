@@ -208,13 +208,22 @@ func rebuildObjects(ctx context.Context, conn *pgx.Conn, p *Pair, name, table id
 		return err
 	}
 	for _, o := range list {
-		err := write(failpoint.CopyIndex, func(tx pgx.Tx) error { return o.build(ctx, tx, p, table) })
-		if err != nil {
+		if err := o.rebuild(ctx, p, table, write); err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+// rebuild is build in a transaction of its own.
+func (o pending) rebuild(ctx context.Context, p *Pair, table ident.Name, write writer) error {
+	return write(failpoint.CopyIndex, func(tx pgx.Tx) error { return o.build(ctx, tx, p, table) })
+}
+
+// alone tells an object whose statements ask for more of the table's locks
+// after its index is built: two of those side by side would wait for each
+// other.
+func (o pending) alone() bool { return o.Kind != "index" || strings.Contains(o.DDL, ";\nalter table") }
 
 // settleTable lets the planner know of a copied table's rows and notes that
 // its indexes are complete.

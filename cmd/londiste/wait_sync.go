@@ -134,7 +134,7 @@ func figures(p *londiste.CopyProgress) string {
 		return text
 	}
 	if p.Done != nil {
-		text = fmt.Sprintf("%.0f%%, %s", 100**p.Done, text)
+		text = fmt.Sprintf("%d%%, %s", int(100**p.Done), text)
 	}
 	if p.Rate >= 1 {
 		text += fmt.Sprintf(", %s/s", size(int64(p.Rate)))

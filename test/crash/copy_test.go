@@ -15,6 +15,7 @@ import (
 // enough to be interrupted.
 func (p *pair) inChunks() {
 	p.t.Helper()
+	pgtest.RequireVersion(p.t, p.providerSrv, 14, "range scans by ctid")
 	path := filepath.Join(p.dir, "replica.ini")
 	text, err := os.ReadFile(path)
 	if err != nil {
