@@ -68,6 +68,7 @@ var sections = []section{
 	{"drain", (*bench).drain, "native", drainLines},
 	{"latency", (*bench).latency, "native", latencyLines},
 	{"copy", (*bench).copy, "native", copyLines},
+	{"compare", (*bench).compare, "", compareLines},
 	{"memory", (*bench).memory, "", memoryLines},
 	{"enqueue", (*bench).enqueue, extensionQueue, enqueueLines()},
 	{"dequeue", (*bench).dequeue, plainCopy, dequeueLines()},
@@ -77,7 +78,7 @@ var sections = []section{
 func main() {
 	b := bench{out: os.Stdout, log: os.Stderr}
 	flag.IntVar(&b.runs, "runs", 5, "rounds; medians are shown")
-	flag.StringVar(&b.only, "only", "", "comma-separated sections: capture, drain, latency, copy, memory, enqueue, dequeue, events (default: all)")
+	flag.StringVar(&b.only, "only", "", "comma-separated sections: capture, drain, latency, copy, compare, memory, enqueue, dequeue, events (default: all)")
 	flag.StringVar(&b.bin, "bin", "", "folder of pgqadm and londiste (default: built from here)")
 	flag.StringVar(&b.raw, "raw", "bench/raw", "folder for the single results and profiles")
 	flag.BoolVar(&b.perf, "perf", false, "have perf(1) write profiles of drain and copy to the folder of raw results")
