@@ -4,6 +4,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/skytools-go/skytools/internal/pgserver"
+	"github.com/skytools-go/skytools/internal/pgtest"
 )
 
 // replicating is a pair whose tables are ok, under load.
@@ -95,4 +98,43 @@ func killRepair(t *testing.T, spec string) {
 	p.nothingLeft()
 	stop()
 	p.settled()
+}
+
+// TestServersAreStoppedHardAmidComparing: a comparison that loses a server ends
+// with status 2, and the next one finds both sides equal.
+func TestServersAreStoppedHardAmidComparing(t *testing.T) {
+	for _, side := range []string{"provider", "subscriber"} {
+		t.Run(side, func(t *testing.T) {
+			servers := map[string]*pgserver.Server{
+				"provider":   pgtest.Own(t, pgserver.Options{Fsync: true}),
+				"subscriber": pgtest.Own(t, pgserver.Options{Fsync: true}),
+			}
+			p := newPair(t, servers["provider"], servers["subscriber"])
+			p.install()
+			p.start("", "pgqadm ticker.ini ticker")
+			p.start("", "londiste replica.ini replay")
+			p.allOK()
+			stop := p.load(t.Context(), 2)
+			// The rate makes it last.
+			comparing := p.start("", "londiste replica.ini compare --max-rate 20kB")
+			p.until("a table to be compared", func() bool {
+				return p.value(p.subscriber, "select count(*)::text from skytools.compared_table") != "0"
+			})
+			if err := servers[side].Stop(t.Context(), "immediate"); err != nil {
+				t.Fatal(err)
+			}
+			if err := servers[side].Restart(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			<-comparing.done
+			if code := comparing.cmd.ProcessState.ExitCode(); code != 2 {
+				t.Errorf("exit status %d:\n%s", code, comparing.said)
+			}
+			p.command("londiste replica.ini compare --full-speed")
+			p.nothingLeft()
+			stop()
+			p.settled()
+			p.exactly()
+		})
+	}
 }
