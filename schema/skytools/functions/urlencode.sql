@@ -19,7 +19,7 @@ begin
          '''', '%27'), '(', '%28'), ')', '%29'), '*', '%2a'), '+', '%2b'), ',', '%2c');
     v := pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(
          pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(
-         pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(v, E'\x01', '%01'), E'\x02', '%02'), E'\x03', '%03'), '/', '%2f'), ':', '%3a'), ';', '%3b'), '<', '%3c'), '=', '%3d'), '>', '%3e'), '?', '%3f'),
+         pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(v, '{', '%7b'), '}', '%7d'), E'\x01', '%01'), E'\x02', '%02'), E'\x03', '%03'), '/', '%2f'), ':', '%3a'), ';', '%3b'), '<', '%3c'), '=', '%3d'), '>', '%3e'), '?', '%3f'),
          '@', '%40'), '[', '%5b'), E'\\', '%5c'), ']', '%5d'), ' ', '+'), E'\n', '%0a');
     if v OPERATOR(pg_catalog.!~) '[^0-9A-Za-z_.%+-]' then
         return v;
