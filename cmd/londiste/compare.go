@@ -53,7 +53,7 @@ func (f *comparing) take() error {
 func (p *program) compareCommand() *cobra.Command {
 	f := &comparing{}
 	cmd := &cobra.Command{
-		Use: "compare [TABLE…]", Short: "Compare the rows of both sides while replication goes on",
+		Use: "compare [TABLE…]", Args: cobra.ArbitraryArgs, Short: "Compare the rows of both sides while replication goes on",
 		Long: `Compares tables that are ok, all without arguments, each at one exact tick: the
 provider as it was at the tick, the subscriber as it is when the worker has
 applied all that came before it. Nothing is locked and nothing stands still.

@@ -16,7 +16,7 @@ func (p *program) repairCommand() *cobra.Command {
 	f := &comparing{}
 	var apply bool
 	cmd := &cobra.Command{
-		Use: "repair [TABLE…]", Short: "Make rows of the subscriber equal that differ",
+		Use: "repair [TABLE…]", Args: cobra.ArbitraryArgs, Short: "Make rows of the subscriber equal that differ",
 		Long: `Compares as compare does. Without --apply it prints the statements that would make
 the subscriber equal, and changes nothing. With --apply the provider tells the rows
 that differ once more, through the queue, as they are by then: nothing is written
