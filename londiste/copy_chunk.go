@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/errgroup"
@@ -30,14 +31,16 @@ type attempt struct {
 	src   *source
 	plan  transfer.Plan
 	file  uint32 // of the provider's rows, before the snapshot
+	ours  uint32 // of the subscriber's
 	snap  *transfer.Snapshot
 	ledger
 	merge bool // rows of another snapshot are there
 }
 
 // errRewritten: the provider's table has another file than when the attempt
-// began, and the snapshot may not see its rows.
-var errRewritten = errors.New("the table was rewritten or truncated at the provider")
+// began, and the snapshot may not see its rows; or the subscriber's has, and
+// chunks that the ledger knows may be gone from it.
+var errRewritten = errors.New("the table was rewritten, truncated or made anew")
 
 // inChunks tells whether a table can be and is to be copied in chunks.
 func (c *copier) inChunks(ctx context.Context, t *Table, src *source) (bool, error) {
@@ -82,9 +85,12 @@ func (c *copier) copyChunks(ctx context.Context, t *Table, src *source) (err err
 	}
 	err = a.copyMissing(ctx)
 	a.snap.Close(ctx)
+	if err == nil {
+		err = a.finish(ctx)
+	}
 	switch {
 	case errors.Is(err, errRewritten):
-		c.log().Info("The provider's table was rewritten or truncated: copying it anew", "table", c.name.String())
+		c.log().Info("The table was rewritten, truncated or made anew at one side: copying it anew", "table", c.name.String())
 		return nil // the next attempt finds another file
 	case errors.Is(err, errMoved):
 		c.log().Info("Copy dropped: the table's state was changed", "table", c.name.String())
@@ -135,15 +141,24 @@ func (a *attempt) begin(ctx context.Context) error {
 		if err := beginDDL(ctx, tx, a.Pair); err != nil {
 			return err
 		}
-		shape := fmt.Sprintf("%d %v %s %s", a.file, a.src.key, a.plan.Out(), a.plan.In(false))
 		if err := a.ledger.read(ctx, tx, a.Pair, a.name); err != nil {
 			return err
 		}
-		if a.shape != shape || !a.begun() {
+		shape, err := a.readShape(ctx, tx)
+		if err != nil {
+			return err
+		}
+		barred, err := a.barred(ctx, tx)
+		if err != nil {
+			return err
+		}
+		if a.shape != shape || !a.begun() || barred {
 			if _, err := a.clear(ctx, tx, a.table, a.src); err != nil {
 				return err
 			}
-			a.ledger.shape = shape
+			if a.ledger.shape, err = a.readShape(ctx, tx); err != nil {
+				return err
+			}
 			a.lines = newLines(transfer.Split(size.Bytes/size.Page, max(1, a.chunks.bytes/size.Page)))
 			if err := a.ledger.reset(ctx, tx, a.Pair, a.name); err != nil {
 				return err
@@ -153,6 +168,33 @@ func (a *attempt) begin(ctx context.Context) error {
 		a.hold.moved.start(a.ledger.sums())
 		return a.ledger.next(ctx, tx, a.Pair, a.name, size)
 	})
+}
+
+// readShape is what chunks of several attempts must have in common.
+func (a *attempt) readShape(ctx context.Context, tx pgx.Tx) (string, error) {
+	var err error
+	if a.ours, err = transfer.File(ctx, tx, a.table.Dest); err != nil {
+		return "", fmt.Errorf("subscriber: %w", err)
+	}
+	return fmt.Sprintf("%d %d %v %s %s", a.file, a.ours, a.src.key, a.plan.Out(), a.plan.In(false)), nil
+}
+
+// barred tells whether an index beside the key would keep rows out, which
+// `on conflict do nothing` would not tell from rows of another snapshot. The
+// copy has dropped all; one may have been made since, or belong to a parent.
+func (a *attempt) barred(ctx context.Context, tx pgx.Tx) (bool, error) {
+	all, err := tableObjects(ctx, tx, a.table.Dest, a.src.key)
+	return slices.ContainsFunc(all, func(o object) bool { return o.bars && !o.isKey }), err
+}
+
+// keeps makes sure that the subscriber's table has kept its file: somebody may
+// have emptied it, or made it anew with other types.
+func (a *attempt) keeps(ctx context.Context, tx pgx.Tx) error {
+	file, err := transfer.File(ctx, tx, a.table.Dest)
+	if err == nil && file != a.ours {
+		err = errRewritten
+	}
+	return err
 }
 
 // still makes sure that the table is in copy, and keeps it so until tx ends.
@@ -244,6 +286,9 @@ func (a *attempt) chunk(ctx context.Context, prov, sub *pgx.Conn, chunk transfer
 			return err
 		}
 		a.hold.moved.rows.Add(rows - guess)
+		if err := a.keeps(ctx, tx); err != nil { // the rows' lock holds it
+			return err
+		}
 		return a.ledger.done(ctx, tx, a.Pair, a.name, chunk, rows, bytes)
 	})
 }
@@ -254,6 +299,9 @@ func (a *attempt) finish(ctx context.Context) error {
 		return err
 	}
 	err := a.change(ctx, a.table.State, State{Phase: CatchingUp}, func(tx pgx.Tx) error {
+		if err := a.keeps(ctx, tx); err != nil {
+			return err
+		}
 		return a.copied(ctx, tx, a.snap.Text)
 	})
 	if err == nil {

@@ -171,3 +171,48 @@ func TestCopyOfARewrittenTable(t *testing.T) {
 		})
 	}
 }
+
+// What somebody does to the subscriber's table between two attempts takes the
+// rows of the first with it: the ledger is void.
+func TestCopyIntoATableMadeAnew(t *testing.T) {
+	for what, sql := range map[string]string{
+		"truncated": `truncate book`, "made anew": `drop table book; ` + wide,
+	} {
+		t.Run(what, func(t *testing.T) {
+			f := newFlow(t)
+			f.both(wide)
+			f.exec(f.provConn, books)
+			f.add("book")
+			worker := f.inChunks()
+			worker.Pace.MaxRate = 60 << 10
+			w := start(t, worker.Run)
+			f.eventually(f.subConn, `select (count(*) > 3)::text from skytools.copy_chunk where attempt is not null`, "true")
+			f.exec(f.subConn, sql)
+			f.allOK()
+			f.equal("public.book")
+			f.noCopyLeft()
+			f.ok(w.stop())
+		})
+	}
+}
+
+// A unique index of the subscriber's own refuses rows in an attempt that goes
+// on as in the first one: there it must not keep them out in silence.
+func TestCopyGoesOnPastAUniqueIndex(t *testing.T) {
+	f := newFlow(t)
+	f.both(wide)
+	f.exec(f.provConn, books)
+	f.add("book")
+	t.Cleanup(func() { f.ok(failpoint.Arm("")) })
+	f.ok(failpoint.Arm("copy-chunk.after-commit=error@5"))
+	worker := f.inChunks()
+	worker.Pace.MaxRate = 100 << 10
+	w := start(t, worker.Run)
+	f.says("injected failure")
+	f.exec(f.subConn, `create unique index own on book ((id % 2000))`)
+	f.says("could not create unique index") // the copy itself has dropped it
+	f.exec(f.provConn, `delete from book where id >= 2000`)
+	f.allOK()
+	f.equal("public.book")
+	f.ok(w.stop())
+}

@@ -20,6 +20,7 @@ type object struct {
 	name  string
 	isKey bool   // rows are told apart by it when events are applied
 	later bool   // deferrable: no arbiter of `on conflict`
+	bars  bool   // unique or exclusion: it refuses rows
 	drop  string // the statement that drops it
 	ddl   string // the statements that make it again, with all its settings
 }
@@ -41,7 +42,7 @@ const indexesSQL = `
 			from unnest(i.indkey::int2[]) with ordinality as k (attnum, nr)
 			join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
 			where k.nr <= i.indnkeyatts
-		) = $2::text[]
+		) = $2::text[], i.indisunique or i.indisexclusion
 	from pg_index i
 	join pg_class ic on ic.oid = i.indexrelid
 	join pg_am am on am.oid = ic.relam
@@ -61,7 +62,7 @@ func tableObjects(ctx context.Context, q queryer, table ident.Name, key []string
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (object, error) {
 		var x indexRow
 		err := row.Scan(&x.index, &x.con, &x.contype, &x.btree, &x.def, &x.conDef, &x.deferrable, &x.deferred,
-			&x.space, &x.comment, &x.conComment, &x.clustered, &x.replIdent, &x.stats, &x.isKey)
+			&x.space, &x.comment, &x.conComment, &x.clustered, &x.replIdent, &x.stats, &x.isKey, &x.bars)
 		return x.object(table), err
 	})
 }
@@ -73,12 +74,12 @@ type indexRow struct {
 	space, comment, conComment  string
 	clustered, replIdent        bool
 	stats                       []string // "attnum target"
-	isKey                       bool
+	isKey, bars                 bool
 }
 
 func (x indexRow) object(table ident.Name) object {
 	index := ident.Name{Schema: table.Schema, Name: x.index}
-	o := object{kind: "index", name: x.index, isKey: x.isKey, later: x.deferrable, drop: "drop index " + index.SQL()}
+	o := object{kind: "index", name: x.index, isKey: x.isKey, later: x.deferrable, bars: x.bars, drop: "drop index " + index.SQL()}
 	// The statements run under a search path and a tablespace of their own;
 	// "" is the database's, and must be said where the role has another.
 	ddl := []string{"set local default_tablespace = " + ident.Literal(x.space)}
