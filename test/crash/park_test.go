@@ -122,7 +122,7 @@ func TestParkedThroughCrashes(t *testing.T) {
 			if err := s.Restart(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			time.Sleep(300 * time.Millisecond)
+			time.Sleep(300 * time.Millisecond) // something is done between the two stops
 		}
 	}
 	p.exec(p.subscriber, refuse)
@@ -137,7 +137,7 @@ func TestParkedThroughCrashes(t *testing.T) {
 	}
 	p.exec(p.subscriber, mend)
 	p.command("londiste replica.ini subscriber retry --all")
-	time.Sleep(100 * time.Millisecond)
+	time.Sleep(100 * time.Millisecond) // the retry is under way
 	crash()
 	p.until("all tables to be ok", func() bool { return p.states() == allOK })
 	stop()
@@ -198,7 +198,7 @@ func TestAttachIsKilled(t *testing.T) {
 				p.command(attach)
 			}
 			p.start("", "londiste replica.ini replay")
-			time.Sleep(time.Second)
+			time.Sleep(time.Second) // some writes are replicated before the writers stop
 			stop()
 			p.settled()
 			p.exactly()
