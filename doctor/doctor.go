@@ -130,7 +130,7 @@ func query(needs, sql string) func(context.Context, *examination) ([]Finding, er
 		if err != nil {
 			return nil, err
 		}
-		defer tx.Rollback(context.WithoutCancel(ctx)) //nolint:errcheck // it only read
+		defer tx.Rollback(context.WithoutCancel(ctx)) // it only read: the error does not matter
 		if _, err := tx.Exec(ctx, `set local search_path = pg_catalog, pg_temp`); err != nil {
 			return nil, err
 		}

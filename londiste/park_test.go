@@ -15,6 +15,7 @@ import (
 func (f *flow) shows(want string) {
 	f.t.Helper()
 	var got string
+	// A look every 50 ms.
 	for deadline := time.Now().Add(40 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		list, err := f.sub.Tables(f.t.Context())
 		f.ok(err)

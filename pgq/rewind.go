@@ -27,7 +27,7 @@ func (c *Consumer) Rewind(ctx context.Context, conn *pgx.Conn, target Beginner) 
 	if err != nil {
 		return 0, fmt.Errorf("begin at the target: %w", err)
 	}
-	defer tx.Rollback(context.WithoutCancel(ctx)) //nolint:errcheck // it only read
+	defer tx.Rollback(context.WithoutCancel(ctx)) // it only read: the error does not matter
 	var at stand
 	there, err := p.exists(ctx, tx)
 	if err == nil && there {

@@ -35,7 +35,7 @@ func (f Filter) chosen(ctx context.Context, b *pgq.Batch) (map[pgq.EventID]bool,
 	if err != nil {
 		return nil, err
 	}
-	defer tx.Rollback(context.WithoutCancel(ctx)) //nolint:errcheck // it only read
+	defer tx.Rollback(context.WithoutCancel(ctx)) // it only read: the error does not matter
 	ids, err := pgq.BatchEventIDs(ctx, tx, b.ID, f.Where)
 	if err != nil {
 		return nil, err

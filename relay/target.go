@@ -47,7 +47,7 @@ func (t *Target) same(ctx context.Context, tx pgx.Tx) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	defer own.Rollback(context.WithoutCancel(ctx)) //nolint:errcheck // it only read
+	defer own.Rollback(context.WithoutCancel(ctx)) // it only read: the error does not matter
 	if err := own.QueryRow(ctx, sql).Scan(&ours.system, &ours.oid); err != nil {
 		return false, err
 	}

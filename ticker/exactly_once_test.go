@@ -89,7 +89,7 @@ func TestEachEventInExactlyOneBatch(t *testing.T) {
 		default:
 		}
 		if !more {
-			time.Sleep(3 * time.Millisecond)
+			time.Sleep(3 * time.Millisecond) // between two looks for a tick
 		}
 	}
 	if err := errors.Join(failed...); err != nil {

@@ -47,7 +47,7 @@ func TestTickerWaitsForServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	pgtest.Eventually(t, 5*time.Second, "ticker says that it waits", func() bool { return log.Count("ticker waits") > 0 })
-	time.Sleep(time.Second)
+	time.Sleep(time.Second) // what must not happen has time to
 	if n := log.Count("ticker waits"); n > 3 {
 		t.Errorf("said %d times that it waits", n)
 	}
@@ -66,7 +66,7 @@ func TestTickerNotifies(t *testing.T) {
 	pgtest.Exec(t, listener, `listen `+pgq.TickChannel)
 	startTicker(t, dsn)
 	for range 5 {
-		time.Sleep(200 * time.Millisecond)
+		time.Sleep(200 * time.Millisecond) // the ticker goes to rest
 		write(t, conn, 1)
 		seq := pgtest.One[int64](t, conn, `select pgq.seq_getval(queue_event_seq) from pgq.queue`)
 		// The number may be ticked before its transaction has ended; then a
@@ -118,7 +118,7 @@ func TestLateCommit(t *testing.T) {
 			// Transactions that wrote nothing here make no ticks.
 			for range 20 {
 				pgtest.Exec(t, conn, "select txid_current()")
-				time.Sleep(10 * time.Millisecond)
+				time.Sleep(10 * time.Millisecond) // the ticker looks between two
 			}
 			if n := last(t, conn).ID - early.ID; n != 0 {
 				t.Errorf("%d empty ticks while a transaction is open", n)
@@ -126,7 +126,7 @@ func TestLateCommit(t *testing.T) {
 			pgtest.Exec(t, writer, "commit")
 			d := pgtest.Eventually(t, 2*time.Second, "a tick for the late commit", func() bool { return last(t, conn).Snapshot.Sees(id) })
 			t.Logf("ticked %v after the commit", d)
-			time.Sleep(300 * time.Millisecond)
+			time.Sleep(300 * time.Millisecond) // what must not happen has time to
 			if n := last(t, conn).ID - early.ID; n != 1 {
 				t.Errorf("%d ticks for one late commit", n)
 			}
@@ -145,7 +145,7 @@ func TestLateRollback(t *testing.T) {
 	pgtest.Eventually(t, 2*time.Second, "a tick for the numbers drawn", func() bool { return last(t, conn).EventSeq == first.EventSeq+2 })
 	early := last(t, conn)
 	pgtest.Exec(t, writer, "rollback")
-	time.Sleep(500 * time.Millisecond)
+	time.Sleep(500 * time.Millisecond) // what must not happen has time to
 	if n := last(t, conn).ID - early.ID; n != 0 {
 		t.Errorf("%d ticks for a rollback", n)
 	}
@@ -164,7 +164,7 @@ func TestTickerObeysSettings(t *testing.T) {
 	startTicker(t, dsn)
 	first := last(t, conn)
 	write(t, conn, 1)
-	time.Sleep(300 * time.Millisecond)
+	time.Sleep(300 * time.Millisecond) // what must not happen has time to
 	if last(t, conn).ID != first.ID {
 		t.Error("a paused queue was ticked")
 	}
@@ -174,7 +174,7 @@ func TestTickerObeysSettings(t *testing.T) {
 	set("external_ticker", "1")
 	first = last(t, conn)
 	write(t, conn, 1)
-	time.Sleep(300 * time.Millisecond)
+	time.Sleep(300 * time.Millisecond) // what must not happen has time to
 	if last(t, conn).ID != first.ID {
 		t.Error("a queue with ticks from outside was ticked")
 	}
@@ -182,7 +182,7 @@ func TestTickerObeysSettings(t *testing.T) {
 	pgtest.Eventually(t, 2*time.Second, "a tick when ours again", func() bool { return last(t, conn).ID > first.ID })
 
 	first = last(t, conn)
-	time.Sleep(300 * time.Millisecond)
+	time.Sleep(300 * time.Millisecond) // what must not happen has time to
 	if last(t, conn).ID != first.ID {
 		t.Error("an idle queue was ticked")
 	}
