@@ -10,6 +10,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/semaphore"
+
+	"github.com/skytools-go/skytools/internal/loop"
 )
 
 // CopyPace keeps copies from being a burden. Zero values set no limit.
@@ -66,20 +68,6 @@ func (p *pace) due(bytes int64, now time.Time) time.Duration {
 	return wait
 }
 
-func sleep(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return ctx.Err()
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
 // busySQL asks how old what waits in the queue is, in seconds: events for a
 // tick, ticks for consumer $2; and how many transactions have written.
 const busySQL = `
@@ -108,7 +96,7 @@ func (c *copier) calm(ctx context.Context, prov *pgx.Conn) error {
 			c.log().Info("Copy pauses: the provider is busy", "table", c.name.String(),
 				"lag", time.Duration(lag*float64(time.Second)).Round(time.Millisecond), "writers", writers)
 		}
-		if err := sleep(ctx, time.Second); err != nil {
+		if err := loop.Sleep(ctx, time.Second, nil); err != nil {
 			return err
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/skytools-go/skytools/internal/failpoint"
 	"github.com/skytools-go/skytools/internal/ident"
+	"github.com/skytools-go/skytools/internal/loop"
 )
 
 // moved counts what a copier has moved of its table, its copy's earlier
@@ -25,7 +26,7 @@ func (m *moved) start(rows, bytes int64) {
 func (c *copier) meter(ctx context.Context, rows, bytes int64) error {
 	c.hold.moved.rows.Add(rows)
 	c.hold.moved.bytes.Add(bytes)
-	return sleep(ctx, c.chunks.pace.due(bytes, time.Now()))
+	return loop.Sleep(ctx, c.chunks.pace.due(bytes, time.Now()), nil)
 }
 
 // speed is how fast the bytes of one copy came lately.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/skytools-go/skytools/internal/hint"
 	"github.com/skytools-go/skytools/internal/ident"
+	"github.com/skytools-go/skytools/internal/loop"
 )
 
 // Sync is how far tables are from being in sync.
@@ -49,7 +50,7 @@ func (b *Subscriber) WaitSync(ctx context.Context, sel Selection, pause time.Dur
 		if last.Done {
 			return last, nil
 		}
-		if err := sleep(ctx, pause); err != nil {
+		if err := loop.Sleep(ctx, pause, nil); err != nil {
 			return last, err
 		}
 		if s == nil {

@@ -96,9 +96,13 @@ func (l *Loop) sleep(ctx context.Context, d time.Duration, wake <-chan struct{})
 	}
 }
 
-// Sleep waits for d, or less when ctx ends or stop is closed.
-func Sleep(ctx context.Context, d time.Duration, stop <-chan struct{}) {
-	(&Loop{Stop: stop}).sleep(ctx, d, nil)
+// Sleep waits for d, or less when ctx ends or stop is closed. It returns the
+// context's error.
+func Sleep(ctx context.Context, d time.Duration, stop <-chan struct{}) error {
+	if d > 0 {
+		(&Loop{Stop: stop}).sleep(ctx, d, nil)
+	}
+	return ctx.Err()
 }
 
 func closed(c <-chan struct{}) bool {
