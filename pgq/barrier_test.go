@@ -118,6 +118,8 @@ func TestBarrierIsExact(t *testing.T) {
 func exactBarriers(t *testing.T, dsn, tick string) {
 	conn := pgtest.Connect(t, dsn)
 	pgtest.Exec(t, conn, `create table seen (n int)`)
+	r := NewReader(conn, queue)
+	prev := last(t, conn) // before anybody writes
 	ctx, stop := context.WithCancel(t.Context())
 	var work sync.WaitGroup
 	defer work.Wait()
@@ -139,8 +141,6 @@ func exactBarriers(t *testing.T, dsn, tick string) {
 			}
 		})
 	}
-	r := NewReader(conn, queue)
-	prev := last(t, conn)
 	var events, sum, bars int
 	lock, other := pgtest.Connect(t, dsn), pgtest.Connect(t, dsn)
 	for range 60 {
