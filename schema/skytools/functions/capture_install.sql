@@ -3,11 +3,12 @@ create or replace function skytools.capture_install(
 returns jsonb
 language plpgsql volatile
 set search_path = pg_catalog, skytools, pg_temp
-set lock_timeout = '1s'
+set lock_timeout = '1500ms'
 as $$
 -- One attempt under a short lock_timeout: a trigger that waits for a long
 -- writer would make every other writer wait behind it. The caller tries again
--- on lock_not_available. Installing anew replaces the functions, which locks
+-- on lock_not_available. An autovacuum makes way for who has waited for
+-- deadlock_timeout, which is one second. Installing anew replaces the functions, which locks
 -- no table, and makes only triggers that are missing.
 declare
     options jsonb := skytools.capture_options(i_options);

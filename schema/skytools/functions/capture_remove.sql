@@ -2,7 +2,7 @@ create or replace function skytools.capture_remove(i_queue text, i_schema text, 
 returns jsonb
 language plpgsql volatile
 set search_path = pg_catalog, skytools, pg_temp
-set lock_timeout = '1s'
+set lock_timeout = '1500ms' -- as capture_install
 as $$
 -- The table is found by its number: it may have been renamed, or dropped.
 declare
