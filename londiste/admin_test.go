@@ -19,6 +19,8 @@ import (
 	"github.com/skytools-go/skytools/internal/pgserver"
 	"github.com/skytools-go/skytools/internal/pgtest"
 	"github.com/skytools-go/skytools/londiste"
+	"github.com/skytools-go/skytools/londiste/replay"
+	"github.com/skytools-go/skytools/londiste/set"
 	"github.com/skytools-go/skytools/schema"
 )
 
@@ -72,7 +74,7 @@ func newPairOn(t *testing.T, provider, subscriber *pgserver.Server, setup pgtest
 		subDSN:  pgtest.Database(t, subscriber, setup),
 	}
 	p.provConn, p.subConn = pgtest.Connect(t, p.provDSN), pgtest.Connect(t, p.subDSN)
-	values := londiste.Pair{
+	values := set.Pair{
 		Job: "job", Queue: "londiste.write", LockTimeout: 2 * time.Second,
 		Provider: p.provConn.Config(), Subscriber: p.subConn.Config(),
 		Log: slog.New(logfile.NewConsole(p.log, slog.LevelInfo)),
@@ -444,7 +446,7 @@ func TestClaims(t *testing.T) {
 
 func TestUnregisterWantsNoWorker(t *testing.T) {
 	p, ctx := ready(t), t.Context()
-	w := &londiste.Worker{Pair: p.sub.Pair}
+	w := &replay.Worker{Pair: p.sub.Pair}
 	running, cancel := context.WithCancel(ctx)
 	done := make(chan error, 1)
 	go func() { done <- w.Run(running) }()

@@ -10,6 +10,7 @@ import (
 
 	"github.com/skytools-go/skytools/internal/hint"
 	"github.com/skytools-go/skytools/internal/ident"
+	"github.com/skytools-go/skytools/londiste/set"
 	"github.com/skytools-go/skytools/pgq"
 )
 
@@ -56,7 +57,7 @@ type attaching struct {
 	tables    []ident.Name
 	tick      pgq.Tick
 	snapshot  string // what the rows may have seen
-	me, other identity
+	me, other set.Identity
 }
 
 // Attach makes a database that has the provider's rows already a subscriber,
@@ -65,11 +66,11 @@ type attaching struct {
 func (b *Subscriber) Attach(ctx context.Context, sel Selection, opt AttachOptions) error {
 	a := &attaching{Subscriber: b, opt: opt}
 	var err error
-	if a.sub, err = b.session(ctx, "subscriber", b.Fake); err != nil {
+	if a.sub, err = openSession(ctx, &b.Pair, "subscriber", b.Fake); err != nil {
 		return err
 	}
 	defer a.sub.close()
-	if a.prov, err = b.openProvider(ctx, b.Fake); err != nil {
+	if a.prov, err = openProvider(ctx, &b.Pair, b.Fake); err != nil {
 		return err
 	}
 	defer a.prov.close()
@@ -82,7 +83,7 @@ func (b *Subscriber) Attach(ctx context.Context, sel Selection, opt AttachOption
 		return err
 	}
 	// What is not yet in this snapshot is in no copy that was made before.
-	if a.snapshot, err = one[string](ctx, a.prov.conn, "select txid_current_snapshot()::text"); err != nil {
+	if a.snapshot, err = set.One[string](ctx, a.prov.conn, "select txid_current_snapshot()::text"); err != nil {
 		return fmt.Errorf("provider: %w", err)
 	}
 	// Until the subscriber says where it is, a consumer too many is all that a
@@ -107,7 +108,7 @@ func (a *attaching) apart(ctx context.Context) error {
 	if _, err := a.prov.conn.Exec(ctx, "select pg_advisory_lock($1)", key); err != nil {
 		return fmt.Errorf("provider: %w", err)
 	}
-	free, err := one[bool](ctx, a.sub.conn, "select pg_try_advisory_lock($1)", key)
+	free, err := set.One[bool](ctx, a.sub.conn, "select pg_try_advisory_lock($1)", key)
 	if err != nil {
 		return fmt.Errorf("subscriber: %w", err)
 	}
@@ -121,24 +122,24 @@ func (a *attaching) apart(ctx context.Context) error {
 // and has done nothing yet. Nothing else is attached.
 func (a *attaching) recognize(ctx context.Context) error {
 	s := a.sub
-	there, err := one[bool](ctx, s.conn, "select to_regclass('pgq.queue') is not null and to_regclass('skytools.parked_table') is not null")
+	there, err := set.One[bool](ctx, s.conn, "select to_regclass('pgq.queue') is not null and to_regclass('skytools.parked_table') is not null")
 	if err != nil {
 		return err
 	}
 	if !there {
 		return hint.With(errors.New("nothing of this version is installed at the subscriber"), "run: londiste INI subscriber install")
 	}
-	recovering, err := one[bool](ctx, s.conn, "select pg_is_in_recovery()")
+	recovering, err := set.One[bool](ctx, s.conn, "select pg_is_in_recovery()")
 	if err != nil {
 		return err
 	}
 	if recovering {
 		return hint.With(errors.New("the subscriber is still in recovery"), "end it first: select pg_promote()")
 	}
-	if a.me, err = identify(ctx, s.conn); err != nil {
+	if a.me, err = set.Identify(ctx, s.conn); err != nil {
 		return fmt.Errorf("subscriber: %w", err)
 	}
-	if a.other, err = identify(ctx, a.prov.conn); err != nil {
+	if a.other, err = set.Identify(ctx, a.prov.conn); err != nil {
 		return fmt.Errorf("provider: %w", err)
 	}
 	kind, err := s.nodeType(ctx)
@@ -151,7 +152,7 @@ func (a *attaching) recognize(ctx context.Context) error {
 	if err := s.needLeaf(ctx, a.Job); err != nil {
 		return err
 	}
-	if err := (fence{queue: a.Queue, consumer: a.ConsumerName()}).alone(ctx, s.conn); err != nil {
+	if err := (set.Fence{Queue: a.Queue, Consumer: a.ConsumerName()}).Alone(ctx, s.conn); err != nil {
 		return err
 	}
 	known, err := s.registered(ctx)
@@ -269,7 +270,7 @@ func (a *attaching) register(ctx context.Context) error {
 		consumer := a.ConsumerName()
 		_, err := tx.Exec(ctx, "select skytools.claim($1, $2, $3, $4, $5, $6, 0)",
 			a.Queue, consumer, a.me.System, a.me.OID, a.me.Database, a.Job)
-		if sqlState(err) == "SK010" {
+		if set.SQLState(err) == "SK010" {
 			return hint.With(err, "another subscriber has that name: give this one a job_name of its own")
 		}
 		if err == nil {
@@ -290,7 +291,7 @@ func (a *attaching) settle(ctx context.Context, tx pgx.Tx) error {
 		if err := a.cease(ctx, tx); err != nil {
 			return err
 		}
-		if err := a.sub.locate(ctx, tx, RootNode, location(a.Provider)); err != nil {
+		if err := a.sub.locate(ctx, tx, set.RootNode, location(a.Provider)); err != nil {
 			return err
 		}
 		if err := a.sub.makeNode(ctx, tx, "leaf", a.Job, a.ConsumerName()); err != nil {
@@ -303,7 +304,7 @@ func (a *attaching) settle(ctx context.Context, tx pgx.Tx) error {
 			return fmt.Errorf("add table %s: %w", n, err)
 		}
 	}
-	if err := storePosition(ctx, tx, &a.Pair, a.tick, a.other); err != nil || a.opt.Exact {
+	if err := set.StorePosition(ctx, tx, &a.Pair, a.tick, a.other); err != nil || a.opt.Exact {
 		return err
 	}
 	_, err := tx.Exec(ctx, `update skytools.worker_state set rows_snapshot = $3
@@ -342,19 +343,5 @@ func (a *attaching) cease(ctx context.Context, tx pgx.Tx) error {
 			return fmt.Errorf("%s: %w", sql, err)
 		}
 	}
-	return nil
-}
-
-// landed ends the time in which rows may be ahead of the position.
-func (r *run) landed(ctx context.Context) error {
-	if r.ahead == nil || !r.position.Snapshot.Covers(*r.ahead) {
-		return nil
-	}
-	if err := r.endAhead(ctx); err != nil {
-		return err
-	}
-	r.log().Info("The rows that the subscriber was attached with are caught up with", "tick", int64(r.position.ID))
-	r.ahead = nil
-	r.newApplier()
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -148,7 +149,7 @@ type pendingObject struct {
 	name  string
 }
 
-// pendingObjects are the indexes, constraints and foreign keys that copies
+// PendingObjects are the indexes, constraints and foreign keys that copies
 // have dropped.
 func (s *session) pendingObjects(ctx context.Context) (map[pendingObject]bool, error) {
 	rows, err := s.conn.Query(ctx, `
@@ -165,4 +166,25 @@ func (s *session) pendingObjects(ctx context.Context) (map[pendingObject]bool, e
 		return err
 	})
 	return found, err
+}
+
+// parkedDifferences names the tables that are left aside, whatever their
+// structure.
+func (s *session) parkedDifferences(ctx context.Context, names []ident.Name) ([]Difference, error) {
+	list, err := s.localTables(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var found []Difference
+	for _, t := range list {
+		if t.Aside() && slices.Contains(names, t.Name) {
+			found = append(found, Difference{
+				Object: t.Name.String(),
+				Text:   fmt.Sprintf("table %s is parked since %s: %s", t.Name, t.Parked.Since.Local().Format(time.DateTime), t.Parked.Error),
+				Hint:   "status shows the ways back",
+				SQL:    []string{},
+			})
+		}
+	}
+	return found, nil
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/skytools-go/skytools/internal/failpoint"
 	"github.com/skytools-go/skytools/internal/hint"
 	"github.com/skytools-go/skytools/internal/ident"
+	"github.com/skytools-go/skytools/londiste/set"
 )
 
 // CompareOptions say how tables are compared.
@@ -140,7 +141,7 @@ func (b *Subscriber) compareTable(ctx context.Context, ends [2]*compare.End, nam
 	for trial := 1; ; trial++ {
 		res, err := b.compareOnce(ctx, ends, name, o, patience)
 		if errors.Is(err, compare.ErrRewritten) && trial < compareTrials {
-			b.log().Info("The table was rewritten or emptied meanwhile: comparing it again", "table", name.String())
+			b.Logger().Info("The table was rewritten or emptied meanwhile: comparing it again", "table", name.String())
 			continue
 		}
 		return res, err
@@ -148,7 +149,7 @@ func (b *Subscriber) compareTable(ctx context.Context, ends [2]*compare.End, nam
 }
 
 func (b *Subscriber) compareOnce(ctx context.Context, ends [2]*compare.End, name ident.Name, o CompareOptions, patience time.Duration) (*Comparison, error) {
-	m, err := b.openMoment(ctx, patience)
+	m, err := openMoment(ctx, &b.Pair, patience)
 	if err != nil {
 		return nil, err
 	}
@@ -186,23 +187,23 @@ func (b *Subscriber) compareOnce(ctx context.Context, ends [2]*compare.End, name
 
 // table tells what is compared with what, or why nothing is, as both sides
 // have it at the moment: the state of a table belongs to its rows.
-func (m *moment) table(ctx context.Context, p *Pair, name ident.Name) (*compare.Table, string, error) {
-	here, found, err := oneTable(ctx, m.sub, p.Queue, name)
+func (m *moment) table(ctx context.Context, p *set.Pair, name ident.Name) (*compare.Table, string, error) {
+	here, found, err := set.OneTable(ctx, m.sub, p.Queue, name)
 	if err != nil {
 		return nil, "", fmt.Errorf("subscriber: %w", err)
 	}
 	if !found || !here.Local {
 		return nil, "not subscribed to any more", nil
 	}
-	parked, err := parkedTable(ctx, m.sub, p.Queue, name)
+	parked, err := set.ReadParked(ctx, m.sub, p.Queue, name)
 	if err != nil {
 		return nil, "", fmt.Errorf("subscriber: %w", err)
 	}
 	here.Parked = parked
-	if here.State.Phase != OK || parked != nil {
+	if here.State.Phase != set.OK || parked != nil {
 		return nil, "its state is " + here.Shown() + ", not ok", nil
 	}
-	there, found, err := oneTable(ctx, m.prov, p.Queue, name)
+	there, found, err := set.OneTable(ctx, m.prov, p.Queue, name)
 	if err != nil {
 		return nil, "", fmt.Errorf("provider: %w", err)
 	}
@@ -216,7 +217,7 @@ func (m *moment) table(ctx context.Context, p *Pair, name ident.Name) (*compare.
 		return nil, "", fmt.Errorf("provider: key of %s: %w", name, err)
 	}
 	if len(t.Key) == 0 {
-		if t.Key, err = primaryKey(ctx, m.prov, there.Dest); err != nil {
+		if t.Key, err = set.PrimaryKey(ctx, m.prov, there.Dest); err != nil {
 			return nil, "", fmt.Errorf("provider: key of %s: %w", name, err)
 		}
 	}
@@ -226,7 +227,7 @@ func (m *moment) table(ctx context.Context, p *Pair, name ident.Name) (*compare.
 
 // note writes down at the subscriber what was found.
 func (c *Comparison) note(ctx context.Context, conn *pgx.Conn, queue string) error {
-	return inTx(ctx, conn, failpoint.Compare, func(tx pgx.Tx) error {
+	return set.InTx(ctx, conn, failpoint.Compare, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `
 			insert into skytools.compared_table as t (queue_name, table_name, tick_id, compared_at, equal_at,
 				different_since, missing, extra, differing)

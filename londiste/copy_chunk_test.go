@@ -12,10 +12,11 @@ import (
 	"github.com/skytools-go/skytools/internal/failpoint"
 	"github.com/skytools-go/skytools/internal/pgtest"
 	"github.com/skytools-go/skytools/londiste"
+	"github.com/skytools-go/skytools/londiste/replay"
 )
 
 // inChunks makes a flow's worker copy in chunks of two pages.
-func (f *flow) inChunks() *londiste.Worker {
+func (f *flow) inChunks() *replay.Worker {
 	f.t.Helper()
 	pgtest.RequireVersion(f.t, pgtest.Server(f.t), 14, "range scans by ctid")
 	w := f.newWorker()

@@ -10,6 +10,7 @@ import (
 	"github.com/skytools-go/skytools/internal/hint"
 	"github.com/skytools-go/skytools/internal/ident"
 	"github.com/skytools-go/skytools/internal/structure"
+	"github.com/skytools-go/skytools/londiste/set"
 )
 
 // creation makes tables of the provider at the subscriber.
@@ -158,7 +159,7 @@ func (c *creation) judge(found []Difference, existed map[ident.Name]bool) (todo 
 // explain says which right is wanting.
 func (c *creation) explain(err error) error {
 	err = fmt.Errorf("subscriber: %w", err)
-	if sqlState(err) != "42501" {
+	if set.SQLState(err) != "42501" {
 		return err
 	}
 	role := ident.Quote(c.sub.conn.Config().User)

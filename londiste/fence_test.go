@@ -12,6 +12,7 @@ import (
 	"github.com/skytools-go/skytools/internal/pgserver"
 	"github.com/skytools-go/skytools/internal/pgtest"
 	"github.com/skytools-go/skytools/londiste"
+	"github.com/skytools-go/skytools/londiste/replay"
 )
 
 func TestSecondWorkerWaits(t *testing.T) {
@@ -116,9 +117,9 @@ func TestTwoSubscribers(t *testing.T) {
 
 func TestClearErrorsOfEitherSide(t *testing.T) {
 	f := &flow{pair: newPair(t, fresh), log: &syncLog{}}
-	for side, change := range map[string]func(w *londiste.Worker){
-		"provider":   func(w *londiste.Worker) { w.Provider = f.provConn.Config(); w.Provider.Port = 1 },
-		"subscriber": func(w *londiste.Worker) { w.Subscriber = f.subConn.Config(); w.Subscriber.Port = 1 },
+	for side, change := range map[string]func(w *replay.Worker){
+		"provider":   func(w *replay.Worker) { w.Provider = f.provConn.Config(); w.Provider.Port = 1 },
+		"subscriber": func(w *replay.Worker) { w.Subscriber = f.subConn.Config(); w.Subscriber.Port = 1 },
 	} {
 		w := f.newWorker()
 		change(w)

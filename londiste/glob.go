@@ -205,12 +205,3 @@ func joinNames(names []ident.Name) string {
 	}
 	return strings.Join(texts, ", ")
 }
-
-// joinQuoted lists identifiers for a statement.
-func joinQuoted(names []string) string {
-	quoted := make([]string, len(names))
-	for i, n := range names {
-		quoted[i] = ident.Quote(n)
-	}
-	return strings.Join(quoted, ", ")
-}

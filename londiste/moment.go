@@ -10,6 +10,7 @@ import (
 
 	"github.com/skytools-go/skytools/internal/failpoint"
 	"github.com/skytools-go/skytools/internal/hint"
+	"github.com/skytools-go/skytools/londiste/set"
 	"github.com/skytools-go/skytools/pgq"
 )
 
@@ -42,17 +43,17 @@ var errMissed = errors.New("the subscriber went past the tick")
 // openMoment waits for the worker to come to a new tick, for no longer than
 // patience. A worker that passed without a snapshot, for it was started anew
 // just then, gets another tick.
-func (p *Pair) openMoment(ctx context.Context, patience time.Duration) (*moment, error) {
+func openMoment(ctx context.Context, p *set.Pair, patience time.Duration) (*moment, error) {
 	deadline := time.Now().Add(patience)
 	for trial := 1; ; trial++ {
-		m, err := p.tryMoment(ctx, deadline, patience)
+		m, err := tryMoment(ctx, p, deadline, patience)
 		if err == nil || !errors.Is(err, errMissed) || trial == momentTrials {
 			return m, err
 		}
 	}
 }
 
-func (p *Pair) tryMoment(ctx context.Context, deadline time.Time, patience time.Duration) (m *moment, err error) {
+func tryMoment(ctx context.Context, p *set.Pair, deadline time.Time, patience time.Duration) (m *moment, err error) {
 	m = &moment{}
 	defer func() {
 		if err != nil {
@@ -63,11 +64,11 @@ func (p *Pair) tryMoment(ctx context.Context, deadline time.Time, patience time.
 	for _, c := range []struct {
 		conn **pgx.Conn
 		open func(context.Context) (*pgx.Conn, error)
-	}{{&m.prov, p.connectProvider}, {&m.lock, p.connectProvider}, {&m.sub, p.connectSubscriber}, {&m.work, p.connectSubscriber}} {
+	}{{&m.prov, p.ConnectProvider}, {&m.lock, p.ConnectProvider}, {&m.sub, p.ConnectSubscriber}, {&m.work, p.ConnectSubscriber}} {
 		if *c.conn, err = c.open(ctx); err != nil {
 			return m, err
 		}
-		if _, err = (*c.conn).Exec(ctx, pinSQL+`; set idle_in_transaction_session_timeout = 0`); err != nil {
+		if _, err = (*c.conn).Exec(ctx, set.PinSQL+`; set idle_in_transaction_session_timeout = 0`); err != nil {
 			return m, err
 		}
 	}
@@ -75,7 +76,7 @@ func (p *Pair) tryMoment(ctx context.Context, deadline time.Time, patience time.
 	if err != nil {
 		return m, fmt.Errorf("provider: %w", err)
 	}
-	id, err := pgq.SetBarrier(ctx, m.lock, tx, p.Queue, pgq.Barrier{Kind: barrierKind, Consumer: p.ConsumerName()}, barrierKeep)
+	id, err := pgq.SetBarrier(ctx, m.lock, tx, p.Queue, pgq.Barrier{Kind: set.BarrierKind, Consumer: p.ConsumerName()}, barrierKeep)
 	if err != nil {
 		return m, err
 	}
@@ -94,12 +95,12 @@ func (p *Pair) tryMoment(ctx context.Context, deadline time.Time, patience time.
 
 func (m *moment) close() {
 	for _, c := range []**pgx.Conn{&m.prov, &m.lock, &m.sub, &m.work} {
-		closeConn(c)
+		set.CloseConn(c)
 	}
 }
 
 // meet waits until the subscriber is at the tick.
-func (m *moment) meet(ctx context.Context, p *Pair, deadline time.Time, patience time.Duration) error {
+func (m *moment) meet(ctx context.Context, p *set.Pair, deadline time.Time, patience time.Duration) error {
 	looked, kept := time.Now(), time.Now()
 	var position int64
 	for {
@@ -143,7 +144,7 @@ func (m *moment) meet(ctx context.Context, p *Pair, deadline time.Time, patience
 }
 
 // fetch takes the snapshot over that the worker has exported, if it has.
-func (m *moment) fetch(ctx context.Context, p *Pair) (bool, error) {
+func (m *moment) fetch(ctx context.Context, p *set.Pair) (bool, error) {
 	var id string
 	err := m.work.QueryRow(ctx, `select snapshot_id from skytools.barrier_snapshot
 		where queue_name = $1 and consumer_name = $2 and tick_id = $3`, p.Queue, p.ConsumerName(), int64(m.tick.ID)).Scan(&id)
@@ -153,7 +154,7 @@ func (m *moment) fetch(ctx context.Context, p *Pair) (bool, error) {
 	if err == nil {
 		err = m.under(ctx, id)
 	}
-	if state := sqlState(err); state == "22023" || state == "42704" {
+	if state := set.SQLState(err); state == "22023" || state == "42704" {
 		return false, errMissed // the worker has ended, and its snapshot with it
 	}
 	if err != nil {
@@ -190,11 +191,11 @@ func (m *moment) under(ctx context.Context, snapshot string) error {
 // quiet takes a snapshot without the worker where that does: nothing lies
 // between the position that the snapshot shows and the tick. Rows and position
 // are written in one transaction, so it does not matter whether a worker runs.
-func (m *moment) quiet(ctx context.Context, p *Pair) (bool, error) {
+func (m *moment) quiet(ctx context.Context, p *set.Pair) (bool, error) {
 	if err := m.under(ctx, ""); err != nil {
 		return false, fmt.Errorf("subscriber: %w", err)
 	}
-	position, known, err := positionOf(ctx, m.sub, p.Queue, p.ConsumerName())
+	position, known, err := set.PositionOf(ctx, m.sub, p.Queue, p.ConsumerName())
 	if err == nil && known && position <= m.tick.ID {
 		err = m.nothingBetween(ctx, p, position)
 		if err == nil {
@@ -212,16 +213,16 @@ func (m *moment) quiet(ctx context.Context, p *Pair) (bool, error) {
 
 var errBetween = errors.New("there are events between")
 
-func (m *moment) nothingBetween(ctx context.Context, p *Pair, position pgq.TickID) error {
+func (m *moment) nothingBetween(ctx context.Context, p *set.Pair, position pgq.TickID) error {
 	if position == m.tick.ID {
 		return nil
 	}
-	conn, err := p.connectProvider(ctx) // which an event ends
+	conn, err := p.ConnectProvider(ctx) // which an event ends
 	if err != nil {
 		return err
 	}
-	defer closeConn(&conn)
-	if err := prepareProvider(ctx, conn); err != nil {
+	defer set.CloseConn(&conn)
+	if err := set.PrepareProvider(ctx, conn); err != nil {
 		return err
 	}
 	reader := pgq.NewReader(conn, p.Queue)

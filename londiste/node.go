@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/skytools-go/skytools/internal/hint"
+	"github.com/skytools-go/skytools/londiste/set"
 )
 
 // InstallFunc makes or refreshes the schemas of one database; it is given by
@@ -19,7 +20,7 @@ type InstallFunc func(ctx context.Context, conn *pgx.Conn) error
 // nodeType is the kind of this database's node of the queue, "" where there
 // is none.
 func (s *session) nodeType(ctx context.Context) (string, error) {
-	kind, err := one[string](ctx, s.conn, "select node_type from pgq_node.node_info where queue_name = $1", s.queue)
+	kind, err := set.One[string](ctx, s.conn, "select node_type from pgq_node.node_info where queue_name = $1", s.queue)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return "", nil
 	}
@@ -38,7 +39,7 @@ func (p *Provider) Install(ctx context.Context, install InstallFunc) error {
 		return err
 	}
 	return s.change(ctx, func(tx pgx.Tx) error {
-		made, err := one[int](ctx, tx, "select pgq.create_queue($1)", s.queue)
+		made, err := set.One[int](ctx, tx, "select pgq.create_queue($1)", s.queue)
 		if err != nil {
 			return fmt.Errorf("create queue %s: %w", s.queue, err)
 		}
@@ -51,14 +52,14 @@ func (p *Provider) Install(ctx context.Context, install InstallFunc) error {
 				return fmt.Errorf("configure queue %s: %w", s.queue, err)
 			}
 		}
-		return s.makeNode(ctx, tx, "root", RootNode, RootNode)
+		return s.makeNode(ctx, tx, "root", set.RootNode, set.RootNode)
 	})
 }
 
 // Install makes the subscriber: schemas and a leaf node. The provider may be
 // installed before or after it.
 func (b *Subscriber) Install(ctx context.Context, install InstallFunc) error {
-	s, err := b.session(ctx, "subscriber", b.Fake)
+	s, err := openSession(ctx, &b.Pair, "subscriber", b.Fake)
 	if err != nil {
 		return err
 	}
@@ -67,7 +68,7 @@ func (b *Subscriber) Install(ctx context.Context, install InstallFunc) error {
 		return err
 	}
 	return s.change(ctx, func(tx pgx.Tx) error {
-		if err := s.locate(ctx, tx, RootNode, location(b.Provider)); err != nil {
+		if err := s.locate(ctx, tx, set.RootNode, location(b.Provider)); err != nil {
 			return err
 		}
 		return s.makeNode(ctx, tx, "leaf", b.Job, b.ConsumerName())
@@ -83,7 +84,7 @@ func (s *session) install(ctx context.Context, install InstallFunc) (there bool,
 	if s.fake {
 		s.log.Info("Dry run (fake = 1): rolled back at the " + s.side)
 	}
-	return one[bool](ctx, s.conn, "select to_regclass('pgq_node.node_info') is not null")
+	return set.One[bool](ctx, s.conn, "select to_regclass('pgq_node.node_info') is not null")
 }
 
 // makeNode writes down what this database is in the set. The worker makes

@@ -11,99 +11,12 @@ import (
 	"github.com/skytools-go/skytools/internal/apply"
 	"github.com/skytools-go/skytools/internal/hint"
 	"github.com/skytools-go/skytools/internal/ident"
+	"github.com/skytools-go/skytools/londiste/set"
 	"github.com/skytools-go/skytools/pgq"
 )
 
 // A parked table comes back by the last part of a copy: its copier applies the
 // events from the table's tick on and hands it over. Its indexes have stayed.
-
-// isParked reads whether the copier's table is parked. While it is, there is
-// nothing to do for it. Before its first event is applied again, foreign keys
-// that would act go: until the table has caught up it shows another time than
-// its neighbours.
-func (c *copier) isParked(ctx context.Context, t *Table) error {
-	var err error
-	if t.Parked, err = parkedTable(ctx, c.sub, c.Queue, c.name); err != nil {
-		return err
-	}
-	c.parked = t.Parked
-	if t.Aside() {
-		return errCopyEnds
-	}
-	if t.Parked == nil || !c.noReplica || c.free {
-		return nil
-	}
-	if err := c.dropFkeys(ctx, t.Dest); err != nil {
-		return err
-	}
-	c.free = true
-	return nil
-}
-
-// parkAgain returns a table, whose retry has failed with cause, to where it
-// was, with the new error; false if there was none, or it may pass.
-func (c *copier) parkAgain(ctx context.Context, cause error) (bool, error) {
-	bad, ok := errors.AsType[*apply.Error](cause)
-	if c.parked == nil || !ok || !bad.Lasting() {
-		return false, nil
-	}
-	err := endRetry(c.write(ctx), func(tx pgx.Tx) error {
-		here, known, err := positionOf(ctx, tx, c.Queue, c.consumer)
-		if err != nil {
-			return err
-		}
-		t, found, err := oneTable(ctx, tx, c.Queue, c.name)
-		if err != nil {
-			return err
-		}
-		if !known || !found {
-			return errMoved
-		}
-		if t.State.Phase == DoSync {
-			if err := c.move(ctx, tx, t.State, State{Phase: CatchingUp}); err != nil {
-				return err
-			}
-		} else if t.State.Phase != CatchingUp {
-			return errMoved
-		}
-		p := &ParkedTable{Tick: int64(here), Error: bad.Error(), Event: bad.Event, Key: bad.Key, Statement: bad.Statement}
-		return p.park(ctx, tx, c.Queue, c.name, c.consumer)
-	})
-	if errors.Is(err, errMoved) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	c.log().Error("Table parked again", "table", c.name.String(), "event", bad.Event, "key", bad.Key, "error", bad,
-		"hint", "mend the cause, then: londiste INI subscriber retry "+hint.Shell(c.name.String()))
-	c.changed()
-	return true, nil
-}
-
-// lostPlace sees to a table whose consumer, or its tick, is gone from the
-// provider. One that was parked is not copied anew without being asked for.
-func (c *copier) lostPlace(ctx context.Context, t *Table, here pgq.TickID, known bool) error {
-	if c.parked == nil {
-		c.log().Warn("The provider has lost the copy's place: copying anew", "table", c.name.String())
-		return c.change(ctx, t.State, State{}, nil)
-	}
-	gone := "the subscriber does not know any more where they begin"
-	if known {
-		var err error
-		if gone, err = lostHold(holdAt(ctx, c.prov, c.Pair, c.name, c.me, c.fence.epoch, here)); err != nil || gone == "" {
-			return err
-		}
-	}
-	err := giveUp(ctx, c.Pair, t, Copier, gone, c.write(ctx))
-	if err == nil {
-		c.changed()
-	}
-	if errors.Is(err, errMoved) {
-		return nil
-	}
-	return err
-}
 
 // Retry has parked tables brought back; what they were parked with comes along.
 func (b *Subscriber) Retry(ctx context.Context, sel Selection) error {
@@ -127,7 +40,7 @@ func (b *Subscriber) Retry(ctx context.Context, sel Selection) error {
 }
 
 // pickParked resolves a selection to parked tables.
-func (s *session) pickParked(ctx context.Context, sel Selection) ([]*Table, error) {
+func (s *session) pickParked(ctx context.Context, sel Selection) ([]*set.Table, error) {
 	if sel.empty() {
 		return nil, hint.With(ErrNothingNamed, "subscriber tables shows which are parked; --all means them all")
 	}
@@ -136,7 +49,7 @@ func (s *session) pickParked(ctx context.Context, sel Selection) ([]*Table, erro
 		return nil, err
 	}
 	var known []ident.Name
-	byName := map[ident.Name]*Table{}
+	byName := map[ident.Name]*set.Table{}
 	for i := range list {
 		known = append(known, list[i].Name)
 		byName[list[i].Name] = &list[i]
@@ -148,7 +61,7 @@ func (s *session) pickParked(ctx context.Context, sel Selection) ([]*Table, erro
 	case len(found.absent) > 0:
 		return nil, hint.With(refusal("Table "+joinNames(found.absent)+" not found"), "subscriber tables lists those that are replicated")
 	}
-	var parked []*Table
+	var parked []*set.Table
 	for _, n := range found.names {
 		t := byName[n]
 		switch {
@@ -170,12 +83,12 @@ func (s *session) pickParked(ctx context.Context, sel Selection) ([]*Table, erro
 
 // retry has a parked table and those that were parked with it retried. One of
 // the latter stands for all of them: its rows may need those of the first.
-func (s *session) retry(ctx context.Context, tx pgx.Tx, t *Table) error {
+func (s *session) retry(ctx context.Context, tx pgx.Tx, t *set.Table) error {
 	first := t.Name.String()
 	if t.Parked.With != "" {
 		first = t.Parked.With
 	}
-	names, err := textColumn(ctx, tx, `
+	names, err := set.TextColumn(ctx, tx, `
 		update skytools.parked_table set retried_at = clock_timestamp()
 		where queue_name = $1 and (table_name = $2 or table_name = $3 or parked_with = $3)
 			and retried_at is null and given_up is null
@@ -225,8 +138,8 @@ func (b *Subscriber) SkipEvent(ctx context.Context, table string, event int64) e
 }
 
 // awaits refuses an event that is not one that a parked table waits for.
-func (s *session) awaits(ctx context.Context, t *Table, event int64) error {
-	prefix, err := one[string](ctx, s.conn, "select queue_data_pfx from pgq.queue where queue_name = $1", s.queue)
+func (s *session) awaits(ctx context.Context, t *set.Table, event int64) error {
+	prefix, err := set.One[string](ctx, s.conn, "select queue_data_pfx from pgq.queue where queue_name = $1", s.queue)
 	if err != nil {
 		return fmt.Errorf("provider: %w", err)
 	}

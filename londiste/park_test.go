@@ -9,6 +9,7 @@ import (
 	"github.com/skytools-go/skytools/internal/pgserver"
 	"github.com/skytools-go/skytools/internal/pgtest"
 	"github.com/skytools-go/skytools/londiste"
+	"github.com/skytools-go/skytools/londiste/replay"
 )
 
 // shows waits until the subscriber's tables are in these states.
@@ -31,7 +32,7 @@ func (f *flow) shows(want string) {
 }
 
 // quickly makes a worker that parks at once.
-func (f *flow) quickly() *londiste.Worker {
+func (f *flow) quickly() *replay.Worker {
 	w := f.newWorker()
 	w.ParkAfter = 100 * time.Millisecond
 	return w

@@ -12,13 +12,14 @@ import (
 	"github.com/skytools-go/skytools/internal/hint"
 	"github.com/skytools-go/skytools/internal/ident"
 	"github.com/skytools-go/skytools/internal/structure"
+	"github.com/skytools-go/skytools/londiste/set"
 )
 
 // Provider carries out the set-up commands of the provider's side. Each
 // method opens a connection of its own and is one command: it refuses before
 // it changes anything where a name or a table is no good.
 type Provider struct {
-	Pair
+	set.Pair
 	Fake bool // dry run: roll back what a command did
 }
 
@@ -41,7 +42,7 @@ func (c Capture) options() (string, error) {
 }
 
 func (p *Provider) open(ctx context.Context) (*session, error) {
-	return p.session(ctx, "provider", p.Fake)
+	return openSession(ctx, &p.Pair, "provider", p.Fake)
 }
 
 // refusal is an error whose text is Skytools', to the letter.
@@ -50,8 +51,8 @@ type refusal string
 func (r refusal) Error() string { return string(r) }
 
 // openProvider opens a connection to a provider whose queue exists.
-func (p *Pair) openProvider(ctx context.Context, fake bool) (*session, error) {
-	s, err := p.session(ctx, "provider", fake)
+func openProvider(ctx context.Context, p *set.Pair, fake bool) (*session, error) {
+	s, err := openSession(ctx, p, "provider", fake)
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +66,7 @@ func (p *Pair) openProvider(ctx context.Context, fake bool) (*session, error) {
 // needRoot fails where the queue or its root node is missing.
 func (s *session) needRoot(ctx context.Context) error {
 	const advice = "run: londiste INI provider install"
-	installed, err := one[bool](ctx, s.conn,
+	installed, err := set.One[bool](ctx, s.conn,
 		"select to_regclass('pgq.queue') is not null and to_regclass('londiste.table_info') is not null")
 	if err != nil {
 		return err
@@ -73,7 +74,7 @@ func (s *session) needRoot(ctx context.Context) error {
 	if !installed {
 		return hint.With(refusal("Event queue does not exist yet: nothing is installed at the provider"), advice)
 	}
-	exists, err := one[bool](ctx, s.conn, "select exists (select from pgq.queue where queue_name = $1)", s.queue)
+	exists, err := set.One[bool](ctx, s.conn, "select exists (select from pgq.queue where queue_name = $1)", s.queue)
 	if err != nil {
 		return err
 	}
@@ -116,7 +117,7 @@ func (s *session) candidates(ctx context.Context) ([]candidate, error) {
 
 // AddTables captures the changes of tables from now on and registers them.
 func (p *Provider) AddTables(ctx context.Context, sel Selection, capture Capture) error {
-	s, err := p.openProvider(ctx, p.Fake)
+	s, err := openProvider(ctx, &p.Pair, p.Fake)
 	if err != nil {
 		return err
 	}
@@ -170,7 +171,7 @@ func (s *session) newTables(ctx context.Context, sel Selection, capture Capture)
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := s.needCapturable(ctx, p.absent); err != nil && sqlState(err) != "42P01" {
+	if err := s.needCapturable(ctx, p.absent); err != nil && set.SQLState(err) != "42P01" {
 		return nil, nil, err // it is there, but no table
 	}
 	if err := p.complete("table", "provider"); err != nil {
@@ -235,7 +236,7 @@ func (p picked) complete(kind, side string) error {
 }
 
 func (s *session) registered(ctx context.Context) ([]ident.Name, error) {
-	list, err := tables(ctx, s.conn, s.queue)
+	list, err := set.Tables(ctx, s.conn, s.queue)
 	if err != nil {
 		return nil, err
 	}
@@ -310,7 +311,7 @@ func registerCapture(ctx context.Context, tx pgx.Tx, queue string, name ident.Na
 // RemoveTables stops capturing and forgets the tables. Subscribers ignore
 // what is still in the queue of them.
 func (p *Provider) RemoveTables(ctx context.Context, sel Selection) error {
-	s, err := p.openProvider(ctx, p.Fake)
+	s, err := openProvider(ctx, &p.Pair, p.Fake)
 	if err != nil {
 		return err
 	}
@@ -344,7 +345,7 @@ func (p *Provider) RemoveTables(ctx context.Context, sel Selection) error {
 // not own the table its triggers stay, doing nothing: owed is what the owner
 // has to run.
 func dropCapture(ctx context.Context, tx pgx.Tx, queue string, name ident.Name) (owed []string, err error) {
-	owed, err = one[[]string](ctx, tx, `
+	owed, err = set.One[[]string](ctx, tx, `
 		select array(select jsonb_array_elements_text(r -> 'owner_must'))
 		from skytools.capture_remove($1, $2, $3) r`, queue, name.Schema, name.Name)
 	if err != nil {
@@ -372,7 +373,7 @@ func pickRegistered(sel Selection, known []ident.Name, kind, side string) ([]ide
 
 // Tables lists the registered tables in the order of their adding.
 func (p *Provider) Tables(ctx context.Context) ([]ident.Name, error) {
-	s, err := p.openProvider(ctx, false)
+	s, err := openProvider(ctx, &p.Pair, false)
 	if err != nil {
 		return nil, err
 	}

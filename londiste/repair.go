@@ -14,6 +14,7 @@ import (
 	"github.com/skytools-go/skytools/internal/failpoint"
 	"github.com/skytools-go/skytools/internal/hint"
 	"github.com/skytools-go/skytools/internal/ident"
+	"github.com/skytools-go/skytools/londiste/set"
 )
 
 // repairKeys is how many rows are told again under one lock.
@@ -25,12 +26,12 @@ const repairKeys = 500
 // the comparison. Where nothing is to be applied it calls print with the
 // statements instead that would do it here now.
 func (b *Subscriber) Repair(ctx context.Context, sel Selection, o CompareOptions, apply bool, print func(statement string) error, done func(Comparison, int64) error) error {
-	prov, err := b.connectProvider(ctx)
+	prov, err := b.ConnectProvider(ctx)
 	if err != nil {
 		return err
 	}
-	defer closeConn(&prov)
-	if err := prepareProvider(ctx, prov); err != nil {
+	defer set.CloseConn(&prov)
+	if err := set.PrepareProvider(ctx, prov); err != nil {
 		return fmt.Errorf("provider: %w", err)
 	}
 	var found []RowDifference
@@ -78,7 +79,7 @@ func (b *Subscriber) repaired(ctx context.Context, prov *pgx.Conn, name ident.Na
 		conn *pgx.Conn
 		name *ident.Name
 	}{{s.conn, &here}, {prov, &there}} {
-		t, found, err := oneTable(ctx, side.conn, b.Queue, name)
+		t, found, err := set.OneTable(ctx, side.conn, b.Queue, name)
 		if err == nil && !found {
 			err = fmt.Errorf("table %s left the set meanwhile", name)
 		}
@@ -116,9 +117,9 @@ func (b *Subscriber) tellAgain(ctx context.Context, prov *pgx.Conn, table ident.
 }
 
 func (b *Subscriber) tellSome(ctx context.Context, prov *pgx.Conn, table ident.Name, keys string) (events int64, err error) {
-	for deadline := time.Now().Add(b.lockTimeout()); ; {
-		err = inTx(ctx, prov, failpoint.Repair, func(tx pgx.Tx) error {
-			if _, err := tx.Exec(ctx, "select set_config('lock_timeout', $1, true)", millis(min(shortLock, b.lockTimeout()))); err != nil {
+	for deadline := time.Now().Add(b.LockWait()); ; {
+		err = set.InTx(ctx, prov, failpoint.Repair, func(tx pgx.Tx) error {
+			if _, err := tx.Exec(ctx, "select set_config('lock_timeout', $1, true)", millis(min(shortLock, b.LockWait()))); err != nil {
 				return err
 			}
 			return tx.QueryRow(ctx, "select skytools.repair_emit($1, $2, $3, $4::text::jsonb)", b.Queue, table.Schema, table.Name, keys).Scan(&events)
@@ -127,7 +128,7 @@ func (b *Subscriber) tellSome(ctx context.Context, prov *pgx.Conn, table ident.N
 		case !lockFailed(err):
 			return events, err
 		case time.Now().After(deadline):
-			return 0, hint.With(fmt.Errorf("the provider's table is being written by a transaction that does not end: gave up after %s", b.lockTimeout()),
+			return 0, hint.With(fmt.Errorf("the provider's table is being written by a transaction that does not end: gave up after %s", b.LockWait()),
 				"end that transaction, or raise lock_timeout in the ini")
 		}
 		select {
@@ -141,7 +142,7 @@ func (b *Subscriber) tellSome(ctx context.Context, prov *pgx.Conn, table ident.N
 // writeStatements prints what would make rows at the subscriber what they are
 // at the provider now.
 func writeStatements(ctx context.Context, prov *pgx.Conn, there, here ident.Name, rows []RowDifference, print func(string) error) error {
-	columns, err := textColumn(ctx, prov, `select a.attname::text from pg_attribute a
+	columns, err := set.TextColumn(ctx, prov, `select a.attname::text from pg_attribute a
 		where a.attrelid = to_regclass($1)::oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = '' order by a.attnum`, there.SQL())
 	if err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 
 	"github.com/skytools-go/skytools/internal/hint"
 	"github.com/skytools-go/skytools/internal/ident"
+	"github.com/skytools-go/skytools/londiste/set"
 )
 
 // sequenceRights are the sequences of one side outside the programs' own
@@ -38,7 +39,7 @@ func (s *session) sequenceRights(ctx context.Context) (map[ident.Name]bool, erro
 }
 
 func (s *session) registeredSeqs(ctx context.Context) ([]ident.Name, error) {
-	list, err := sequences(ctx, s.conn, s.queue)
+	list, err := set.Sequences(ctx, s.conn, s.queue)
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +54,7 @@ func (s *session) registeredSeqs(ctx context.Context) ([]ident.Name, error) {
 
 // AddSeqs registers sequences, so that subscribers can follow them.
 func (p *Provider) AddSeqs(ctx context.Context, sel Selection) error {
-	s, err := p.openProvider(ctx, p.Fake)
+	s, err := openProvider(ctx, &p.Pair, p.Fake)
 	if err != nil {
 		return err
 	}
@@ -74,7 +75,7 @@ func (p *Provider) AddSeqs(ctx context.Context, sel Selection) error {
 
 // RemoveSeqs forgets sequences at the provider.
 func (p *Provider) RemoveSeqs(ctx context.Context, sel Selection) error {
-	s, err := p.openProvider(ctx, p.Fake)
+	s, err := openProvider(ctx, &p.Pair, p.Fake)
 	if err != nil {
 		return err
 	}
@@ -84,7 +85,7 @@ func (p *Provider) RemoveSeqs(ctx context.Context, sel Selection) error {
 
 // Seqs lists the registered sequences in the order of their adding.
 func (p *Provider) Seqs(ctx context.Context) ([]ident.Name, error) {
-	s, err := p.openProvider(ctx, false)
+	s, err := openProvider(ctx, &p.Pair, false)
 	if err != nil {
 		return nil, err
 	}

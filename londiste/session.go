@@ -2,7 +2,6 @@ package londiste
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -15,11 +14,16 @@ import (
 	"github.com/skytools-go/skytools/internal/failpoint"
 	"github.com/skytools-go/skytools/internal/hint"
 	"github.com/skytools-go/skytools/internal/ident"
+	"github.com/skytools-go/skytools/londiste/set"
 )
 
 // shortLock is how long a set-up command may stand in a table's lock queue at
 // a time: everybody who comes after it waits as long.
 const shortLock = 300 * time.Millisecond
+
+// yieldLock is how long it stands there now and then: an autovacuum makes way
+// only for who has waited for deadlock_timeout, which is one second.
+const yieldLock = 1500 * time.Millisecond
 
 // session is one set-up command's connection to one side.
 type session struct {
@@ -36,24 +40,24 @@ type session struct {
 // held it has done.
 const sessionSQL = `set session characteristics as transaction isolation level read committed, read write`
 
-// session opens a connection for a set-up command. Messages of the server
+// openSession opens a connection for a set-up command. Messages of the server
 // are logged.
-func (p *Pair) session(ctx context.Context, side string, fake bool) (*session, error) {
+func openSession(ctx context.Context, p *set.Pair, side string, fake bool) (*session, error) {
 	cfg := p.Provider
 	if side == "subscriber" {
 		cfg = p.Subscriber
 	}
 	cfg = cfg.Copy()
-	cfg.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) { logNotice(p.log(), n) }
-	conn, err := connectSide(ctx, side, cfg)
+	cfg.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) { logNotice(p.Logger(), n) }
+	conn, err := set.ConnectSide(ctx, side, cfg)
 	if err != nil {
 		return nil, err
 	}
 	if _, err := conn.Exec(ctx, sessionSQL); err != nil {
-		closeConn(&conn)
+		set.CloseConn(&conn)
 		return nil, fmt.Errorf("%s: %w", side, err)
 	}
-	return &session{conn: conn, queue: p.Queue, side: side, fake: fake, wait: p.lockTimeout(), log: p.log()}, nil
+	return &session{conn: conn, queue: p.Queue, side: side, fake: fake, wait: p.LockWait(), log: p.Logger()}, nil
 }
 
 func logNotice(log *slog.Logger, n *pgconn.Notice) {
@@ -116,8 +120,11 @@ func (s *session) lock(ctx context.Context, tx pgx.Tx) error {
 // again and again for a short time each, never longer than wait in all.
 func (s *session) changeTable(ctx context.Context, table ident.Name, fn func(tx pgx.Tx) error) error {
 	deadline := time.Now().Add(s.wait)
-	for {
+	for try := 1; ; try++ {
 		short := min(shortLock, s.wait)
+		if try%4 == 0 {
+			short = min(yieldLock, s.wait)
+		}
 		err := s.change(ctx, func(tx pgx.Tx) error {
 			if _, err := tx.Exec(ctx, "select set_config('lock_timeout', $1, true)", millis(short)); err != nil {
 				return err
@@ -162,35 +169,17 @@ func (s *session) holders(ctx context.Context, table ident.Name) string {
 	return strings.Join(found, ", ") + " holds it; " + advice
 }
 
-func lockFailed(err error) bool { return sqlState(err) == "55P03" }
-
-// sqlState is the server's code of an error, "" where it is not the server's.
-func sqlState(err error) string {
-	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
-		return pg.Code
-	}
-	return ""
-}
+func lockFailed(err error) bool { return set.SQLState(err) == "55P03" }
 
 func millis(d time.Duration) string { return fmt.Sprintf("%dms", max(d.Milliseconds(), 1)) }
-
-// one runs a query for a single value.
-func one[T any](ctx context.Context, q queryer, sql string, args ...any) (T, error) {
-	var zero T
-	rows, err := q.Query(ctx, sql, args...)
-	if err != nil {
-		return zero, err
-	}
-	return pgx.CollectExactlyOneRow(rows, pgx.RowTo[T])
-}
 
 // Preflight connects to both sides once. A side that answers with a refusal,
 // a wrong password say, is an error; one that cannot be reached may come up
 // later and is a warning.
-func (p *Pair) Preflight(ctx context.Context) error {
+func Preflight(ctx context.Context, p *set.Pair) error {
 	for _, side := range []string{"provider", "subscriber"} {
 		short, cancel := context.WithTimeout(ctx, 10*time.Second)
-		s, err := p.session(short, side, false)
+		s, err := openSession(short, p, side, false)
 		cancel()
 		switch {
 		case err == nil:
@@ -200,7 +189,7 @@ func (p *Pair) Preflight(ctx context.Context) error {
 		case hint.Refused(err):
 			return err
 		default:
-			p.log().Warn(err.Error())
+			p.Logger().Warn(err.Error())
 		}
 	}
 	return nil

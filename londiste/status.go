@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/skytools-go/skytools/internal/hint"
+	"github.com/skytools-go/skytools/londiste/set"
 	"github.com/skytools-go/skytools/pgq"
 )
 
@@ -89,18 +90,18 @@ type ReaderStatus struct {
 
 // TableStatus is one table of the set.
 type TableStatus struct {
-	Name     string        `json:"name"`
-	Provider bool          `json:"at_provider"` // registered there
-	Here     bool          `json:"at_subscriber"`
-	State    string        `json:"state"`              // merge_state, "-" for none; parked, given-up
-	Capture  string        `json:"capture,omitempty"`  // statement or row
-	Drift    string        `json:"drift,omitempty"`    // what changed since the capture was made
-	Disabled []string      `json:"disabled_triggers"`  // saved until restore-triggers
-	Waiting  int           `json:"pending_ddl"`        // indexes and constraints dropped for the copy
-	Counters TableCounters `json:"counters,omitempty"` // of this subscriber
-	Parked   *ParkedTable  `json:"parked"`             // why the worker leaves it aside; null: it does not
-	Passed   int64         `json:"passed_over_events"` // by subscriber skip, since its last copy
-	Copy     *CopyProgress `json:"copy"`               // under way, or the last one; nil: none was made
+	Name     string            `json:"name"`
+	Provider bool              `json:"at_provider"` // registered there
+	Here     bool              `json:"at_subscriber"`
+	State    string            `json:"state"`              // merge_state, "-" for none; parked, given-up
+	Capture  string            `json:"capture,omitempty"`  // statement or row
+	Drift    string            `json:"drift,omitempty"`    // what changed since the capture was made
+	Disabled []string          `json:"disabled_triggers"`  // saved until restore-triggers
+	Waiting  int               `json:"pending_ddl"`        // indexes and constraints dropped for the copy
+	Counters TableCounters     `json:"counters,omitempty"` // of this subscriber
+	Parked   *set.ParkedTable  `json:"parked"`             // why the worker leaves it aside; null: it does not
+	Passed   int64             `json:"passed_over_events"` // by subscriber skip, since its last copy
+	Copy     *set.CopyProgress `json:"copy"`               // under way, or the last one; nil: none was made
 
 	Verified  *time.Time `json:"verified_equal_at"` // when a comparison found it equal last; nil: never
 	Different *time.Time `json:"different_since"`   // the first comparison since then that did not; nil: none
@@ -139,7 +140,7 @@ type Problem struct {
 func (b *Subscriber) ReadStatus(ctx context.Context) *Status {
 	st := &Status{
 		Job: b.Job, Queue: b.Queue, Consumer: b.ConsumerName(),
-		Provider:   NodeStatus{Node: RootNode, Type: "root", Location: location(b.Pair.Provider)},
+		Provider:   NodeStatus{Node: set.RootNode, Type: "root", Location: location(b.Pair.Provider)},
 		Subscriber: NodeStatus{Node: b.Job, Type: "leaf", Location: location(b.Pair.Subscriber)},
 		Readers:    []ReaderStatus{}, Tables: []TableStatus{}, Sequences: []SequenceStatus{},
 		Fkeys: []ForeignKey{}, Problems: []Problem{},
@@ -149,7 +150,7 @@ func (b *Subscriber) ReadStatus(ctx context.Context) *Status {
 	st.measure()
 	st.judge()
 	st.Consistent = st.Reachable() && !st.Ahead && !slices.ContainsFunc(st.Tables, func(t TableStatus) bool {
-		return t.Here && (t.State != phaseNames[OK] || t.Passed > 0)
+		return t.Here && (t.State != set.PhaseNames[set.OK] || t.Passed > 0)
 	})
 	return st
 }
@@ -170,7 +171,7 @@ func (st *Status) problem(mend, format string, args ...any) {
 func (b *Subscriber) readSide(ctx context.Context, st *Status, node *NodeStatus, side string, read func(*session, context.Context, *Status) error) {
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
-	s, err := b.session(ctx, side, false)
+	s, err := openSession(ctx, &b.Pair, side, false)
 	if err != nil {
 		node.Error = err.Error()
 		st.problem(hint.Of(err), "%s", err)
@@ -192,11 +193,11 @@ func (b *Subscriber) readSide(ctx context.Context, st *Status, node *NodeStatus,
 
 func (s *session) nodeStatus(ctx context.Context, node *NodeStatus) error {
 	node.Server = s.conn.PgConn().ParameterStatus("server_version")
-	there, err := one[bool](ctx, s.conn, "select to_regclass('pgq_node.node_info') is not null and to_regclass('skytools.capture') is not null")
+	there, err := set.One[bool](ctx, s.conn, "select to_regclass('pgq_node.node_info') is not null and to_regclass('skytools.capture') is not null")
 	if err != nil || !there {
 		return err
 	}
-	if node.Schema, err = one[string](ctx, s.conn, "select skytools.version()::text"); err != nil {
+	if node.Schema, err = set.One[string](ctx, s.conn, "select skytools.version()::text"); err != nil {
 		return err
 	}
 	err = s.conn.QueryRow(ctx, "select node_name, node_type from pgq_node.node_info where queue_name = $1", s.queue).

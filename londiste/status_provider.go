@@ -8,12 +8,13 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/skytools-go/skytools/internal/ident"
+	"github.com/skytools-go/skytools/londiste/set"
 	"github.com/skytools-go/skytools/pgq"
 )
 
 func (s *session) providerStatus(ctx context.Context, st *Status) error {
 	var err error
-	if st.clock, err = one[time.Time](ctx, s.conn, "select clock_timestamp()"); err != nil {
+	if st.clock, err = set.One[time.Time](ctx, s.conn, "select clock_timestamp()"); err != nil {
 		return err
 	}
 	q, err := pgq.ReadQueue(ctx, s.conn, s.queue)
@@ -31,7 +32,7 @@ func (s *session) providerStatus(ctx context.Context, st *Status) error {
 	if st.Readers, err = s.readers(ctx, st.Consumer); err != nil {
 		return fmt.Errorf("read consumers: %w", err)
 	}
-	list, err := tables(ctx, s.conn, s.queue)
+	list, err := set.Tables(ctx, s.conn, s.queue)
 	if err != nil {
 		return err
 	}

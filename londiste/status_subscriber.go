@@ -12,6 +12,7 @@ import (
 
 	"github.com/skytools-go/skytools/internal/hint"
 	"github.com/skytools-go/skytools/internal/ident"
+	"github.com/skytools-go/skytools/londiste/set"
 )
 
 func (s *session) subscriberStatus(ctx context.Context, st *Status) error {
@@ -36,7 +37,7 @@ func (s *session) subscriberStatus(ctx context.Context, st *Status) error {
 	if err := s.tableDetails(ctx, st); err != nil {
 		return err
 	}
-	copies, err := copyProgress(ctx, s.conn, s.queue)
+	copies, err := set.ReadProgress(ctx, s.conn, s.queue)
 	if err != nil {
 		return err
 	}
@@ -65,7 +66,7 @@ func (s *session) workerStatus(ctx context.Context, st *Status) error {
 	if st.Position, err = s.position(ctx, st.Consumer); err != nil {
 		return err
 	}
-	st.Ahead, err = one[bool](ctx, s.conn, `select exists (select from skytools.worker_state
+	st.Ahead, err = set.One[bool](ctx, s.conn, `select exists (select from skytools.worker_state
 		where queue_name = $1 and consumer_name = $2 and rows_snapshot is not null)`, s.queue, st.Consumer)
 	if err != nil {
 		return err
@@ -77,7 +78,7 @@ func (s *session) workerStatus(ctx context.Context, st *Status) error {
 		    select from pg_locks k
 		    where k.locktype = 'advisory' and k.granted and k.objsubid = 1
 		      and k.database = (select oid from pg_database where datname = current_database())
-		      and (k.classid::bigint << 32) | k.objid::bigint = `+lockKeySQL+`)
+		      and (k.classid::bigint << 32) | k.objid::bigint = `+set.LockKeySQL+`)
 		from skytools.lease l left join skytools.worker_state s using (queue_name, consumer_name)
 		where queue_name = $1 and consumer_name = $2`, s.queue, st.Consumer).
 		Scan(&w.Holder, &w.Since, &applied, &w.Running)

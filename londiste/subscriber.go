@@ -13,13 +13,14 @@ import (
 	"github.com/skytools-go/skytools/internal/hint"
 	"github.com/skytools-go/skytools/internal/ident"
 	"github.com/skytools-go/skytools/internal/structure"
+	"github.com/skytools-go/skytools/londiste/set"
 )
 
 // Subscriber carries out the set-up commands of the subscriber's side. Each
 // method is one command and opens connections of its own; those that ask the
 // provider something open one there too.
 type Subscriber struct {
-	Pair
+	set.Pair
 	Fake bool // dry run: roll back what a command did
 }
 
@@ -38,7 +39,7 @@ type AddOptions struct {
 var ErrNothingNamed = errors.New("no table named")
 
 func (b *Subscriber) openSubscriber(ctx context.Context, fake bool) (*session, error) {
-	s, err := b.session(ctx, "subscriber", fake)
+	s, err := openSession(ctx, &b.Pair, "subscriber", fake)
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +52,7 @@ func (b *Subscriber) openSubscriber(ctx context.Context, fake bool) (*session, e
 
 func (s *session) needLeaf(ctx context.Context, job string) error {
 	const advice = "run: londiste INI subscriber install"
-	installed, err := one[bool](ctx, s.conn,
+	installed, err := set.One[bool](ctx, s.conn,
 		"select to_regclass('pgq_node.node_info') is not null and to_regclass('londiste.table_info') is not null")
 	if err != nil {
 		return err
@@ -79,7 +80,7 @@ func (b *Subscriber) openBoth(ctx context.Context) (prov, sub *session, err erro
 	if sub, err = b.openSubscriber(ctx, b.Fake); err != nil {
 		return nil, nil, err
 	}
-	if prov, err = b.openProvider(ctx, b.Fake); err != nil {
+	if prov, err = openProvider(ctx, &b.Pair, b.Fake); err != nil {
 		sub.close()
 		return nil, nil, err
 	}
@@ -207,7 +208,7 @@ func (s *session) needOwned(t *structure.Table, n ident.Name) error {
 func (s *session) registerTable(ctx context.Context, tx pgx.Tx, name ident.Name, opt AddOptions) error {
 	var state, attrs *string
 	if opt.ExpectSync {
-		state = State{Phase: OK}.Text()
+		state = set.State{Phase: set.OK}.Text()
 	}
 	if opt.SkipTruncate {
 		text := url.Values{"skip_truncate": {"1"}}.Encode()
@@ -226,7 +227,7 @@ func (s *session) registerTable(ctx context.Context, tx pgx.Tx, name ident.Name,
 }
 
 // Tables lists the registrations of the subscriber.
-func (b *Subscriber) Tables(ctx context.Context) ([]Table, error) {
+func (b *Subscriber) Tables(ctx context.Context) ([]set.Table, error) {
 	s, err := b.openSubscriber(ctx, false)
 	if err != nil {
 		return nil, err
@@ -235,13 +236,13 @@ func (b *Subscriber) Tables(ctx context.Context) ([]Table, error) {
 	return s.localTables(ctx)
 }
 
-func (s *session) localTables(ctx context.Context) ([]Table, error) {
-	list, err := tables(ctx, s.conn, s.queue)
+func (s *session) localTables(ctx context.Context) ([]set.Table, error) {
+	list, err := set.Tables(ctx, s.conn, s.queue)
 	if err != nil {
 		return nil, err
 	}
-	list = slices.DeleteFunc(list, func(t Table) bool { return !t.Local })
-	return list, noteParked(ctx, s.conn, s.queue, list)
+	list = slices.DeleteFunc(list, func(t set.Table) bool { return !t.Local })
+	return list, set.NoteParked(ctx, s.conn, s.queue, list)
 }
 
 // Missing lists what the provider has registered and the subscriber has not.
@@ -280,7 +281,7 @@ func (b *Subscriber) Resync(ctx context.Context, sel Selection) error {
 	if err != nil {
 		return err
 	}
-	states := map[ident.Name]State{}
+	states := map[ident.Name]set.State{}
 	parked := map[ident.Name]bool{}
 	for _, t := range list {
 		states[t.Name], parked[t.Name] = t.State, t.Parked != nil
@@ -300,7 +301,7 @@ func (b *Subscriber) Resync(ctx context.Context, sel Selection) error {
 	var again []ident.Name
 	for _, n := range found.names {
 		switch phase := states[n].Phase; {
-		case phase == OK, parked[n]:
+		case phase == set.OK, parked[n]:
 			again = append(again, n)
 		case found.byGlob[n]:
 			s.log.Info("Table " + n.String() + " is being copied already")
@@ -319,7 +320,7 @@ func (b *Subscriber) Resync(ctx context.Context, sel Selection) error {
 				s.queue, n.String()); err != nil {
 				return fmt.Errorf("resync table %s: %w", n, err)
 			}
-			if err := unpark(ctx, tx, s.queue, n, true); err != nil {
+			if err := set.Unpark(ctx, tx, s.queue, n, true); err != nil {
 				return fmt.Errorf("resync table %s: %w", n, err)
 			}
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/skytools-go/skytools/internal/failpoint"
 	"github.com/skytools-go/skytools/internal/hint"
 	"github.com/skytools-go/skytools/internal/ident"
+	"github.com/skytools-go/skytools/londiste/set"
 )
 
 // Register makes the provider keep events for this subscriber, and claims the
@@ -29,7 +30,7 @@ func (b *Subscriber) Register(ctx context.Context, force bool) error {
 		}
 	}
 	return prov.change(ctx, func(tx pgx.Tx) error {
-		fresh, err := one[int](ctx, tx, "select pgq.register_consumer($1, $2)", b.Queue, consumer)
+		fresh, err := set.One[int](ctx, tx, "select pgq.register_consumer($1, $2)", b.Queue, consumer)
 		if err != nil {
 			return fmt.Errorf("register consumer %s: %w", consumer, err)
 		}
@@ -44,14 +45,14 @@ func (b *Subscriber) Register(ctx context.Context, force bool) error {
 
 func (b *Subscriber) claim(ctx context.Context, prov, sub *session, force bool) error {
 	if force {
-		b.log().Info("Claiming consumer " + b.ConsumerName() + " for this subscriber")
+		b.Logger().Info("Claiming consumer " + b.ConsumerName() + " for this subscriber")
 		return b.ForceClaim(ctx, prov.conn, sub.conn)
 	}
-	me, err := identify(ctx, sub.conn)
+	me, err := set.Identify(ctx, sub.conn)
 	if err != nil {
 		return err
 	}
-	_, err = claim(ctx, prov.conn, &b.Pair, b.ConsumerName(), me, 0, false)
+	_, err = set.Claim(ctx, prov.conn, &b.Pair, b.ConsumerName(), me, 0, false)
 	return err
 }
 
@@ -65,7 +66,7 @@ func (b *Subscriber) Unregister(ctx context.Context) error {
 	}
 	defer prov.close()
 	defer sub.close()
-	if err := (fence{queue: b.Queue, consumer: b.ConsumerName()}).alone(ctx, sub.conn); err != nil {
+	if err := (set.Fence{Queue: b.Queue, Consumer: b.ConsumerName()}).Alone(ctx, sub.conn); err != nil {
 		return err
 	}
 	consumer := b.ConsumerName()
@@ -115,7 +116,7 @@ func (b *Subscriber) Unregister(ctx context.Context) error {
 
 // position is the tick up to which the consumer has applied; nil is none.
 func (s *session) position(ctx context.Context, consumer string) (*int64, error) {
-	tick, err := one[int64](ctx, s.conn,
+	tick, err := set.One[int64](ctx, s.conn,
 		"select last_tick_id from pgq_node.local_state where queue_name = $1 and consumer_name = $2", s.queue, consumer)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, nil
@@ -135,7 +136,7 @@ func (b *Subscriber) RemoveTables(ctx context.Context, sel Selection) error {
 	if err != nil {
 		return err
 	}
-	states := map[ident.Name]State{}
+	states := map[ident.Name]set.State{}
 	var known []ident.Name
 	for _, t := range list {
 		known = append(known, t.Name)
@@ -150,23 +151,23 @@ func (b *Subscriber) RemoveTables(ctx context.Context, sel Selection) error {
 		if err := sub.changeTable(ctx, n, func(tx pgx.Tx) error { return b.forgetTable(ctx, sub, tx, n) }); err != nil {
 			return fmt.Errorf("remove table %s: %w", n, err)
 		}
-		if phase := states[n].Phase; phase == None || phase == OK || b.Fake {
+		if phase := states[n].Phase; phase == set.None || phase == set.OK || b.Fake {
 			continue
 		}
 		// A running worker ends its copy within a second, which frees the table.
 		b.endCopy(ctx, n)
-		if err := rebuildObjects(ctx, sub.conn, &b.Pair, n, n, false, sub.writer(ctx)); err != nil {
+		if err := set.RebuildObjects(ctx, sub.conn, &b.Pair, n, n, false, sub.writer(ctx)); err != nil {
 			return hint.With(err, "the table left the set in the middle of its copy: mend it, then start replay, which tries again")
 		}
 	}
 	if b.Fake {
 		return nil
 	}
-	return restoreFkeys(ctx, sub.conn, &b.Pair, sub.writer(ctx))
+	return set.RestoreFkeys(ctx, sub.conn, &b.Pair, sub.writer(ctx))
 }
 
-func (s *session) writer(ctx context.Context) writer {
-	return func(p failpoint.Point, fn func(tx pgx.Tx) error) error { return inTx(ctx, s.conn, p, fn) }
+func (s *session) writer(ctx context.Context) set.Writer {
+	return func(p failpoint.Point, fn func(tx pgx.Tx) error) error { return set.InTx(ctx, s.conn, p, fn) }
 }
 
 func (b *Subscriber) forgetTable(ctx context.Context, sub *session, tx pgx.Tx, n ident.Name) error {
@@ -174,7 +175,7 @@ func (b *Subscriber) forgetTable(ctx context.Context, sub *session, tx pgx.Tx, n
 	if err != nil {
 		return err
 	}
-	if err := unpark(ctx, tx, b.Queue, n, true); err != nil {
+	if err := set.Unpark(ctx, tx, b.Queue, n, true); err != nil {
 		return err
 	}
 	ddl, order, err := sub.pendingTriggers(ctx, tx, n)
@@ -203,7 +204,7 @@ func (b *Subscriber) forgetTable(ctx context.Context, sub *session, tx pgx.Tx, n
 // running worker does it as well.
 func (b *Subscriber) endCopy(ctx context.Context, n ident.Name) {
 	consumer := b.CopyConsumer(n)
-	prov, err := b.openProvider(ctx, b.Fake)
+	prov, err := openProvider(ctx, &b.Pair, b.Fake)
 	if err == nil {
 		defer prov.close()
 		err = prov.change(ctx, func(tx pgx.Tx) error {
@@ -212,6 +213,6 @@ func (b *Subscriber) endCopy(ctx context.Context, n ident.Name) {
 		})
 	}
 	if err != nil {
-		b.log().Warn("Cannot unregister consumer "+consumer+" at the provider; replay does it when it runs", "err", err)
+		b.Logger().Warn("Cannot unregister consumer "+consumer+" at the provider; replay does it when it runs", "err", err)
 	}
 }

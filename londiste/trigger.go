@@ -10,6 +10,7 @@ import (
 	"github.com/skytools-go/skytools/internal/hint"
 	"github.com/skytools-go/skytools/internal/ident"
 	"github.com/skytools-go/skytools/internal/structure"
+	"github.com/skytools-go/skytools/londiste/set"
 )
 
 // Trigger is a user's trigger on a replicated table.
@@ -57,7 +58,7 @@ func (s *session) settleTriggers(ctx context.Context, tx pgx.Tx, table ident.Nam
 	return nil
 }
 
-func firingTriggers(ctx context.Context, q queryer, table ident.Name) ([]userTrigger, error) {
+func firingTriggers(ctx context.Context, q set.Queryer, table ident.Name) ([]userTrigger, error) {
 	rows, err := q.Query(ctx, `
 		select t.tgname, t.tgenabled::text
 		from pg_trigger t
@@ -86,7 +87,7 @@ func mayBeReplica(ctx context.Context, tx pgx.Tx) (bool, error) {
 	if err := sub.Rollback(ctx); err != nil {
 		return false, err
 	}
-	if tried != nil && sqlState(tried) != "42501" {
+	if tried != nil && set.SQLState(tried) != "42501" {
 		return false, tried
 	}
 	return tried == nil, nil
@@ -112,7 +113,7 @@ func (s *session) disableTrigger(ctx context.Context, tx pgx.Tx, table ident.Nam
 }
 
 // pendingTriggers are the names and restoring statements saved for a table.
-func (s *session) pendingTriggers(ctx context.Context, q queryer, table ident.Name) (map[string]string, []string, error) {
+func (s *session) pendingTriggers(ctx context.Context, q set.Queryer, table ident.Name) (map[string]string, []string, error) {
 	rows, err := q.Query(ctx, `
 		select object_name, ddl from skytools.pending_ddl
 		where queue_name = $1 and table_name = $2 and kind = 'trigger' order by pending_id`,
@@ -135,7 +136,7 @@ func (s *session) pendingTriggers(ctx context.Context, q queryer, table ident.Na
 // has dropped meanwhile is forgotten.
 func (s *session) restoreTriggers(ctx context.Context, tx pgx.Tx, table ident.Name, names []string, ddl map[string]string) error {
 	for _, name := range names {
-		exists, err := one[bool](ctx, tx, `
+		exists, err := set.One[bool](ctx, tx, `
 			select exists (select from pg_trigger t
 			    join pg_class c on c.oid = t.tgrelid join pg_namespace n on n.oid = c.relnamespace
 			    where n.nspname = $1 and c.relname = $2 and t.tgname = $3)`, table.Schema, table.Name, name)

@@ -7,25 +7,26 @@ import (
 	"github.com/skytools-go/skytools/internal/hint"
 	"github.com/skytools-go/skytools/internal/ident"
 	"github.com/skytools-go/skytools/internal/loop"
+	"github.com/skytools-go/skytools/londiste/set"
 )
 
 // Sync is how far tables are from being in sync.
 type Sync struct {
-	Done    bool          `json:"done"`    // all are, but for those aside
-	Aside   int           `json:"aside"`   // tables that the worker leaves aside: only a command brings them back
-	Running bool          `json:"running"` // the worker: else nothing goes on
-	Tables  []TableSync   `json:"tables"`
-	Total   *CopyProgress `json:"total"` // of the copies that are under way; nil: there are none
+	Done    bool              `json:"done"`    // all are, but for those aside
+	Aside   int               `json:"aside"`   // tables that the worker leaves aside: only a command brings them back
+	Running bool              `json:"running"` // the worker: else nothing goes on
+	Tables  []TableSync       `json:"tables"`
+	Total   *set.CopyProgress `json:"total"` // of the copies that are under way; nil: there are none
 	// Problems are errors that the worker and its copies met last, and try again.
 	Problems []Problem `json:"problems"`
 }
 
 // TableSync is one table of it.
 type TableSync struct {
-	Name  string        `json:"name"`
-	State string        `json:"state"` // as subscriber tables shows it
-	OK    bool          `json:"in_sync"`
-	Copy  *CopyProgress `json:"copy"` // nil: none was made
+	Name  string            `json:"name"`
+	State string            `json:"state"` // as subscriber tables shows it
+	OK    bool              `json:"in_sync"`
+	Copy  *set.CopyProgress `json:"copy"` // nil: none was made
 }
 
 // WaitSync calls show with how far the selected tables are, or all, once
@@ -55,7 +56,7 @@ func (b *Subscriber) WaitSync(ctx context.Context, sel Selection, pause time.Dur
 		}
 		if s == nil {
 			if s, err = b.openSubscriber(ctx, false); err != nil {
-				b.log().Warn("Cannot look, trying again: " + err.Error())
+				b.Logger().Warn("Cannot look, trying again: " + err.Error())
 				continue
 			}
 		}
@@ -64,7 +65,7 @@ func (b *Subscriber) WaitSync(ctx context.Context, sel Selection, pause time.Dur
 		case err == nil:
 			last = now
 		case s.conn.IsClosed():
-			b.log().Warn("Cannot look, trying again: " + err.Error())
+			b.Logger().Warn("Cannot look, trying again: " + err.Error())
 			s = nil
 		default:
 			return last, err
@@ -77,7 +78,7 @@ func (b *Subscriber) readSync(ctx context.Context, s *session, sel Selection) (*
 	if err != nil {
 		return nil, err
 	}
-	byName := map[ident.Name]*Table{}
+	byName := map[ident.Name]*set.Table{}
 	var known []ident.Name
 	for i, t := range list {
 		byName[t.Name] = &list[i]
@@ -93,7 +94,7 @@ func (b *Subscriber) readSync(ctx context.Context, s *session, sel Selection) (*
 	if len(list) == 0 {
 		return nil, hint.With(refusal("No tables are replicated"), "subscriber add TABLE… has some replicated")
 	}
-	copies, err := copyProgress(ctx, s.conn, s.queue)
+	copies, err := set.ReadProgress(ctx, s.conn, s.queue)
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +108,7 @@ func (b *Subscriber) readSync(ctx context.Context, s *session, sel Selection) (*
 	y := &Sync{Done: true, Running: st.Worker != nil && st.Worker.Running, Problems: st.Problems}
 	for _, n := range names {
 		t := byName[n]
-		one := TableSync{Name: n.String(), State: t.Shown(), OK: t.State.Phase == OK && !t.Aside(), Copy: copies[n]}
+		one := TableSync{Name: n.String(), State: t.Shown(), OK: t.State.Phase == set.OK && !t.Aside(), Copy: copies[n]}
 		switch {
 		case t.Aside():
 			y.Aside++
@@ -118,18 +119,18 @@ func (b *Subscriber) readSync(ctx context.Context, s *session, sel Selection) (*
 		y.Tables = append(y.Tables, one)
 	}
 	if y.Total != nil {
-		y.Total.estimateAll()
+		y.Total.EstimateAll()
 	}
 	return y, nil
 }
 
 // count adds a copy that is under way to the total.
-func (y *Sync) count(p *CopyProgress) {
+func (y *Sync) count(p *set.CopyProgress) {
 	if p == nil {
 		return
 	}
 	if y.Total == nil {
-		y.Total = &CopyProgress{Started: p.Started}
+		y.Total = &set.CopyProgress{Started: p.Started}
 	}
-	y.Total.add(p)
+	y.Total.Add(p)
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/skytools-go/skytools/internal/pgtest"
 	"github.com/skytools-go/skytools/londiste"
+	"github.com/skytools-go/skytools/londiste/replay"
 	"github.com/skytools-go/skytools/ticker"
 )
 
@@ -77,7 +78,7 @@ func (l *syncLog) String() string {
 type flow struct {
 	*pair
 	log    *syncLog
-	worker *londiste.Worker
+	worker *replay.Worker
 }
 
 // newFlow has both sides installed and a ticker running. The worker is not
@@ -100,8 +101,8 @@ func flowOf(t *testing.T, p *pair) *flow {
 	return f
 }
 
-func (f *flow) newWorker() *londiste.Worker {
-	w := &londiste.Worker{Pair: f.sub.Pair}
+func (f *flow) newWorker() *replay.Worker {
+	w := &replay.Worker{Pair: f.sub.Pair}
 	w.Log = slog.New(slog.NewTextHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	return w
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/skytools-go/skytools/internal/conf"
 	"github.com/skytools-go/skytools/internal/hint"
 	"github.com/skytools-go/skytools/londiste"
+	"github.com/skytools-go/skytools/londiste/replay"
 )
 
 func (p *program) replayCommand() *cobra.Command {
@@ -33,9 +34,9 @@ ini file says now, pidfile and the log's keys excepted.`,
 		case rewind && reset:
 			return cli.Usage(errors.New("--rewind and --reset exclude each other"))
 		case rewind:
-			return p.repair((*londiste.Worker).Rewind)(cmd, args)
+			return p.repair((*replay.Worker).Rewind)(cmd, args)
 		case reset:
-			return p.repair((*londiste.Worker).Reset)(cmd, args)
+			return p.repair((*replay.Worker).Reset)(cmd, args)
 		}
 		return p.replay(cmd, func(s *settings) {
 			if maxRate != "" {
@@ -46,7 +47,7 @@ ini file says now, pidfile and the log's keys excepted.`,
 	return cmd
 }
 
-func (p *program) repair(run func(*londiste.Worker, context.Context) error) func(*cobra.Command, []string) error {
+func (p *program) repair(run func(*replay.Worker, context.Context) error) func(*cobra.Command, []string) error {
 	return p.command(func(ctx context.Context, c *call) error {
 		if c.fake {
 			return hint.With(errors.New("--rewind and --reset have no dry run, and the ini file says fake = 1"), "set fake = 0 to do it")
@@ -70,7 +71,7 @@ func (p *program) replay(cmd *cobra.Command, override func(s *settings)) error {
 		s.pair.Log = job.Log
 		// What is wrong with the ini must be seen by who typed the command; a
 		// server that is down is waited for.
-		if err := s.pair.Preflight(ctx); err != nil {
+		if err := londiste.Preflight(ctx, &s.pair); err != nil {
 			return err
 		}
 		job.Ready()
@@ -89,7 +90,7 @@ func serve(ctx context.Context, s *settings, job cli.Job) error {
 	s.pair.Log = job.Log
 	w := s.worker()
 	w.Stop = job.Stop
-	w.Stats = func(st londiste.Stats) {
+	w.Stats = func(st replay.Stats) {
 		job.Log.Info(fmt.Sprintf("{count: %d, ignored: %d, duration: %.3f}", st.Events, st.Ignored, st.Duration.Seconds()))
 	}
 	job.Log.Info("Replaying queue " + s.pair.Queue + " as " + s.pair.ConsumerName())

@@ -16,6 +16,8 @@ import (
 	"github.com/skytools-go/skytools/internal/conf"
 	"github.com/skytools-go/skytools/internal/dsn"
 	"github.com/skytools-go/skytools/londiste"
+	"github.com/skytools-go/skytools/londiste/replay"
+	"github.com/skytools-go/skytools/londiste/set"
 )
 
 // keys are all keys of section [londiste], in the order of `--ini`.
@@ -49,11 +51,11 @@ var keys = slices.Concat(cli.CommonKeys, []conf.Key{
 
 // settings is an ini file taken apart.
 type settings struct {
-	pair           londiste.Pair
+	pair           set.Pair
 	parallelCopies int
 	copyWorkers    int
 	chunkBytes     int64
-	pace           londiste.CopyPace
+	pace           replay.CopyPace
 	loopDelay      time.Duration
 	stopOnConflict bool
 	parkAfter      time.Duration // less than 0: never
@@ -70,8 +72,8 @@ func (s *settings) subscriber() *londiste.Subscriber {
 	return &londiste.Subscriber{Pair: s.pair, Fake: s.fake}
 }
 
-func (s *settings) worker() *londiste.Worker {
-	return &londiste.Worker{
+func (s *settings) worker() *replay.Worker {
+	return &replay.Worker{
 		Pair: s.pair, ParallelCopies: s.parallelCopies, CopyWorkers: s.copyWorkers, ChunkBytes: s.chunkBytes, Pace: s.pace,
 		Idle: s.loopDelay, StopOnConflict: s.stopOnConflict,
 		ParkAfter: s.parkAfter, ParkMaxAge: s.parkMaxAge, ParkMaxSize: s.parkMaxSize,

@@ -16,6 +16,7 @@ import (
 	"github.com/skytools-go/skytools/internal/hint"
 	"github.com/skytools-go/skytools/internal/ident"
 	"github.com/skytools-go/skytools/londiste"
+	"github.com/skytools-go/skytools/londiste/set"
 )
 
 func (p *program) waitSyncCommand() *cobra.Command {
@@ -125,7 +126,7 @@ func notes(y *londiste.Sync) []string {
 }
 
 // figures are a copy's in words.
-func figures(p *londiste.CopyProgress) string {
+func figures(p *set.CopyProgress) string {
 	if p == nil {
 		return ""
 	}
@@ -191,7 +192,7 @@ func (v *bars) show(y *londiste.Sync) {
 }
 
 // bar is one line of the picture.
-func bar(name, state string, p *londiste.CopyProgress, width int) string {
+func bar(name, state string, p *set.CopyProgress, width int) string {
 	const cells = 20
 	drawn := strings.Repeat(".", cells)
 	if p != nil && p.Done != nil {

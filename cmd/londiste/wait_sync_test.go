@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/skytools-go/skytools/londiste"
+	"github.com/skytools-go/skytools/londiste/set"
 )
 
 func number(x float64) *float64 { return &x }
@@ -17,8 +18,8 @@ func TestBars(t *testing.T) {
 	v := &bars{out: &out, width: 60}
 	now := time.Now()
 	y := &londiste.Sync{Running: true, Tables: []londiste.TableSync{
-		{Name: "public.done", State: "ok", OK: true, Copy: &londiste.CopyProgress{Finished: &now}},
-		{Name: "public.half", State: "in-copy", Copy: &londiste.CopyProgress{Rows: 50, Bytes: 1 << 20, Done: number(0.5), Rate: 2 << 20, Left: number(61)}},
+		{Name: "public.done", State: "ok", OK: true, Copy: &set.CopyProgress{Finished: &now}},
+		{Name: "public.half", State: "in-copy", Copy: &set.CopyProgress{Rows: 50, Bytes: 1 << 20, Done: number(0.5), Rate: 2 << 20, Left: number(61)}},
 		{Name: "public." + strings.Repeat("long", 20), State: "-"},
 	}}
 	v.show(y)

@@ -17,6 +17,8 @@ import (
 	"github.com/skytools-go/skytools/internal/dsn"
 	"github.com/skytools-go/skytools/internal/pgtest"
 	"github.com/skytools-go/skytools/londiste"
+	"github.com/skytools-go/skytools/londiste/replay"
+	"github.com/skytools-go/skytools/londiste/set"
 	"github.com/skytools-go/skytools/schema"
 	"github.com/skytools-go/skytools/test/check"
 	"github.com/skytools-go/skytools/test/workload"
@@ -88,7 +90,7 @@ func differential(t *testing.T, seed uint64, capture londiste.Capture) {
 	check.Pair{Provider: o.lock, Subscriber: subscriber, Queue: queue, Consumer: job}.Invariants(ctx, t)
 }
 
-func newPair(t *testing.T, provider, subscriber string) londiste.Pair {
+func newPair(t *testing.T, provider, subscriber string) set.Pair {
 	t.Helper()
 	from, err := dsn.Parse(provider)
 	if err != nil {
@@ -99,16 +101,16 @@ func newPair(t *testing.T, provider, subscriber string) londiste.Pair {
 		t.Fatal(err)
 	}
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelInfo}))
-	return londiste.Pair{Job: job, Queue: queue, Provider: from, Subscriber: to, Log: log}
+	return set.Pair{Job: job, Queue: queue, Provider: from, Subscriber: to, Log: log}
 }
 
 // daemons runs ticker and worker until stop is called.
-func daemons(t *testing.T, pair londiste.Pair) (stop func()) {
+func daemons(t *testing.T, pair set.Pair) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	ticks := ticker.Ticker{Database: pair.Provider, Log: pair.Log}
 	maintainer := ticker.Maintainer{Database: pair.Provider, Log: pair.Log, Delay: time.Second}
-	worker := londiste.Worker{Pair: pair}
+	worker := replay.Worker{Pair: pair}
 	var wg sync.WaitGroup
 	for name, run := range map[string]func(context.Context) error{
 		"ticker": ticks.Run, "maintainer": maintainer.Run, "worker": worker.Run,
@@ -125,7 +127,7 @@ func daemons(t *testing.T, pair londiste.Pair) (stop func()) {
 }
 
 // register installs both sides and adds all tables; the queue rotates fast.
-func register(t *testing.T, pair londiste.Pair, capture londiste.Capture) {
+func register(t *testing.T, pair set.Pair, capture londiste.Capture) {
 	t.Helper()
 	install := func(ctx context.Context, conn *pgx.Conn) error {
 		_, err := schema.Install(ctx, conn, schema.Options{})

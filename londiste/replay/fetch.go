@@ -1,4 +1,4 @@
-package londiste
+package replay
 
 import (
 	"bytes"
@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/skytools-go/skytools/internal/apply"
+	"github.com/skytools-go/skytools/londiste/set"
 	"github.com/skytools-go/skytools/pgq"
 )
 
@@ -72,7 +73,7 @@ func (f *fetcher) init() {
 func (f *fetcher) stop() {
 	f.cancel()
 	f.done.Wait()
-	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), set.CloseTimeout)
 	defer cancel()
 	_ = f.conn.Close(ctx)
 }

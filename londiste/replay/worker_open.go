@@ -1,15 +1,12 @@
-package londiste
+package replay
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
-
 	"github.com/skytools-go/skytools/internal/apply"
+	"github.com/skytools-go/skytools/londiste/set"
 	"github.com/skytools-go/skytools/pgq"
 )
 
@@ -28,18 +25,18 @@ func (r *run) open(ctx context.Context) error {
 
 func (r *run) openSubscriber(ctx context.Context) error {
 	if r.sub == nil {
-		conn, err := r.connectSubscriber(ctx)
+		conn, err := r.ConnectSubscriber(ctx)
 		if err != nil {
 			return err
 		}
-		replica, err := prepareSubscriber(ctx, conn, !r.noReplica)
+		replica, err := set.PrepareSubscriber(ctx, conn, !r.noReplica)
 		if err != nil {
-			closeConn(&conn)
+			set.CloseConn(&conn)
 			return fmt.Errorf("subscriber: %w", err)
 		}
 		if !replica && !r.noReplica {
 			r.noReplica = true
-			r.log().Info("session_replication_role may not be set: triggers and foreign keys stay in force here")
+			r.Logger().Info("session_replication_role may not be set: triggers and foreign keys stay in force here")
 		}
 		r.sub = conn
 	}
@@ -56,7 +53,7 @@ func (r *run) openSubscriber(ctx context.Context) error {
 	case !node:
 		return missing("the subscriber is no node of %s yet (subscriber install)", r.Queue)
 	}
-	if r.me, err = identify(ctx, r.sub); err != nil {
+	if r.me, err = set.Identify(ctx, r.sub); err != nil {
 		return fmt.Errorf("subscriber: %w", err)
 	}
 	return nil
@@ -67,12 +64,12 @@ const installedSQL = `select to_regclass($1) is not null and to_regclass($2) is 
 
 func (r *run) openProvider(ctx context.Context) error {
 	if r.prov == nil {
-		conn, err := r.connectProvider(ctx)
+		conn, err := r.ConnectProvider(ctx)
 		if err != nil {
 			return err
 		}
-		if err := prepareProvider(ctx, conn); err != nil {
-			closeConn(&conn)
+		if err := set.PrepareProvider(ctx, conn); err != nil {
+			set.CloseConn(&conn)
 			return fmt.Errorf("provider: %w", err)
 		}
 		r.prov, r.reader = conn, pgq.NewReader(conn, r.Queue)
@@ -96,39 +93,39 @@ func (r *run) openProvider(ctx context.Context) error {
 // openLease takes the lease and the claim, or makes sure that both are still
 // this worker's.
 func (r *run) openLease(ctx context.Context) error {
-	locked, err := r.fence.lockLease(ctx, r.sub)
+	locked, err := r.fence.LockLease(ctx, r.sub)
 	if err != nil {
 		return fmt.Errorf("lease: %w", err)
 	}
-	if r.fence.epoch != 0 {
+	if r.fence.Epoch != 0 {
 		return r.keepLease(ctx)
 	}
 	if !locked {
-		who, silent, err := r.fence.holder(ctx, r.sub)
+		who, silent, err := r.fence.Holder(ctx, r.sub)
 		if err != nil {
 			return fmt.Errorf("lease: %w", err)
 		}
 		if !silent {
 			return missing("another worker replicates to %s: %s", r.Job, who)
 		}
-		r.log().Warn("Taking over from a worker that gives no sign of life", "holder", who)
+		r.Logger().Warn("Taking over from a worker that gives no sign of life", "holder", who)
 	}
-	old, err := r.fence.epochOf(ctx, r.sub)
+	old, err := r.fence.EpochOf(ctx, r.sub)
 	if err != nil {
 		return fmt.Errorf("lease: %w", err)
 	}
 	mine := r.fence
-	for mine.epoch = old + 1; ; mine.epoch++ {
-		onRecord, err := claim(ctx, r.prov, &r.Pair, mine.consumer, r.me, mine.epoch, false)
+	for mine.Epoch = old + 1; ; mine.Epoch++ {
+		onRecord, err := set.Claim(ctx, r.prov, &r.Pair, mine.Consumer, r.me, mine.Epoch, false)
 		if err != nil {
 			return err
 		}
-		if onRecord == mine.epoch {
+		if onRecord == mine.Epoch {
 			break
 		}
-		mine.epoch = onRecord
+		mine.Epoch = onRecord
 	}
-	taken, err := mine.take(ctx, r.sub, old, !locked)
+	taken, err := mine.Take(ctx, r.sub, old, !locked)
 	if err != nil {
 		return fmt.Errorf("lease: %w", err)
 	}
@@ -136,24 +133,24 @@ func (r *run) openLease(ctx context.Context) error {
 		return missing("another worker replicates to %s", r.Job)
 	}
 	r.fence = mine
-	r.log().Info("Lease taken", "epoch", mine.epoch)
+	r.Logger().Info("Lease taken", "epoch", mine.Epoch)
 	return nil
 }
 
 func (r *run) keepLease(ctx context.Context) error {
-	epoch, err := r.fence.epochOf(ctx, r.sub)
+	epoch, err := r.fence.EpochOf(ctx, r.sub)
 	if err != nil {
 		return fmt.Errorf("lease: %w", err)
 	}
-	if epoch != r.fence.epoch {
-		return errFenced
+	if epoch != r.fence.Epoch {
+		return set.ErrFenced
 	}
-	onRecord, err := claim(ctx, r.prov, &r.Pair, r.fence.consumer, r.me, epoch, false)
+	onRecord, err := set.Claim(ctx, r.prov, &r.Pair, r.fence.Consumer, r.me, epoch, false)
 	if err != nil {
 		return err
 	}
 	if onRecord != epoch {
-		return fmt.Errorf("claim at the provider: %w", errFenced)
+		return fmt.Errorf("claim at the provider: %w", set.ErrFenced)
 	}
 	return nil
 }
@@ -161,7 +158,7 @@ func (r *run) keepLease(ctx context.Context) error {
 // openQueue finds the position and begins to read from there.
 func (r *run) openQueue(ctx context.Context) error {
 	if r.tables == nil {
-		r.tables = newRegistry(r.Queue, OK)
+		r.tables = newRegistry(r.Queue, set.OK)
 	}
 	ahead, err := r.rowsAhead(ctx)
 	if err != nil {
@@ -174,7 +171,7 @@ func (r *run) openQueue(ctx context.Context) error {
 	if err := r.tables.load(ctx, r.sub); err != nil {
 		return fmt.Errorf("subscriber: %w", err)
 	}
-	provider, err := identify(ctx, r.prov)
+	provider, err := set.Identify(ctx, r.prov)
 	if err != nil {
 		return fmt.Errorf("provider: %w", err)
 	}
@@ -196,12 +193,12 @@ func (r *run) openQueue(ctx context.Context) error {
 	if err := r.sweep(ctx); err != nil {
 		return err
 	}
-	conn, err := r.connectProvider(ctx)
+	conn, err := r.ConnectProvider(ctx)
 	if err != nil {
 		return err
 	}
-	if err := prepareProvider(ctx, conn); err != nil {
-		closeConn(&conn)
+	if err := set.PrepareProvider(ctx, conn); err != nil {
+		set.CloseConn(&conn)
 		return fmt.Errorf("provider: %w", err)
 	}
 	r.listen = newListener(&r.Pair, r.bell)
@@ -214,7 +211,7 @@ func (r *run) openQueue(ctx context.Context) error {
 	r.bell.subscribe(r.fetch.wake)
 	r.listen.start(ctx)
 	r.fetch.start(ctx, r.position)
-	r.log().Info("Replicating", "queue", r.Queue, "consumer", r.ConsumerName(), "tick", int64(r.position.ID))
+	r.Logger().Info("Replicating", "queue", r.Queue, "consumer", r.ConsumerName(), "tick", int64(r.position.ID))
 	return nil
 }
 
@@ -225,32 +222,3 @@ func (r *run) newApplier() {
 		StopOnConflict: r.StopOnConflict && r.ahead == nil, CatchUp: r.ahead != nil,
 	})
 }
-
-// prepareSubscriber pins what text values mean, lifts limits meant for
-// people, and switches triggers and foreign keys off where the role may: it
-// tries once, as no catalogue tells everywhere.
-func prepareSubscriber(ctx context.Context, conn *pgx.Conn, try bool) (replica bool, err error) {
-	_, err = conn.Exec(ctx, pinSQL+`; set idle_in_transaction_session_timeout = '10min'`)
-	if err != nil || !try {
-		return false, err
-	}
-	_, err = conn.Exec(ctx, `set session_replication_role = replica`)
-	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == "42501" {
-		return false, nil
-	}
-	return err == nil, err
-}
-
-func prepareProvider(ctx context.Context, conn *pgx.Conn) error {
-	_, err := conn.Exec(ctx, pinSQL)
-	return err
-}
-
-// pinSQL makes values read and written as text the same at both sides, and
-// undoes what a database or role may have set for people. Rows hidden by a
-// policy would be passed over in silence: rather an error.
-const pinSQL = `set datestyle = 'ISO, YMD'; set intervalstyle = 'postgres'; set extra_float_digits = 3;
-	set bytea_output = 'hex'; set lc_monetary = 'C'; set timezone = 'UTC'; set xmloption = 'content';
-	set statement_timeout = 0; set lock_timeout = 0; set row_security = off;
-	select set_config(name, '0', false) from pg_settings where name in ('transaction_timeout', 'idle_session_timeout');
-	set session characteristics as transaction isolation level read committed, read write`

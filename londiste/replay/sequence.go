@@ -1,4 +1,4 @@
-package londiste
+package replay
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/skytools-go/skytools/internal/ident"
+	"github.com/skytools-go/skytools/londiste/set"
 )
 
 // seqValue is where a sequence stands.
@@ -103,7 +104,7 @@ func (r *run) prepareMirror(ctx context.Context) error {
 				kept = append(kept, n)
 			} else if !m.gone[n] {
 				m.gone[n] = true
-				r.log().Warn("Sequence does not exist", "sequence", n.String(), "side", side.what)
+				r.Logger().Warn("Sequence does not exist", "sequence", n.String(), "side", side.what)
 			}
 		}
 		names = kept
@@ -186,7 +187,7 @@ func (r *run) setSequences(ctx context.Context, tx pgx.Tx, changes []change) err
 			if tx.Conn().IsClosed() || ctx.Err() != nil {
 				return err
 			}
-			r.log().Warn("Cannot set sequence", "sequence", one[0].name.String(), "value", one[0].Last, "error", err)
+			r.Logger().Warn("Cannot set sequence", "sequence", one[0].name.String(), "value", one[0].Last, "error", err)
 		}
 		r.mirrored(one) // tried again when it moves
 	}
@@ -208,27 +209,11 @@ func setAll(ctx context.Context, tx pgx.Tx, changes []change) error {
 	for _, c := range changes {
 		names, values, called = append(names, c.name.SQL()), append(values, c.Last), append(called, c.Called)
 	}
-	return inSavepoint(ctx, tx, func() error {
+	return set.InSavepoint(ctx, tx, func() error {
 		_, err := tx.Exec(ctx, `select setval(s::regclass, v, c)
 			from unnest($1::text[], $2::bigint[], $3::boolean[]) as x (s, v, c)`, names, values, called)
 		return err
 	})
-}
-
-// inSavepoint runs fn so that its failure does not end the transaction.
-func inSavepoint(ctx context.Context, tx pgx.Tx, fn func() error) error {
-	if _, err := tx.Exec(ctx, "savepoint part"); err != nil {
-		return err
-	}
-	err := fn()
-	end := "release savepoint part"
-	if err != nil {
-		end = "rollback to savepoint part; release savepoint part"
-	}
-	if _, e := tx.Exec(ctx, end); e != nil {
-		return e
-	}
-	return err
 }
 
 // mirrorIdle brings the sequences along while there are no batches.

@@ -1,4 +1,4 @@
-package londiste
+package replay
 
 import (
 	"cmp"
@@ -15,6 +15,7 @@ import (
 	"github.com/skytools-go/skytools/internal/hint"
 	"github.com/skytools-go/skytools/internal/ident"
 	"github.com/skytools-go/skytools/internal/loop"
+	"github.com/skytools-go/skytools/londiste/set"
 	"github.com/skytools-go/skytools/pgq"
 )
 
@@ -30,7 +31,7 @@ type copying struct {
 
 // startCopier starts the goroutine that brings a table from wherever it
 // stands to ok. It ends by itself there, or when the table is gone.
-func (r *run) startCopier(ctx context.Context, t *Table) {
+func (r *run) startCopier(ctx context.Context, t *set.Table) {
 	ctx, cancel := context.WithCancel(ctx)
 	h := &copying{cancel: cancel, done: make(chan struct{}), wake: make(chan struct{}, 1)}
 	h.phase.Store(int32(t.State.Phase))
@@ -68,9 +69,9 @@ func (r *run) stopCopies() {
 // step begins from what the database says, so a restart needs no more than
 // that.
 type copier struct {
-	*Pair
-	fence    fence
-	me       identity
+	*set.Pair
+	fence    set.Fence
+	me       set.Identity
 	name     ident.Name
 	consumer string // of the copy
 	hold     *copying
@@ -80,7 +81,7 @@ type copier struct {
 	budget   int64
 	// noReplica: session_replication_role was refused already
 	noReplica bool
-	fkeys     *semaphore.Weighted // shared by all copiers, see dropFkeys
+	fkeys     *semaphore.Weighted // shared by all copiers, see DropFkeys
 	chunks    chunking
 	changed   func() // the table's state is another now
 
@@ -88,14 +89,11 @@ type copier struct {
 	reader    *pgq.Reader
 	ackedAt   time.Time
 	failing   bool
-	parked    *ParkedTable // the table is being retried
-	free      bool         // of its foreign keys, where they would act
+	parked    *set.ParkedTable // the table is being retried
+	free      bool             // of its foreign keys, where they would act
 }
 
-var (
-	errCopyEnds = errors.New("nothing more to do for the table")
-	errMoved    = errors.New("the table's state was changed by somebody else")
-)
+var errCopyEnds = errors.New("nothing more to do for the table")
 
 func (c *copier) run(ctx context.Context) {
 	c.bell.subscribe(c.hold.wake) // a tick is as good a reason to look as the worker's poke
@@ -105,7 +103,7 @@ func (c *copier) run(ctx context.Context) {
 		Idle: 500 * time.Millisecond, MaxBackoff: maxBackoff, Wake: c.hold.wake, OnError: c.failed,
 	}).Run(ctx, c.step)
 	if err != nil && !errors.Is(err, errCopyEnds) {
-		c.log().Error("Copy given up", "table", c.name.String(), "error", err)
+		c.Logger().Error("Copy given up", "table", c.name.String(), "error", err)
 	}
 }
 
@@ -114,12 +112,12 @@ func (c *copier) failed(err error, next time.Duration) {
 	if h := hint.Of(err); h != "" {
 		args = append(args, "hint", h)
 	}
-	c.log().Error("copy stopped", args...)
+	c.Logger().Error("copy stopped", args...)
 }
 
 func (c *copier) close() {
-	closeConn(&c.sub)
-	closeConn(&c.prov)
+	set.CloseConn(&c.sub)
+	set.CloseConn(&c.prov)
 	c.reader = nil
 }
 
@@ -136,7 +134,7 @@ func (c *copier) step(ctx context.Context) (more bool, err error) {
 	if err := c.open(ctx); err != nil {
 		return false, err
 	}
-	t, found, err := oneTable(ctx, c.sub, c.Queue, c.name)
+	t, found, err := set.OneTable(ctx, c.sub, c.Queue, c.name)
 	if err != nil {
 		return false, err
 	}
@@ -148,15 +146,15 @@ func (c *copier) step(ctx context.Context) (more bool, err error) {
 	}
 	c.hold.phase.Store(int32(t.State.Phase))
 	switch t.State.Phase {
-	case None:
+	case set.None:
 		return c.prepare(ctx, &t)
-	case InCopy:
+	case set.InCopy:
 		return true, c.copyRows(ctx, &t)
-	case CatchingUp:
+	case set.CatchingUp:
 		return c.catchUp(ctx, &t)
-	case DoSync:
+	case set.DoSync:
 		return true, c.reach(ctx, &t)
-	case OK:
+	case set.OK:
 		if err := unregister(ctx, c.prov, c.Queue, c.consumer); err != nil {
 			return false, err
 		}
@@ -170,11 +168,11 @@ func (c *copier) broken(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(err, errCopyEnds):
 		return loop.Permanent(err)
-	case errors.Is(err, errFenced):
+	case errors.Is(err, set.ErrFenced):
 		return loop.Permanent(err)
 	case c.sub != nil && !c.sub.IsClosed():
 		text := fmt.Sprintf("table %s: %s", c.name, errorText(err))
-		if e := writeError(ctx, c.sub, c.fence, c.consumer, text); e == nil {
+		if e := set.WriteError(ctx, c.sub, c.fence, c.consumer, text); e == nil {
 			c.failing = true
 		}
 	}
@@ -184,64 +182,43 @@ func (c *copier) broken(ctx context.Context, err error) error {
 
 func (c *copier) open(ctx context.Context) error {
 	if c.sub == nil {
-		conn, err := c.connectSubscriber(ctx)
+		conn, err := c.ConnectSubscriber(ctx)
 		if err != nil {
 			return err
 		}
 		c.sub = conn
-		if _, err := prepareSubscriber(ctx, conn, !c.noReplica); err != nil {
+		if _, err := set.PrepareSubscriber(ctx, conn, !c.noReplica); err != nil {
 			return fmt.Errorf("subscriber: %w", err)
 		}
 	}
 	if c.prov == nil {
-		conn, err := c.connectProvider(ctx)
+		conn, err := c.ConnectProvider(ctx)
 		if err != nil {
 			return err
 		}
 		c.prov, c.reader = conn, pgq.NewReader(conn, c.Queue)
-		if err := prepareProvider(ctx, conn); err != nil {
+		if err := set.PrepareProvider(ctx, conn); err != nil {
 			return fmt.Errorf("provider: %w", err)
 		}
 	}
 	return nil
 }
 
-func (c *copier) write(ctx context.Context) writer {
+func (c *copier) write(ctx context.Context) set.Writer {
 	return func(p failpoint.Point, fn func(tx pgx.Tx) error) error {
-		return c.fence.write(ctx, c.sub, p, fn)
+		return c.fence.Write(ctx, c.sub, p, fn)
 	}
 }
 
-// move changes the table's state inside a transaction; errMoved if it is not
+// move changes the table's state inside a transaction; ErrMoved if it is not
 // what the copier thinks.
-func (c *copier) move(ctx context.Context, tx pgx.Tx, from, to State) error {
-	return moveTable(ctx, tx, c.Queue, c.name, Copier, from, to)
-}
-
-// moveTables runs fn, which changes tables' states, in a transaction.
-func (f fence) moveTables(ctx context.Context, conn *pgx.Conn, fn func(tx pgx.Tx) error) error {
-	return f.write(ctx, conn, failpoint.CopyState, fn)
-}
-
-func moveTable(ctx context.Context, tx pgx.Tx, queue string, name ident.Name, by Owner, from, to State) error {
-	if !by.May(from.Phase, to.Phase) {
-		return fmt.Errorf("table %s: state %s may not become %s", name, from, to)
-	}
-	tag, err := tx.Exec(ctx, `update londiste.table_info set merge_state = $4
-		where queue_name = $1 and table_name = $2 and local and merge_state is not distinct from $3`,
-		queue, name.String(), from.Text(), to.Text())
-	if err != nil {
-		return err
-	}
-	if tag.RowsAffected() == 0 {
-		return errMoved
-	}
-	return nil
+func (c *copier) move(ctx context.Context, tx pgx.Tx, from, to set.State) error {
+	return set.MoveTable(ctx, tx, c.Queue, c.name, set.Copier, from, to)
 }
 
 // moved logs a change of state and tells the worker.
-func (c *copier) moved(to State) {
-	c.log().Info("Table state changed", "table", c.name.String(), "state", to.String())
+func (c *copier) moved(to set.State) {
+	c.Logger().Info("Table state changed", "table", c.name.String(), "state", to.String())
 	c.hold.phase.Store(int32(to.Phase))
 	c.changed()
 }
@@ -263,7 +240,7 @@ func unregister(ctx context.Context, conn *pgx.Conn, queue, consumer string) err
 // dropped, a consumer of the copy's own registered at the provider's last
 // tick. A crash on the way leaves foreign keys on their list and a consumer
 // that the next attempt, or the sweep, removes.
-func (c *copier) prepare(ctx context.Context, t *Table) (bool, error) {
+func (c *copier) prepare(ctx context.Context, t *set.Table) (bool, error) {
 	src, err := c.source(ctx)
 	if err != nil {
 		return false, err
@@ -279,21 +256,21 @@ func (c *copier) prepare(ctx context.Context, t *Table) (bool, error) {
 	if err := unregister(ctx, c.prov, c.Queue, c.consumer); err != nil {
 		return false, err
 	}
-	t0, err := register(ctx, c.prov, c.Queue, c.consumer, failpoint.CopyStart)
+	t0, err := set.Register(ctx, c.prov, c.Queue, c.consumer, failpoint.CopyStart)
 	if err != nil {
 		return false, err
 	}
-	if _, err := claim(ctx, c.prov, c.Pair, c.consumer, c.me, c.fence.epoch, false); err != nil {
+	if _, err := set.Claim(ctx, c.prov, c.Pair, c.consumer, c.me, c.fence.Epoch, false); err != nil {
 		return false, err
 	}
-	to := State{Phase: InCopy}
-	err = c.fence.write(ctx, c.sub, failpoint.CopyStart, func(tx pgx.Tx) error {
+	to := set.State{Phase: set.InCopy}
+	err = c.fence.Write(ctx, c.sub, failpoint.CopyStart, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `
 			insert into pgq_node.local_state (queue_name, consumer_name, provider_node, last_tick_id)
 			values ($1, $2, $3, $4)
 			on conflict (queue_name, consumer_name) do update
 			set last_tick_id = excluded.last_tick_id, cur_error = null`,
-			c.Queue, c.consumer, RootNode, int64(t0))
+			c.Queue, c.consumer, set.RootNode, int64(t0))
 		if err != nil {
 			return err
 		}
@@ -315,7 +292,7 @@ func (c *copier) prepare(ctx context.Context, t *Table) (bool, error) {
 		}
 		return c.move(ctx, tx, t.State, to)
 	})
-	if errors.Is(err, errMoved) {
+	if errors.Is(err, set.ErrMoved) {
 		return true, nil
 	}
 	if err != nil {
@@ -323,4 +300,13 @@ func (c *copier) prepare(ctx context.Context, t *Table) (bool, error) {
 	}
 	c.moved(to)
 	return true, nil
+}
+
+// DropFkeys saves and drops the foreign keys to and from a table.
+func (c *copier) dropFkeys(ctx context.Context, table ident.Name) error {
+	err := set.DropFkeys(ctx, c.Pair, c.fkeys, c.write(ctx), `to_regclass($1) in (c.conrelid, c.confrelid)`, table.SQL())
+	if err != nil {
+		return fmt.Errorf("drop foreign keys of %s: %w", table, err)
+	}
+	return nil
 }

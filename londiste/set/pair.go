@@ -1,4 +1,4 @@
-package londiste
+package set
 
 import (
 	"cmp"
@@ -32,30 +32,35 @@ type Pair struct {
 func (p *Pair) ConsumerName() string { return cmp.Or(p.Consumer, p.Job) }
 
 // CopyConsumer is the name under which the copy of a table reads the queue.
-func (p *Pair) CopyConsumer(table ident.Name) string { return p.copyPrefix() + table.String() }
+func (p *Pair) CopyConsumer(table ident.Name) string { return p.CopyPrefix() + table.String() }
 
-func (p *Pair) copyPrefix() string { return p.ConsumerName() + ".copy." }
+// CopyPrefix is what the names of all copies' consumers begin with.
+func (p *Pair) CopyPrefix() string { return p.ConsumerName() + ".copy." }
 
-func (p *Pair) log() *slog.Logger {
+// Logger is Log, or one that says nothing.
+func (p *Pair) Logger() *slog.Logger {
 	if p.Log == nil {
 		return slog.New(slog.DiscardHandler)
 	}
 	return p.Log
 }
 
-func (p *Pair) lockTimeout() time.Duration { return cmp.Or(p.LockTimeout, 10*time.Second) }
+// LockWait is LockTimeout or its default.
+func (p *Pair) LockWait() time.Duration { return cmp.Or(p.LockTimeout, 10*time.Second) }
 
-// connectProvider and connectSubscriber open one connection; the error says
-// which side it was, with a hint and without a password.
-func (p *Pair) connectProvider(ctx context.Context) (*pgx.Conn, error) {
-	return connectSide(ctx, "provider", p.Provider)
+// ConnectProvider opens a connection; the error says which side it was, with a
+// hint and without a password.
+func (p *Pair) ConnectProvider(ctx context.Context) (*pgx.Conn, error) {
+	return ConnectSide(ctx, "provider", p.Provider)
 }
 
-func (p *Pair) connectSubscriber(ctx context.Context) (*pgx.Conn, error) {
-	return connectSide(ctx, "subscriber", p.Subscriber)
+// ConnectSubscriber does the same at the other side.
+func (p *Pair) ConnectSubscriber(ctx context.Context) (*pgx.Conn, error) {
+	return ConnectSide(ctx, "subscriber", p.Subscriber)
 }
 
-func connectSide(ctx context.Context, side string, cfg *pgx.ConnConfig) (*pgx.Conn, error) {
+// ConnectSide opens a connection to a side, which is provider or subscriber.
+func ConnectSide(ctx context.Context, side string, cfg *pgx.ConnConfig) (*pgx.Conn, error) {
 	cfg = cfg.Copy()
 	cfg.OnNotification = nil // where cfg was a connection's, it would get ours
 	if cfg.RuntimeParams["application_name"] == "" {

@@ -1,4 +1,4 @@
-package londiste
+package replay
 
 import (
 	"context"
@@ -8,11 +8,9 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/skytools-go/skytools/internal/failpoint"
+	"github.com/skytools-go/skytools/londiste/set"
 	"github.com/skytools-go/skytools/pgq"
 )
-
-// barrierKind is the kind of the barriers that comparisons set.
-const barrierKind = "compare"
 
 // exportKeep is how long a snapshot waits to be fetched. Who asked for it looks
 // for it many times a second, or is dead.
@@ -30,16 +28,16 @@ type export struct {
 // position, before anything more is applied. Work does not stand still for it,
 // and does not end for its failure: the comparison asks again.
 func (r *run) atBarrier(ctx context.Context) error {
-	if b := r.position.Barrier; b.Kind != barrierKind || !b.Concerns(r.ConsumerName()) {
+	if b := r.position.Barrier; b.Kind != set.BarrierKind || !b.Concerns(r.ConsumerName()) {
 		return nil
 	}
 	conn, id, err := r.exportSnapshot(ctx)
 	if err != nil {
-		r.log().Warn("Cannot export a snapshot for a comparison", "tick", int64(r.position.ID), "error", err)
+		r.Logger().Warn("Cannot export a snapshot for a comparison", "tick", int64(r.position.ID), "error", err)
 		return nil
 	}
 	r.exports = append(r.exports, export{conn, r.position.ID, time.Now().Add(exportKeep)})
-	err = r.fence.write(ctx, r.sub, failpoint.Export, func(tx pgx.Tx) error {
+	err = r.fence.Write(ctx, r.sub, failpoint.Export, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `
 			insert into skytools.barrier_snapshot (queue_name, consumer_name, tick_id, snapshot_id, until)
 			values ($1, $2, $3, $4, clock_timestamp() + $5)
@@ -51,12 +49,12 @@ func (r *run) atBarrier(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("snapshot at tick %d: %w", r.position.ID, err)
 	}
-	r.log().Debug("Snapshot exported for a comparison", "tick", int64(r.position.ID), "snapshot", id)
+	r.Logger().Debug("Snapshot exported for a comparison", "tick", int64(r.position.ID), "snapshot", id)
 	return nil
 }
 
 func (r *run) exportSnapshot(ctx context.Context) (*pgx.Conn, string, error) {
-	conn, err := r.connectSubscriber(ctx)
+	conn, err := r.ConnectSubscriber(ctx)
 	if err != nil {
 		return nil, "", err
 	}
@@ -68,7 +66,7 @@ func (r *run) exportSnapshot(ctx context.Context) (*pgx.Conn, string, error) {
 		err = conn.QueryRow(ctx, `select pg_export_snapshot()`).Scan(&id)
 	}
 	if err != nil {
-		closeConn(&conn)
+		set.CloseConn(&conn)
 	}
 	return conn, id, err
 }
@@ -101,7 +99,7 @@ func (r *run) tendExports(ctx context.Context) error {
 			continue
 		}
 		late = late || old
-		closeConn(&e.conn)
+		set.CloseConn(&e.conn)
 	}
 	r.exports = kept
 	if late {
@@ -117,7 +115,7 @@ func (r *run) forgetExports(ctx context.Context) error {
 	for _, e := range r.exports {
 		kept = append(kept, int64(e.tick))
 	}
-	return r.fence.write(ctx, r.sub, failpoint.Export, func(tx pgx.Tx) error {
+	return r.fence.Write(ctx, r.sub, failpoint.Export, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `delete from skytools.barrier_snapshot
 			where queue_name = $1 and consumer_name = $2 and tick_id <> all ($3)`, r.Queue, r.ConsumerName(), kept)
 		return err
@@ -126,7 +124,7 @@ func (r *run) forgetExports(ctx context.Context) error {
 
 func (r *run) closeExports() {
 	for i := range r.exports {
-		closeConn(&r.exports[i].conn)
+		set.CloseConn(&r.exports[i].conn)
 	}
 	r.exports = nil
 }

@@ -1,4 +1,4 @@
-package londiste
+package replay
 
 import (
 	"cmp"
@@ -15,13 +15,14 @@ import (
 	"github.com/skytools-go/skytools/internal/hint"
 	"github.com/skytools-go/skytools/internal/ident"
 	"github.com/skytools-go/skytools/internal/loop"
+	"github.com/skytools-go/skytools/londiste/set"
 	"github.com/skytools-go/skytools/pgq"
 )
 
 // Worker is the daemon of a subscriber: it copies the tables registered
 // there, applies the provider's changes and mirrors its sequences.
 type Worker struct {
-	Pair
+	set.Pair
 	ParallelCopies int             // tables copied at the same time, and connections that copy, in all; 0 means 4
 	CopyWorkers    int             // connections that copy one table; 0 means by the machine's cores
 	ChunkBytes     int64           // of a table that is copied in chunks; 0 means 64 MiB
@@ -52,7 +53,7 @@ type Stats struct {
 func (w *Worker) Run(ctx context.Context) error {
 	r := &run{
 		Worker: w,
-		fence:  fence{queue: w.Queue, consumer: w.ConsumerName()},
+		fence:  set.Fence{Queue: w.Queue, Consumer: w.ConsumerName()},
 		wake:   make(chan struct{}, 1),
 		bell:   newBell(),
 		copies: map[ident.Name]*copying{}, fkeys: semaphore.NewWeighted(1),
@@ -69,21 +70,20 @@ func (w *Worker) Run(ctx context.Context) error {
 }
 
 const (
-	maxBackoff   = 20 * time.Second
-	closeTimeout = 5 * time.Second
+	maxBackoff = 20 * time.Second
 )
 
 // run is one Run of a worker. Everything but wake, dirty, at and bell belongs to
 // the goroutine of the loop.
 type run struct {
 	*Worker
-	fence fence
+	fence set.Fence
 	wake  chan struct{} // ends the loop's idle sleep
 	dirty atomic.Bool   // a copier changed a table's state
 	at    atomic.Int64  // the position, for copiers
 	bell  *bell         // rung when the provider has ticked
 
-	me     identity // of the subscriber
+	me     set.Identity // of the subscriber
 	sub    *pgx.Conn
 	prov   *pgx.Conn // claims, acks, sequences, registrations
 	reader *pgq.Reader
@@ -193,7 +193,7 @@ func missing(format string, args ...any) error {
 func (r *run) wait(err error) {
 	if text := err.Error(); text != r.waiting {
 		r.waiting = text
-		r.log().Info(text)
+		r.Logger().Info(text)
 	}
 }
 
@@ -225,7 +225,7 @@ func (r *run) rest(ctx context.Context) error {
 func (r *run) report(ctx context.Context) error {
 	due := time.Second
 	if r.position.ID == r.settled {
-		due = signOfLife
+		due = set.SignOfLife
 	}
 	if time.Since(r.settledAt) >= due || r.failing && !r.stuck {
 		if err := r.settle(ctx, nil); err != nil {
@@ -234,7 +234,7 @@ func (r *run) report(ctx context.Context) error {
 	}
 	due = time.Second
 	if r.settled == r.acked {
-		due = signOfLife
+		due = set.SignOfLife
 	}
 	if time.Since(r.ackedAt) >= due {
 		return r.ack(ctx)
@@ -257,13 +257,13 @@ func (r *run) broken(ctx context.Context, err error) error {
 	r.closeProvider()
 	r.tables.forget()
 	switch {
-	case errors.Is(err, errFenced):
+	case errors.Is(err, set.ErrFenced):
 		r.stopCopies()
 		r.closeSubscriber()
-		r.fence.epoch = 0
-	case errors.Is(err, errClaimLost):
-		r.fence.epoch = 0 // the next step claims anew, and is told who has it
-	case r.sub != nil && !r.sub.IsClosed() && r.fence.epoch != 0:
+		r.fence.Epoch = 0
+	case errors.Is(err, set.ErrClaimLost):
+		r.fence.Epoch = 0 // the next step claims anew, and is told who has it
+	case r.sub != nil && !r.sub.IsClosed() && r.fence.Epoch != 0:
 		r.noteError(ctx, err)
 	}
 	if r.sub != nil && r.sub.IsClosed() {
@@ -280,7 +280,7 @@ func (r *run) sayGoodbye(ctx context.Context) {
 		err = r.ack(ctx)
 	}
 	if err != nil {
-		r.log().Debug("the last position was not told", "error", err)
+		r.Logger().Debug("the last position was not told", "error", err)
 	}
 }
 
@@ -294,15 +294,15 @@ func (r *run) failed(err error, next time.Duration) {
 	if errors.As(err, &bad) {
 		args = append(args, "table", bad.Table.String(), "event", bad.Event, "key", bad.Key, "statement", bad.Statement)
 	}
-	r.log().Error("replication stopped", args...)
+	r.Logger().Error("replication stopped", args...)
 }
 
 // noteError writes err into pgq_node.local_state. The next batch that is
 // applied clears it.
 func (r *run) noteError(ctx context.Context, err error) {
 	text := errorText(err)
-	if e := writeError(ctx, r.sub, r.fence, r.fence.consumer, text); e != nil {
-		r.log().Warn("cannot write the error down", "error", e)
+	if e := set.WriteError(ctx, r.sub, r.fence, r.fence.Consumer, text); e != nil {
+		r.Logger().Warn("cannot write the error down", "error", e)
 		r.closeSubscriber()
 		return
 	}
@@ -326,19 +326,8 @@ func (r *run) closeProvider() {
 		r.listen.stop()
 		r.listen = nil
 	}
-	closeConn(&r.prov)
+	set.CloseConn(&r.prov)
 	r.reader = nil
 }
 
-func (r *run) closeSubscriber() { closeConn(&r.sub) }
-
-// closeConn says goodbye, briefly.
-func closeConn(conn **pgx.Conn) {
-	if *conn == nil {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
-	defer cancel()
-	_ = (*conn).Close(ctx)
-	*conn = nil
-}
+func (r *run) closeSubscriber() { set.CloseConn(&r.sub) }

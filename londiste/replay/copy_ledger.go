@@ -1,4 +1,4 @@
-package londiste
+package replay
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 	"github.com/skytools-go/skytools/internal/failpoint"
 	"github.com/skytools-go/skytools/internal/ident"
 	"github.com/skytools-go/skytools/internal/transfer"
+	"github.com/skytools-go/skytools/londiste/set"
 )
 
 // ledger is what the subscriber's database knows of a copy in chunks. Its
@@ -59,11 +60,11 @@ func (l *ledger) sums() (rows, bytes int64) {
 
 // writeLedger runs fn, which begins an attempt.
 func (c *copier) writeLedger(ctx context.Context, fn func(tx pgx.Tx) error) error {
-	return c.fence.write(ctx, c.sub, failpoint.CopyLedger, fn)
+	return c.fence.Write(ctx, c.sub, failpoint.CopyLedger, fn)
 }
 
 // read reads the ledger, having waited for the chunks under way.
-func (l *ledger) read(ctx context.Context, tx pgx.Tx, p *Pair, name ident.Name) error {
+func (l *ledger) read(ctx context.Context, tx pgx.Tx, p *set.Pair, name ident.Name) error {
 	err := tx.QueryRow(ctx, `select attempt, coalesce(shape, '') from skytools.copy_table
 		where queue_name = $1 and table_name = $2 for update`, p.Queue, name.String()).Scan(&l.attempt, &l.shape)
 	if errors.Is(err, pgx.ErrNoRows) { // a copy begun by an older program
@@ -88,7 +89,7 @@ func (l *ledger) read(ctx context.Context, tx pgx.Tx, p *Pair, name ident.Name) 
 }
 
 // reset writes the lines anew, all missing.
-func (l *ledger) reset(ctx context.Context, tx pgx.Tx, p *Pair, name ident.Name) error {
+func (l *ledger) reset(ctx context.Context, tx pgx.Tx, p *set.Pair, name ident.Name) error {
 	first, end := make([]int64, len(l.lines)), make([]int64, len(l.lines))
 	for i, n := range l.lines {
 		first[i], end[i] = n.First, n.End
@@ -102,7 +103,7 @@ func (l *ledger) reset(ctx context.Context, tx pgx.Tx, p *Pair, name ident.Name)
 }
 
 // next writes down that an attempt begins, and what it reads.
-func (l *ledger) next(ctx context.Context, tx pgx.Tx, p *Pair, name ident.Name, size transfer.Storage) error {
+func (l *ledger) next(ctx context.Context, tx pgx.Tx, p *set.Pair, name ident.Name, size transfer.Storage) error {
 	l.attempt++
 	_, err := tx.Exec(ctx, `
 		update skytools.copy_table set attempt = $3, shape = $4, rows_expected = nullif($5, -1), bytes_expected = $6
@@ -112,22 +113,22 @@ func (l *ledger) next(ctx context.Context, tx pgx.Tx, p *Pair, name ident.Name, 
 }
 
 // keep makes sure that the attempt is the last one and keeps it so until tx
-// ends; errMoved where it is not, or the table is not in copy any more.
-func (l *ledger) keep(ctx context.Context, tx pgx.Tx, p *Pair, name ident.Name) error {
+// ends; ErrMoved where it is not, or the table is not in copy any more.
+func (l *ledger) keep(ctx context.Context, tx pgx.Tx, p *set.Pair, name ident.Name) error {
 	var mine bool
 	err := tx.QueryRow(ctx, `
 		select t.merge_state = $4 from skytools.copy_table k
 		join londiste.table_info t using (queue_name, table_name)
 		where queue_name = $1 and table_name = $2 and k.attempt = $3 and t.local
-		for key share of k`, p.Queue, name.String(), l.attempt, State{Phase: InCopy}.Text()).Scan(&mine)
+		for key share of k`, p.Queue, name.String(), l.attempt, set.State{Phase: set.InCopy}.Text()).Scan(&mine)
 	if errors.Is(err, pgx.ErrNoRows) || err == nil && !mine {
-		return errMoved
+		return set.ErrMoved
 	}
 	return err
 }
 
 // done writes down that a chunk's rows are there.
-func (l *ledger) done(ctx context.Context, tx pgx.Tx, p *Pair, name ident.Name, c transfer.Chunk, rows, bytes int64) error {
+func (l *ledger) done(ctx context.Context, tx pgx.Tx, p *set.Pair, name ident.Name, c transfer.Chunk, rows, bytes int64) error {
 	tag, err := tx.Exec(ctx, `
 		update skytools.copy_chunk set attempt = $4, rows_copied = $5, bytes_copied = $6, finished_at = clock_timestamp()
 		where queue_name = $1 and table_name = $2 and first_page = $3 and attempt is null`,

@@ -1,4 +1,4 @@
-package londiste
+package replay
 
 import (
 	"context"
@@ -13,13 +13,14 @@ import (
 	"github.com/skytools-go/skytools/internal/apply"
 	"github.com/skytools-go/skytools/internal/failpoint"
 	"github.com/skytools-go/skytools/internal/ident"
+	"github.com/skytools-go/skytools/londiste/set"
 	"github.com/skytools-go/skytools/pgq"
 )
 
 // catchUp applies the table's next batch. Where there is none left the table
 // wants to join the others. Before that its indexes come back, at the first
 // tick that sees all that the copy saw.
-func (c *copier) catchUp(ctx context.Context, t *Table) (more bool, err error) {
+func (c *copier) catchUp(ctx context.Context, t *set.Table) (more bool, err error) {
 	pos, ok, err := c.position(ctx, t)
 	if err != nil || !ok {
 		return ok, err
@@ -52,13 +53,13 @@ func (c *copier) catchUp(ctx context.Context, t *Table) (more bool, err error) {
 	if found && int64(pos.ID) < c.at.Load() {
 		return true, nil
 	}
-	to := State{Phase: WannaSync, Tick: pos.ID}
+	to := set.State{Phase: set.WannaSync, Tick: pos.ID}
 	return true, c.change(ctx, t.State, to, nil)
 }
 
 // reach applies the table's events up to the worker's position, exactly, and
 // hands the table over. The worker waits for it.
-func (c *copier) reach(ctx context.Context, t *Table) error {
+func (c *copier) reach(ctx context.Context, t *set.Table) error {
 	pos, ok, err := c.position(ctx, t)
 	if err != nil || !ok {
 		return err
@@ -80,7 +81,7 @@ func (c *copier) reach(ctx context.Context, t *Table) error {
 		return fmt.Errorf("the copy is at tick %d already, past the worker's %d", pos.ID, t.State.Tick)
 	}
 	t.Attrs.Del("skip_truncate")
-	return c.change(ctx, t.State, State{Phase: OK}, func(tx pgx.Tx) error {
+	return c.change(ctx, t.State, set.State{Phase: set.OK}, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `update londiste.table_info
 			set table_attrs = nullif($3, ''), custom_snapshot = null
 			where queue_name = $1 and table_name = $2`, c.Queue, c.name.String(), t.Attrs.Encode())
@@ -92,20 +93,20 @@ func (c *copier) reach(ctx context.Context, t *Table) error {
 		if err != nil {
 			return err
 		}
-		return unpark(ctx, tx, c.Queue, c.name, false)
+		return set.Unpark(ctx, tx, c.Queue, c.name, false)
 	})
 }
 
 // change moves the table to a state, with more in the same transaction. That
 // somebody else moved it first is no error: the next step sees where to.
-func (c *copier) change(ctx context.Context, from, to State, more func(tx pgx.Tx) error) error {
-	err := c.fence.moveTables(ctx, c.sub, func(tx pgx.Tx) error {
+func (c *copier) change(ctx context.Context, from, to set.State, more func(tx pgx.Tx) error) error {
+	err := c.fence.MoveTables(ctx, c.sub, func(tx pgx.Tx) error {
 		if err := c.move(ctx, tx, from, to); err != nil || more == nil {
 			return err
 		}
 		return more(tx)
 	})
-	if errors.Is(err, errMoved) {
+	if errors.Is(err, set.ErrMoved) {
 		return nil
 	}
 	if err != nil {
@@ -117,12 +118,12 @@ func (c *copier) change(ctx context.Context, from, to State, more func(tx pgx.Tx
 
 // position is where the table's own events go on. False: the provider knows
 // of no such place any more and the table has been sent to the start.
-func (c *copier) position(ctx context.Context, t *Table) (pgq.Tick, bool, error) {
-	here, known, err := positionOf(ctx, c.sub, c.Queue, c.consumer)
+func (c *copier) position(ctx context.Context, t *set.Table) (pgq.Tick, bool, error) {
+	here, known, err := set.PositionOf(ctx, c.sub, c.Queue, c.consumer)
 	if err != nil {
 		return pgq.Tick{}, false, err
 	}
-	there, registered, err := consumerAt(ctx, c.prov, c.Queue, c.consumer)
+	there, registered, err := set.ConsumerAt(ctx, c.prov, c.Queue, c.consumer)
 	if err != nil {
 		return pgq.Tick{}, false, err
 	}
@@ -176,24 +177,24 @@ func askForTick(ctx context.Context, prov *pgx.Conn, queue string, last pgq.Tick
 }
 
 // complete builds the indexes and lets the planner know of the rows.
-func (c *copier) complete(ctx context.Context, t *Table) error {
+func (c *copier) complete(ctx context.Context, t *set.Table) error {
 	if err := c.buildSideBySide(ctx, t); err != nil {
 		return err
 	}
-	if err := rebuildObjects(ctx, c.sub, c.Pair, t.Name, t.Dest, false, c.write(ctx)); err != nil {
+	if err := set.RebuildObjects(ctx, c.sub, c.Pair, t.Name, t.Dest, false, c.write(ctx)); err != nil {
 		return err
 	}
-	return settleTable(ctx, c.Pair, t, c.write(ctx))
+	return set.SettleTable(ctx, c.Pair, t, c.write(ctx))
 }
 
 // buildSideBySide builds over several connections what can be built so. Few
 // cores are better used by one index at a time, whose build has workers too.
-func (c *copier) buildSideBySide(ctx context.Context, t *Table) error {
-	list, err := pendingObjects(ctx, c.sub, c.Pair, t.Name, false)
+func (c *copier) buildSideBySide(ctx context.Context, t *set.Table) error {
+	list, err := set.PendingObjects(ctx, c.sub, c.Pair, t.Name, false)
 	if err != nil {
 		return err
 	}
-	list = slices.DeleteFunc(list, pending.alone)
+	list = slices.DeleteFunc(list, set.Pending.Alone)
 	if c.chunks.builders < 2 || len(list) < 2 {
 		return nil
 	}
@@ -201,16 +202,16 @@ func (c *copier) buildSideBySide(ctx context.Context, t *Table) error {
 	g.SetLimit(c.chunks.builders)
 	for _, o := range list {
 		g.Go(func() error {
-			conn, err := c.connectSubscriber(ctx)
+			conn, err := c.ConnectSubscriber(ctx)
 			if err != nil {
 				return err
 			}
-			defer closeConn(&conn)
-			if _, err := prepareSubscriber(ctx, conn, !c.noReplica); err != nil {
+			defer set.CloseConn(&conn)
+			if _, err := set.PrepareSubscriber(ctx, conn, !c.noReplica); err != nil {
 				return fmt.Errorf("subscriber: %w", err)
 			}
-			return o.rebuild(ctx, c.Pair, t.Dest, func(p failpoint.Point, fn func(tx pgx.Tx) error) error {
-				return c.fence.write(ctx, conn, p, fn)
+			return o.Rebuild(ctx, c.Pair, t.Dest, func(p failpoint.Point, fn func(tx pgx.Tx) error) error {
+				return c.fence.Write(ctx, conn, p, fn)
 			})
 		})
 	}
@@ -219,13 +220,13 @@ func (c *copier) buildSideBySide(ctx context.Context, t *Table) error {
 
 // apply applies the table's events of one batch and moves the copy's position
 // with them.
-func (c *copier) apply(ctx context.Context, t *Table, prev, cur pgq.Tick) error {
+func (c *copier) apply(ctx context.Context, t *set.Table, prev, cur pgq.Tick) error {
 	g := newRegistry(c.Queue, t.State.Phase)
 	g.only = c.name
 	if err := g.load(ctx, c.sub); err != nil {
 		return err
 	}
-	pass, err := passedOver(ctx, c.sub, c.Queue, c.name)
+	pass, err := set.PassedOver(ctx, c.sub, c.Queue, c.name)
 	if err != nil {
 		return err
 	}
@@ -233,13 +234,13 @@ func (c *copier) apply(ctx context.Context, t *Table, prev, cur pgq.Tick) error 
 	stop := f.startOne(ctx, prev, cur)
 	defer stop()
 	a := apply.New(g, apply.Options{CatchUp: true})
-	err = c.fence.write(ctx, c.sub, failpoint.CopyCatch, func(tx pgx.Tx) error {
+	err = c.fence.Write(ctx, c.sub, failpoint.CopyCatch, func(tx pgx.Tx) error {
 		res, err := a.Transaction(ctx, tx, func() error { return feed(ctx, a, f, pass) })
 		if err != nil {
 			return g.explain(err)
 		}
 		b := &pgx.Batch{}
-		b.Queue(moveStateSQL, c.Queue, c.consumer, int64(cur.ID))
+		b.Queue(set.MoveStateSQL, c.Queue, c.consumer, int64(cur.ID))
 		queueCounters(b, c.Pair, c.consumer, only(res, c.name))
 		return tx.SendBatch(ctx, b).Close()
 	})
@@ -250,7 +251,7 @@ func (c *copier) apply(ctx context.Context, t *Table, prev, cur pgq.Tick) error 
 		return nil
 	}
 	c.ackedAt = time.Now()
-	return ack(ctx, c.prov, c.Queue, c.consumer, cur.ID, c.fence.epoch)
+	return set.Ack(ctx, c.prov, c.Queue, c.consumer, cur.ID, c.fence.Epoch)
 }
 
 // feed gives all events of one batch to an applier, but for those to pass over.

@@ -1,10 +1,9 @@
-package londiste
+package set
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -45,8 +44,8 @@ const parkedSQL = `select table_name, parked_at, tick_id, coalesce(parked_with, 
 		coalesce(key, ''), coalesce(statement, ''), retried_at, coalesce(given_up, '')
 	from skytools.parked_table where queue_name = $1`
 
-// noteParked fills in which of the tables are parked, as a subscriber has it.
-func noteParked(ctx context.Context, q queryer, queue string, list []Table) error {
+// NoteParked fills in which of the tables are parked, as a subscriber has it.
+func NoteParked(ctx context.Context, q Queryer, queue string, list []Table) error {
 	rows, err := q.Query(ctx, parkedSQL, queue)
 	if err != nil {
 		return fmt.Errorf("read parked tables of %s: %w", queue, err)
@@ -67,8 +66,8 @@ func noteParked(ctx context.Context, q queryer, queue string, list []Table) erro
 	return rows.Err()
 }
 
-// parkedTable reads why one table is parked, nil if it is not.
-func parkedTable(ctx context.Context, q queryer, queue string, table ident.Name) (*ParkedTable, error) {
+// ReadParked reads why one table is parked, nil if it is not.
+func ReadParked(ctx context.Context, q Queryer, queue string, table ident.Name) (*ParkedTable, error) {
 	rows, err := q.Query(ctx, parkedSQL+` and table_name = $2`, queue, table.String())
 	if err != nil {
 		return nil, fmt.Errorf("read parked table %s: %w", table, err)
@@ -88,30 +87,9 @@ func (p *ParkedTable) scan(row pgx.Row, name *string) error {
 	return row.Scan(name, &p.Since, &p.Tick, &p.With, &p.Error, &p.Event, &p.Key, &p.Statement, &p.RetriedAt, &p.GivenUp)
 }
 
-// parkedDifferences names the tables that are left aside, whatever their
-// structure.
-func (s *session) parkedDifferences(ctx context.Context, names []ident.Name) ([]Difference, error) {
-	list, err := s.localTables(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var found []Difference
-	for _, t := range list {
-		if t.Aside() && slices.Contains(names, t.Name) {
-			found = append(found, Difference{
-				Object: t.Name.String(),
-				Text:   fmt.Sprintf("table %s is parked since %s: %s", t.Name, t.Parked.Since.Local().Format(time.DateTime), t.Parked.Error),
-				Hint:   "status shows the ways back",
-				SQL:    []string{},
-			})
-		}
-	}
-	return found, nil
-}
-
-// park writes down that a table is left aside from a tick on, whose events
+// Park writes down that a table is left aside from a tick on, whose events
 // consumer keeps.
-func (p *ParkedTable) park(ctx context.Context, tx pgx.Tx, queue string, table ident.Name, consumer string) error {
+func (p *ParkedTable) Park(ctx context.Context, tx pgx.Tx, queue string, table ident.Name, consumer string) error {
 	b := &pgx.Batch{}
 	b.Queue(`
 		insert into skytools.parked_table (queue_name, table_name, tick_id, parked_with, error, ev_id, key, statement)
@@ -129,9 +107,9 @@ func (p *ParkedTable) park(ctx context.Context, tx pgx.Tx, queue string, table i
 	return tx.SendBatch(ctx, b).Close()
 }
 
-// unpark forgets that a table was parked; with passed also which of its
+// Unpark forgets that a table was parked; with passed also which of its
 // events were passed over.
-func unpark(ctx context.Context, tx pgx.Tx, queue string, table ident.Name, passed bool) error {
+func Unpark(ctx context.Context, tx pgx.Tx, queue string, table ident.Name, passed bool) error {
 	b := &pgx.Batch{}
 	b.Queue(`delete from skytools.parked_table where queue_name = $1 and table_name = $2`, queue, table.String())
 	if passed {
@@ -140,8 +118,8 @@ func unpark(ctx context.Context, tx pgx.Tx, queue string, table ident.Name, pass
 	return tx.SendBatch(ctx, b).Close()
 }
 
-// passedOver reads which events of a table are not to be applied.
-func passedOver(ctx context.Context, q queryer, queue string, table ident.Name) (map[int64]bool, error) {
+// PassedOver reads which events of a table are not to be applied.
+func PassedOver(ctx context.Context, q Queryer, queue string, table ident.Name) (map[int64]bool, error) {
 	rows, err := q.Query(ctx, `select ev_id from skytools.skipped_event
 		where queue_name = $1 and table_name = $2`, queue, table.String())
 	if err != nil {

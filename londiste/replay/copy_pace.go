@@ -1,4 +1,4 @@
-package londiste
+package replay
 
 import (
 	"cmp"
@@ -93,7 +93,7 @@ func (c *copier) calm(ctx context.Context, prov *pgx.Conn) error {
 			return nil
 		}
 		if !said {
-			c.log().Info("Copy pauses: the provider is busy", "table", c.name.String(),
+			c.Logger().Info("Copy pauses: the provider is busy", "table", c.name.String(),
 				"lag", time.Duration(lag*float64(time.Second)).Round(time.Millisecond), "writers", writers)
 		}
 		if err := loop.Sleep(ctx, time.Second, nil); err != nil {

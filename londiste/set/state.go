@@ -1,4 +1,4 @@
-package londiste
+package set
 
 import (
 	"fmt"
@@ -21,7 +21,8 @@ const (
 	OK                      // applied by the worker with all others
 )
 
-var phaseNames = [...]string{"", "in-copy", "catching-up", "wanna-sync", "do-sync", "ok"}
+// PhaseNames are the words of the database, by Phase; None has none.
+var PhaseNames = [...]string{"", "in-copy", "catching-up", "wanna-sync", "do-sync", "ok"}
 
 // State is a table's merge_state. Tick is set in WannaSync and DoSync only.
 type State struct {
@@ -39,7 +40,7 @@ func ParseState(text *string) (State, error) {
 	if name == "?" {
 		name = "ok"
 	}
-	for p, n := range phaseNames {
+	for p, n := range PhaseNames {
 		phase := Phase(p)
 		if phase == None || n != name || timed != phase.timed() {
 			continue
@@ -62,7 +63,7 @@ func (s State) Text() *string {
 	if s.Phase == None {
 		return nil
 	}
-	text := phaseNames[s.Phase]
+	text := PhaseNames[s.Phase]
 	if s.Phase.timed() {
 		text += ":" + strconv.FormatInt(int64(s.Tick), 10)
 	}
@@ -84,7 +85,7 @@ func (p Phase) String() string {
 	if p == None {
 		return "-"
 	}
-	return phaseNames[p]
+	return PhaseNames[p]
 }
 
 // Owner is who may move a table out of a phase.

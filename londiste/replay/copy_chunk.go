@@ -1,4 +1,4 @@
-package londiste
+package replay
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 
 	"github.com/skytools-go/skytools/internal/failpoint"
 	"github.com/skytools-go/skytools/internal/transfer"
+	"github.com/skytools-go/skytools/londiste/set"
 )
 
 // attempt copies what the ledger says is missing of a table, chunk by chunk,
@@ -27,7 +28,7 @@ import (
 // void; a table with changes that are not told is not copied in chunks.
 type attempt struct {
 	*copier
-	table *Table
+	table *set.Table
 	src   *source
 	plan  transfer.Plan
 	file  uint32 // of the provider's rows, before the snapshot
@@ -43,7 +44,7 @@ type attempt struct {
 var errRewritten = errors.New("the table was rewritten, truncated or made anew")
 
 // inChunks tells whether a table can be and is to be copied in chunks.
-func (c *copier) inChunks(ctx context.Context, t *Table, src *source) (bool, error) {
+func (c *copier) inChunks(ctx context.Context, t *set.Table, src *source) (bool, error) {
 	theirs, err := transfer.ReadStorage(ctx, c.prov, src.name)
 	if err != nil {
 		return false, fmt.Errorf("provider: %w", err)
@@ -58,7 +59,7 @@ func (c *copier) inChunks(ctx context.Context, t *Table, src *source) (bool, err
 		ours.Kind != "r" || ours.Unlogged || !ours.Staging || !src.told || t.SkipTruncate() {
 		return false, nil
 	}
-	begun, err := one[bool](ctx, c.sub, `select exists (select from skytools.copy_chunk
+	begun, err := set.One[bool](ctx, c.sub, `select exists (select from skytools.copy_chunk
 		where queue_name = $1 and table_name = $2 and attempt is not null)`, c.Queue, c.name.String())
 	if err != nil || begun {
 		return begun, err
@@ -66,12 +67,12 @@ func (c *copier) inChunks(ctx context.Context, t *Table, src *source) (bool, err
 	if theirs.Bytes <= c.chunks.stream {
 		return false, nil
 	}
-	all, err := tableObjects(ctx, c.sub, t.Dest, src.key)
-	return isKeyed(all) || len(all) == 0, err
+	all, err := set.TableObjects(ctx, c.sub, t.Dest, src.key)
+	return set.IsKeyed(all) || len(all) == 0, err
 }
 
 // copyChunks makes an attempt.
-func (c *copier) copyChunks(ctx context.Context, t *Table, src *source) (err error) {
+func (c *copier) copyChunks(ctx context.Context, t *set.Table, src *source) (err error) {
 	a := &attempt{copier: c, table: t, src: src}
 	a.plan, err = transfer.NewPlan(ctx, c.prov, src.name, c.sub, t.Dest)
 	if err != nil {
@@ -90,10 +91,10 @@ func (c *copier) copyChunks(ctx context.Context, t *Table, src *source) (err err
 	}
 	switch {
 	case errors.Is(err, errRewritten):
-		c.log().Info("The table was rewritten, truncated or made anew at one side: copying it anew", "table", c.name.String())
+		c.Logger().Info("The table was rewritten, truncated or made anew at one side: copying it anew", "table", c.name.String())
 		return nil // the next attempt finds another file
-	case errors.Is(err, errMoved):
-		c.log().Info("Copy dropped: the table's state was changed", "table", c.name.String())
+	case errors.Is(err, set.ErrMoved):
+		c.Logger().Info("Copy dropped: the table's state was changed", "table", c.name.String())
 		return nil
 	case err != nil:
 		return err
@@ -107,7 +108,7 @@ func (a *attempt) copyMissing(ctx context.Context) error {
 	}
 	missing := a.missing()
 	workers := min(a.chunks.workers, len(missing))
-	a.log().Info("Copying in chunks", "table", a.name.String(), "attempt", a.ledger.attempt,
+	a.Logger().Info("Copying in chunks", "table", a.name.String(), "attempt", a.ledger.attempt,
 		"chunks", len(missing), "done", len(a.lines)-len(missing), "connections", workers)
 	if a.merge && len(missing) > 0 {
 		if err := a.needKey(ctx); err != nil {
@@ -138,7 +139,7 @@ func (a *attempt) begin(ctx context.Context) error {
 		if err := a.still(ctx, tx); err != nil {
 			return err
 		}
-		if err := beginDDL(ctx, tx, a.Pair); err != nil {
+		if err := set.BeginDDL(ctx, tx, a.Pair); err != nil {
 			return err
 		}
 		if err := a.ledger.read(ctx, tx, a.Pair, a.name); err != nil {
@@ -183,8 +184,8 @@ func (a *attempt) readShape(ctx context.Context, tx pgx.Tx) (string, error) {
 // `on conflict do nothing` would not tell from rows of another snapshot. The
 // copy has dropped all; one may have been made since, or belong to a parent.
 func (a *attempt) barred(ctx context.Context, tx pgx.Tx) (bool, error) {
-	all, err := tableObjects(ctx, tx, a.table.Dest, a.src.key)
-	return slices.ContainsFunc(all, func(o object) bool { return o.bars && !o.isKey }), err
+	all, err := set.TableObjects(ctx, tx, a.table.Dest, a.src.key)
+	return slices.ContainsFunc(all, func(o set.Object) bool { return o.Bars && !o.IsKey }), err
 }
 
 // keeps makes sure that the subscriber's table has kept its file: somebody may
@@ -202,9 +203,9 @@ func (a *attempt) still(ctx context.Context, tx pgx.Tx) error {
 	var there bool
 	err := tx.QueryRow(ctx, `select true from londiste.table_info
 		where queue_name = $1 and table_name = $2 and local and merge_state = $3 for share`,
-		a.Queue, a.name.String(), State{Phase: InCopy}.Text()).Scan(&there)
+		a.Queue, a.name.String(), set.State{Phase: set.InCopy}.Text()).Scan(&there)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return errMoved
+		return set.ErrMoved
 	}
 	return err
 }
@@ -214,29 +215,29 @@ func (a *attempt) needKey(ctx context.Context) error {
 	if err := a.buildKeys(ctx, a.table); err != nil {
 		return err
 	}
-	all, err := tableObjects(ctx, a.sub, a.table.Dest, a.src.key)
-	if err == nil && !isKeyed(all) {
-		err = fmt.Errorf("table %s has no unique key on (%s) at the subscriber", a.table.Dest, joinQuoted(a.src.key))
+	all, err := set.TableObjects(ctx, a.sub, a.table.Dest, a.src.key)
+	if err == nil && !set.IsKeyed(all) {
+		err = fmt.Errorf("table %s has no unique key on (%s) at the subscriber", a.table.Dest, set.JoinQuoted(a.src.key))
 	}
 	return err
 }
 
 // work copies chunks over connections of its own until there are none.
 func (a *attempt) work(ctx context.Context, next <-chan transfer.Chunk) error {
-	prov, err := a.connectProvider(ctx)
+	prov, err := a.ConnectProvider(ctx)
 	if err != nil {
 		return err
 	}
-	defer closeConn(&prov)
-	if err := prepareProvider(ctx, prov); err != nil {
+	defer set.CloseConn(&prov)
+	if err := set.PrepareProvider(ctx, prov); err != nil {
 		return fmt.Errorf("provider: %w", err)
 	}
-	sub, err := a.connectSubscriber(ctx)
+	sub, err := a.ConnectSubscriber(ctx)
 	if err != nil {
 		return err
 	}
-	defer closeConn(&sub)
-	if _, err := prepareSubscriber(ctx, sub, !a.noReplica); err != nil {
+	defer set.CloseConn(&sub)
+	if _, err := set.PrepareSubscriber(ctx, sub, !a.noReplica); err != nil {
 		return fmt.Errorf("subscriber: %w", err)
 	}
 	for chunk := range next {
@@ -258,7 +259,7 @@ func (a *attempt) work(ctx context.Context, next <-chan transfer.Chunk) error {
 // chunk brings the rows of one chunk and its line of the ledger in one
 // transaction.
 func (a *attempt) chunk(ctx context.Context, prov, sub *pgx.Conn, chunk transfer.Chunk) error {
-	return a.fence.write(ctx, sub, failpoint.CopyChunk, func(tx pgx.Tx) error {
+	return a.fence.Write(ctx, sub, failpoint.CopyChunk, func(tx pgx.Tx) error {
 		if err := a.ledger.keep(ctx, tx, a.Pair, a.name); err != nil {
 			return err
 		}
@@ -298,14 +299,14 @@ func (a *attempt) finish(ctx context.Context) error {
 	if err := a.buildKeys(ctx, a.table); err != nil {
 		return err
 	}
-	err := a.change(ctx, a.table.State, State{Phase: CatchingUp}, func(tx pgx.Tx) error {
+	err := a.change(ctx, a.table.State, set.State{Phase: set.CatchingUp}, func(tx pgx.Tx) error {
 		if err := a.keeps(ctx, tx); err != nil {
 			return err
 		}
 		return a.copied(ctx, tx, a.snap.Text)
 	})
 	if err == nil {
-		a.log().Info("Copy finished", "table", a.name.String(), "rows", a.hold.moved.rows.Load(),
+		a.Logger().Info("Copy finished", "table", a.name.String(), "rows", a.hold.moved.rows.Load(),
 			"attempts", a.ledger.attempt)
 	}
 	return err

@@ -1,4 +1,4 @@
-package londiste
+package replay
 
 import (
 	"context"
@@ -15,6 +15,8 @@ import (
 	"github.com/skytools-go/skytools/internal/ident"
 	"github.com/skytools-go/skytools/internal/pgtest"
 	"github.com/skytools-go/skytools/internal/transfer"
+	"github.com/skytools-go/skytools/londiste"
+	"github.com/skytools-go/skytools/londiste/set"
 	"github.com/skytools-go/skytools/schema"
 )
 
@@ -43,14 +45,14 @@ func newChunkRig(t *testing.T) *chunkRig {
 	}
 	prov := pgtest.Connect(t, pgtest.Database(t, pgtest.Server(t), install))
 	sub := pgtest.Connect(t, pgtest.Database(t, pgtest.Second(t), install))
-	p := Pair{
+	p := set.Pair{
 		Job: "job", Queue: "q", Provider: prov.Config(), Subscriber: sub.Config(),
 		Log: slog.New(slog.DiscardHandler),
 	}
 	name := ident.Name{Schema: "public", Name: "book"}
 	w := &Worker{Pair: p, ChunkBytes: 8192, CopyWorkers: 1}
 	r := &chunkRig{T: t, write: prov, copier: &copier{
-		Pair: &p, fence: fence{queue: p.Queue, consumer: p.ConsumerName(), epoch: 1}, name: name,
+		Pair: &p, fence: set.Fence{Queue: p.Queue, Consumer: p.ConsumerName(), Epoch: 1}, name: name,
 		consumer: p.CopyConsumer(name), hold: &copying{wake: make(chan struct{}, 1)}, bell: newBell(),
 		at: &atomic.Int64{}, merge: 1000, budget: 1 << 20, fkeys: semaphore.NewWeighted(1), chunks: w.chunking(),
 		changed: func() {},
@@ -59,16 +61,16 @@ func newChunkRig(t *testing.T) *chunkRig {
 	for _, conn := range []*pgx.Conn{prov, sub} {
 		r.exec(conn, rigTable)
 	}
-	r.ok((&Provider{Pair: p}).Install(t.Context(), install))
-	r.ok((&Subscriber{Pair: p}).Install(t.Context(), install))
-	one := Selection{Names: []string{"book"}}
-	r.ok((&Provider{Pair: p}).AddTables(t.Context(), one, Capture{}))
-	r.ok((&Subscriber{Pair: p}).AddTables(t.Context(), one, AddOptions{}))
+	r.ok((&londiste.Provider{Pair: p}).Install(t.Context(), install))
+	r.ok((&londiste.Subscriber{Pair: p}).Install(t.Context(), install))
+	one := londiste.Selection{Names: []string{"book"}}
+	r.ok((&londiste.Provider{Pair: p}).AddTables(t.Context(), one, londiste.Capture{}))
+	r.ok((&londiste.Subscriber{Pair: p}).AddTables(t.Context(), one, londiste.AddOptions{}))
 	r.exec(sub, `insert into skytools.lease values ('q', 'job', 1, 'test')`)
 	r.ok(r.copier.open(t.Context()))
 	t.Cleanup(r.copier.close)
 	var err error
-	r.me, err = identify(t.Context(), r.sub)
+	r.me, err = set.Identify(t.Context(), r.sub)
 	r.ok(err)
 	return r
 }
@@ -87,9 +89,9 @@ func (r *chunkRig) exec(conn *pgx.Conn, sql string) {
 	}
 }
 
-func (r *chunkRig) table() *Table {
+func (r *chunkRig) table() *set.Table {
 	r.Helper()
-	t, found, err := oneTable(r.Context(), r.sub, r.Queue, r.name)
+	t, found, err := set.OneTable(r.Context(), r.sub, r.Queue, r.name)
 	if err != nil || !found {
 		r.Fatal("the table is gone: ", err)
 	}
@@ -166,8 +168,8 @@ func (r *chunkRig) attempt() (finished bool) {
 		r.ok(a.needKey(ctx))
 	}
 	prov, sub := pgtest.Connect(r.T, r.Provider.ConnString()), pgtest.Connect(r.T, r.Subscriber.ConnString())
-	defer closeConn(&prov)
-	defer closeConn(&sub)
+	defer set.CloseConn(&prov)
+	defer set.CloseConn(&sub)
 	missing := a.missing()
 	r.rand.Shuffle(len(missing), func(i, j int) { missing[i], missing[j] = missing[j], missing[i] })
 	for _, c := range missing {
@@ -195,7 +197,7 @@ func (r *chunkRig) catchUpAll() {
 	for i := 0; ; i++ {
 		t := r.table()
 		switch t.State.Phase {
-		case CatchingUp:
+		case set.CatchingUp:
 			if i < 5 {
 				r.op()
 			}
@@ -206,14 +208,14 @@ func (r *chunkRig) catchUpAll() {
 			}
 			_, err := r.catchUp(r.Context(), t)
 			r.ok(err)
-		case WannaSync:
-			to := State{Phase: DoSync, Tick: t.State.Tick}
-			r.ok(r.fence.moveTables(r.Context(), r.sub, func(tx pgx.Tx) error {
-				return moveTable(r.Context(), tx, r.Queue, r.name, Main, t.State, to)
+		case set.WannaSync:
+			to := set.State{Phase: set.DoSync, Tick: t.State.Tick}
+			r.ok(r.fence.MoveTables(r.Context(), r.sub, func(tx pgx.Tx) error {
+				return set.MoveTable(r.Context(), tx, r.Queue, r.name, set.Main, t.State, to)
 			}))
-		case DoSync:
+		case set.DoSync:
 			r.ok(r.reach(r.Context(), t))
-		case OK:
+		case set.OK:
 			return
 		}
 		if i > 200 {
@@ -240,7 +242,7 @@ func TestChunksOfAnyMoment(t *testing.T) {
 		// Else the rows' own events would mend whatever the copy has lost.
 		r.exec(r.write, `select pgq.force_tick('q'); select pgq.ticker('q')`)
 		r.exec(r.sub, `update londiste.table_info set merge_state = null`)
-		for r.table().State.Phase == None {
+		for r.table().State.Phase == set.None {
 			_, err := r.prepare(t.Context(), r.table())
 			r.ok(err)
 		}

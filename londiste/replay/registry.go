@@ -1,4 +1,4 @@
-package londiste
+package replay
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 
 	"github.com/skytools-go/skytools/internal/apply"
 	"github.com/skytools-go/skytools/internal/ident"
+	"github.com/skytools-go/skytools/londiste/set"
 )
 
 // registry is what a worker knows of the registrations at its subscriber. It
@@ -16,18 +17,20 @@ import (
 // made for are applied.
 type registry struct {
 	queue   string
-	phase   Phase
+	phase   set.Phase
 	only    ident.Name // of a copy: the one table that counts; else zero
 	version string     // of what was loaded; "" nothing
-	list    []Table
-	byName  map[ident.Name]*Table
+	list    []set.Table
+	byName  map[ident.Name]*set.Table
 	targets map[ident.Name]*apply.Target
-	bad     map[ident.Name]error        // tables whose target cannot be loaded
-	aside   map[ident.Name]*ParkedTable // of the worker: to be left out of the batch at hand
-	seqs    []Sequence
+	bad     map[ident.Name]error            // tables whose target cannot be loaded
+	aside   map[ident.Name]*set.ParkedTable // of the worker: to be left out of the batch at hand
+	seqs    []set.Sequence
 }
 
-func newRegistry(queue string, phase Phase) *registry { return &registry{queue: queue, phase: phase} }
+func newRegistry(queue string, phase set.Phase) *registry {
+	return &registry{queue: queue, phase: phase}
+}
 
 // versionSQL changes whenever a registration of queue $1 does. It is read in
 // the transaction of every batch: a table added before the batch's last event
@@ -58,7 +61,7 @@ func (g *registry) refresh(ctx context.Context, conn *pgx.Conn) (bool, error) {
 
 // loader is a connection or a transaction.
 type loader interface {
-	queryer
+	set.Queryer
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 }
 
@@ -70,17 +73,17 @@ func (g *registry) load(ctx context.Context, q loader) error {
 	if err := q.QueryRow(ctx, versionSQL, g.queue).Scan(&version); err != nil {
 		return fmt.Errorf("read registrations: %w", err)
 	}
-	list, err := tables(ctx, q, g.queue)
+	list, err := set.Tables(ctx, q, g.queue)
 	if err != nil {
 		return err
 	}
-	if err := noteParked(ctx, q, g.queue, list); err != nil {
+	if err := set.NoteParked(ctx, q, g.queue, list); err != nil {
 		return err
 	}
-	if g.seqs, err = sequences(ctx, q, g.queue); err != nil {
+	if g.seqs, err = set.Sequences(ctx, q, g.queue); err != nil {
 		return err
 	}
-	g.list, g.byName, g.bad = list, map[ident.Name]*Table{}, map[ident.Name]error{}
+	g.list, g.byName, g.bad = list, map[ident.Name]*set.Table{}, map[ident.Name]error{}
 	known := g.targets
 	g.targets = map[ident.Name]*apply.Target{}
 	for i := range list {
@@ -110,7 +113,7 @@ func (g *registry) forget() {
 	}
 }
 
-func (g *registry) applies(t *Table) bool {
+func (g *registry) applies(t *set.Table) bool {
 	if g.only != (ident.Name{}) && t.Name != g.only {
 		return false
 	}
@@ -140,7 +143,7 @@ func (g *registry) explain(err error) error {
 // needPosition tells whether any table depends on the worker's position.
 func (g *registry) needPosition() bool {
 	for i := range g.list {
-		if t := &g.list[i]; t.Local && t.State.Phase != None {
+		if t := &g.list[i]; t.Local && t.State.Phase != set.None {
 			return true
 		}
 	}
@@ -148,8 +151,8 @@ func (g *registry) needPosition() bool {
 }
 
 // in lists the local tables in a phase.
-func (g *registry) in(phases ...Phase) []*Table {
-	var found []*Table
+func (g *registry) in(phases ...set.Phase) []*set.Table {
+	var found []*set.Table
 	for i := range g.list {
 		t := &g.list[i]
 		for _, p := range phases {

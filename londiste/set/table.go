@@ -1,4 +1,4 @@
-package londiste
+package set
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/skytools-go/skytools/internal/failpoint"
 	"github.com/skytools-go/skytools/internal/ident"
 )
 
@@ -34,14 +35,14 @@ type Sequence struct {
 	LastValue int64 // as last published or set
 }
 
-// queryer is a connection or a transaction.
-type queryer interface {
+// Queryer is a connection or a transaction.
+type Queryer interface {
 	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
 }
 
-// tables reads the tables registered for queue at q's side, in the order of
+// Tables reads the tables registered for queue at q's side, in the order of
 // their registration.
-func tables(ctx context.Context, q queryer, queue string) ([]Table, error) {
+func Tables(ctx context.Context, q Queryer, queue string) ([]Table, error) {
 	rows, err := q.Query(ctx, tableSQL+` order by nr`, queue)
 	if err != nil {
 		return nil, fmt.Errorf("read tables of %s: %w", queue, err)
@@ -80,8 +81,8 @@ func scanTable(row pgx.CollectableRow) (Table, error) {
 	return t, nil
 }
 
-// oneTable reads one registration.
-func oneTable(ctx context.Context, q queryer, queue string, name ident.Name) (Table, bool, error) {
+// OneTable reads one registration.
+func OneTable(ctx context.Context, q Queryer, queue string, name ident.Name) (Table, bool, error) {
 	rows, err := q.Query(ctx, tableSQL+` and table_name = $2`, queue, name.String())
 	if err != nil {
 		return Table{}, false, fmt.Errorf("read table %s of %s: %w", name, queue, err)
@@ -93,9 +94,9 @@ func oneTable(ctx context.Context, q queryer, queue string, name ident.Name) (Ta
 	return t, err == nil, err
 }
 
-// sequences reads the sequences registered for queue at q's side, in the
+// Sequences reads the sequences registered for queue at q's side, in the
 // order of their registration.
-func sequences(ctx context.Context, q queryer, queue string) ([]Sequence, error) {
+func Sequences(ctx context.Context, q Queryer, queue string) ([]Sequence, error) {
 	rows, err := q.Query(ctx, `
 		select nr, seq_name, local, last_value
 		from londiste.seq_info where queue_name = $1 order by nr`, queue)
@@ -114,4 +115,41 @@ func sequences(ctx context.Context, q queryer, queue string) ([]Sequence, error)
 		s.Name, err = ident.Parse(name)
 		return s, err
 	})
+}
+
+// PrimaryKey reads the columns of a table's primary key; none where it has none.
+func PrimaryKey(ctx context.Context, q Queryer, table ident.Name) ([]string, error) {
+	rows, err := q.Query(ctx, `
+		select a.attname::text from pg_index i
+		join pg_attribute a on a.attrelid = i.indrelid and a.attnum = any (i.indkey::int2[])
+		where i.indrelid = to_regclass($1)::oid and i.indisprimary`, table.SQL())
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[string])
+}
+
+// ErrMoved: a change of state found another state than the one it starts from.
+var ErrMoved = errors.New("the table's state was changed by somebody else")
+
+// MoveTables runs fn, which changes tables' states, in a transaction.
+func (f Fence) MoveTables(ctx context.Context, conn *pgx.Conn, fn func(tx pgx.Tx) error) error {
+	return f.Write(ctx, conn, failpoint.CopyState, fn)
+}
+
+// MoveTable changes a table's state, as owner by may; ErrMoved if it is not from.
+func MoveTable(ctx context.Context, tx pgx.Tx, queue string, name ident.Name, by Owner, from, to State) error {
+	if !by.May(from.Phase, to.Phase) {
+		return fmt.Errorf("table %s: state %s may not become %s", name, from, to)
+	}
+	tag, err := tx.Exec(ctx, `update londiste.table_info set merge_state = $4
+		where queue_name = $1 and table_name = $2 and local and merge_state is not distinct from $3`,
+		queue, name.String(), from.Text(), to.Text())
+	if err != nil {
+		return err
+	}
+	if tag.RowsAffected() == 0 {
+		return ErrMoved
+	}
+	return nil
 }

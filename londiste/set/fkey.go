@@ -1,4 +1,4 @@
-package londiste
+package set
 
 import (
 	"context"
@@ -19,24 +19,15 @@ type fkey struct {
 	def      string // the statement that makes it
 }
 
-// pinnedPath makes the server qualify every name that it writes into a
+// PinnedPath makes the server qualify every name that it writes into a
 // definition, and read it so.
-const pinnedPath = `set local search_path = pg_catalog`
+const PinnedPath = `set local search_path = pg_catalog`
 
-// dropFkeys saves and drops the foreign keys to and from a table.
-func (c *copier) dropFkeys(ctx context.Context, table ident.Name) error {
-	err := dropFkeys(ctx, c.Pair, c.fkeys, c.write(ctx), `to_regclass($1) in (c.conrelid, c.confrelid)`, table.SQL())
-	if err != nil {
-		return fmt.Errorf("drop foreign keys of %s: %w", table, err)
-	}
-	return nil
-}
-
-// dropFkeys saves and drops the foreign keys for which a condition holds, each
+// DropFkeys saves and drops the foreign keys for which a condition holds, each
 // in a transaction of its own: two tables are locked for each, not all of them
 // for as long as it takes. One caller at a time, else two whose tables refer
 // to each other find the same key, or wait for each other.
-func dropFkeys(ctx context.Context, p *Pair, alone *semaphore.Weighted, write writer, where string, args ...any) error {
+func DropFkeys(ctx context.Context, p *Pair, alone *semaphore.Weighted, write Writer, where string, args ...any) error {
 	if err := alone.Acquire(ctx, 1); err != nil {
 		return err
 	}
@@ -44,14 +35,14 @@ func dropFkeys(ctx context.Context, p *Pair, alone *semaphore.Weighted, write wr
 	for {
 		dropped := false
 		err := write(failpoint.Fkey, func(tx pgx.Tx) error {
-			if err := beginDDL(ctx, tx, p); err != nil {
+			if err := BeginDDL(ctx, tx, p); err != nil {
 				return err
 			}
 			key, found, err := oneFkey(ctx, tx, where, args...)
 			if err != nil || !found {
 				return err
 			}
-			p.log().Info("Dropping foreign key", "table", key.from.String(), "name", key.name)
+			p.Logger().Info("Dropping foreign key", "table", key.from.String(), "name", key.name)
 			dropped = true
 			return key.drop(ctx, tx)
 		})
@@ -61,15 +52,15 @@ func dropFkeys(ctx context.Context, p *Pair, alone *semaphore.Weighted, write wr
 	}
 }
 
-// beginDDL bounds how long a lock is waited for: whoever queues behind the
+// BeginDDL bounds how long a lock is waited for: whoever queues behind the
 // wait is stopped too.
-func beginDDL(ctx context.Context, tx pgx.Tx, p *Pair) error {
-	_, err := tx.Exec(ctx, fmt.Sprintf("%s; set local lock_timeout = '%dms'", pinnedPath, p.lockTimeout().Milliseconds()))
+func BeginDDL(ctx context.Context, tx pgx.Tx, p *Pair) error {
+	_, err := tx.Exec(ctx, fmt.Sprintf("%s; set local lock_timeout = '%dms'", PinnedPath, p.LockWait().Milliseconds()))
 	return err
 }
 
 // oneFkey finds a foreign key for which a condition holds.
-func oneFkey(ctx context.Context, q queryer, where string, args ...any) (fkey, bool, error) {
+func oneFkey(ctx context.Context, q Queryer, where string, args ...any) (fkey, bool, error) {
 	rows, err := q.Query(ctx, `
 		select fn.nspname, fc.relname, tn.nspname, tc.relname, c.conname, pg_get_constraintdef(c.oid)
 		from pg_constraint c
@@ -111,7 +102,7 @@ func (k fkey) drop(ctx context.Context, tx pgx.Tx) error {
 // restorableFkeys lists the saved foreign keys neither of whose tables is
 // waiting for a copy or in one. A table that is not registered, or no more,
 // is none of those.
-func restorableFkeys(ctx context.Context, q queryer) ([]fkey, error) {
+func restorableFkeys(ctx context.Context, q Queryer) ([]fkey, error) {
 	rows, err := q.Query(ctx, `
 		select from_table, to_table, fkey_name, fkey_def from londiste.pending_fkeys p
 		where not exists (
@@ -136,11 +127,11 @@ func restorableFkeys(ctx context.Context, q queryer) ([]fkey, error) {
 	})
 }
 
-// restoreFkeys brings back the foreign keys that can be. Each is added
+// RestoreFkeys brings back the foreign keys that can be. Each is added
 // unchecked, which needs its locks only for a moment, and checked in a
 // transaction of its own; it is on the list until it is. One that the rows
 // violate is reported and stays on the list.
-func restoreFkeys(ctx context.Context, conn *pgx.Conn, p *Pair, write writer) error {
+func RestoreFkeys(ctx context.Context, conn *pgx.Conn, p *Pair, write Writer) error {
 	keys, err := restorableFkeys(ctx, conn)
 	if err != nil {
 		return fmt.Errorf("pending foreign keys: %w", err)
@@ -148,24 +139,24 @@ func restoreFkeys(ctx context.Context, conn *pgx.Conn, p *Pair, write writer) er
 	for _, k := range keys {
 		err := k.restore(ctx, p, write)
 		if err == nil {
-			p.log().Info("Foreign key restored", "table", k.from.String(), "name", k.name)
+			p.Logger().Info("Foreign key restored", "table", k.from.String(), "name", k.name)
 			continue
 		}
-		if conn.IsClosed() || ctx.Err() != nil || errors.Is(err, errFenced) {
+		if conn.IsClosed() || ctx.Err() != nil || errors.Is(err, ErrFenced) {
 			return err
 		}
-		p.log().Warn("Foreign key cannot be restored", "table", k.from.String(), "name", k.name, "error", err)
+		p.Logger().Warn("Foreign key cannot be restored", "table", k.from.String(), "name", k.name, "error", err)
 	}
 	return nil
 }
 
-// writer runs a function in a transaction: with the worker's lease, or
+// Writer runs a function in a transaction: with the worker's lease, or
 // without one in a command.
-type writer func(p failpoint.Point, fn func(tx pgx.Tx) error) error
+type Writer func(p failpoint.Point, fn func(tx pgx.Tx) error) error
 
-func (k fkey) restore(ctx context.Context, p *Pair, write writer) error {
+func (k fkey) restore(ctx context.Context, p *Pair, write Writer) error {
 	err := write(failpoint.Fkey, func(tx pgx.Tx) error {
-		if err := beginDDL(ctx, tx, p); err != nil {
+		if err := BeginDDL(ctx, tx, p); err != nil {
 			return err
 		}
 		var there bool
@@ -181,7 +172,7 @@ func (k fkey) restore(ctx context.Context, p *Pair, write writer) error {
 		return err
 	}
 	return write(failpoint.Fkey, func(tx pgx.Tx) error {
-		if err := beginDDL(ctx, tx, p); err != nil {
+		if err := BeginDDL(ctx, tx, p); err != nil {
 			return err
 		}
 		if k.notValid() != "" {

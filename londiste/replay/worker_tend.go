@@ -1,4 +1,4 @@
-package londiste
+package replay
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 
 	"github.com/skytools-go/skytools/internal/failpoint"
 	"github.com/skytools-go/skytools/internal/ident"
+	"github.com/skytools-go/skytools/londiste/set"
 )
 
 const (
@@ -42,7 +43,7 @@ func (r *run) tend(ctx context.Context) error {
 	if err := r.noteProgress(ctx); err != nil {
 		return err
 	}
-	if !changed && !ended && len(r.tables.in(None, InCopy, CatchingUp, WannaSync, DoSync)) == 0 {
+	if !changed && !ended && len(r.tables.in(set.None, set.InCopy, set.CatchingUp, set.WannaSync, set.DoSync)) == 0 {
 		return nil
 	}
 	if err := r.handOver(ctx); err != nil {
@@ -55,12 +56,12 @@ func (r *run) tend(ctx context.Context) error {
 	if !changed && !ended { // a key that cannot be restored waits for sweep
 		return nil
 	}
-	return restoreFkeys(ctx, r.sub, &r.Pair, r.writer(ctx))
+	return set.RestoreFkeys(ctx, r.sub, &r.Pair, r.writer(ctx))
 }
 
-func (r *run) writer(ctx context.Context) writer {
+func (r *run) writer(ctx context.Context) set.Writer {
 	return func(p failpoint.Point, fn func(tx pgx.Tx) error) error {
-		return r.fence.write(ctx, r.sub, p, fn)
+		return r.fence.Write(ctx, r.sub, p, fn)
 	}
 }
 
@@ -69,7 +70,7 @@ func (r *run) writer(ctx context.Context) writer {
 func (r *run) reap() (ended bool) {
 	for name, c := range r.copies {
 		t := r.tables.byName[name]
-		reset := t != nil && t.State.Phase == None && Phase(c.phase.Load()) != None
+		reset := t != nil && t.State.Phase == set.None && set.Phase(c.phase.Load()) != set.None
 		if t == nil || !t.Local || reset {
 			c.cancel()
 			<-c.done
@@ -87,12 +88,12 @@ func (r *run) reap() (ended bool) {
 // startCopies gives a copier to each table that needs one. Copies begun
 // before a restart come first and all at once; new ones as there is room.
 func (r *run) startCopies(ctx context.Context) {
-	for _, t := range r.tables.in(InCopy, CatchingUp, WannaSync, DoSync) {
+	for _, t := range r.tables.in(set.InCopy, set.CatchingUp, set.WannaSync, set.DoSync) {
 		if r.copies[t.Name] == nil && !t.Aside() {
 			r.startCopier(ctx, t)
 		}
 	}
-	for _, t := range r.tables.in(None) {
+	for _, t := range r.tables.in(set.None) {
 		if r.copies[t.Name] == nil && !t.Aside() && len(r.copies) < r.parallelCopies() {
 			r.startCopier(ctx, t)
 		}
@@ -102,8 +103,8 @@ func (r *run) startCopies(ctx context.Context) {
 // handOver lets tables that have caught up join the others: the worker marks
 // them with its position and stands still until they have reached it.
 func (r *run) handOver(ctx context.Context) error {
-	var ready []*Table
-	for _, t := range r.tables.in(WannaSync) {
+	var ready []*set.Table
+	for _, t := range r.tables.in(set.WannaSync) {
 		if t.State.Tick <= r.position.ID {
 			ready = append(ready, t)
 		}
@@ -113,32 +114,32 @@ func (r *run) handOver(ctx context.Context) error {
 			return err
 		}
 	}
-	if len(r.tables.in(DoSync)) == 0 {
+	if len(r.tables.in(set.DoSync)) == 0 {
 		return nil
 	}
 	return r.standStill(ctx)
 }
 
 // mark moves tables to do-sync at the position, which becomes durable with it.
-func (r *run) mark(ctx context.Context, ready []*Table) error {
-	to := State{Phase: DoSync, Tick: r.position.ID}
-	err := r.fence.moveTables(ctx, r.sub, func(tx pgx.Tx) error {
+func (r *run) mark(ctx context.Context, ready []*set.Table) error {
+	to := set.State{Phase: set.DoSync, Tick: r.position.ID}
+	err := r.fence.MoveTables(ctx, r.sub, func(tx pgx.Tx) error {
 		for _, t := range ready {
-			err := moveTable(ctx, tx, r.Queue, t.Name, Main, t.State, to)
-			if err != nil && !errors.Is(err, errMoved) {
+			err := set.MoveTable(ctx, tx, r.Queue, t.Name, set.Main, t.State, to)
+			if err != nil && !errors.Is(err, set.ErrMoved) {
 				return err
 			}
 		}
 		b := &pgx.Batch{}
-		b.Queue(moveStateSQL, r.Queue, r.ConsumerName(), int64(r.position.ID))
-		b.Queue(moveWorkerSQL, r.Queue, r.ConsumerName(), r.position.Time)
+		b.Queue(set.MoveStateSQL, r.Queue, r.ConsumerName(), int64(r.position.ID))
+		b.Queue(set.MoveWorkerSQL, r.Queue, r.ConsumerName(), r.position.Time)
 		return tx.SendBatch(ctx, b).Close()
 	})
 	if err != nil {
 		return err
 	}
 	for _, t := range ready {
-		r.log().Info("Table state changed", "table", t.Name.String(), "state", to.String())
+		r.Logger().Info("Table state changed", "table", t.Name.String(), "state", to.String())
 	}
 	_, err = r.tables.refresh(ctx, r.sub)
 	return err
@@ -149,7 +150,7 @@ func (r *run) mark(ctx context.Context, ready []*Table) error {
 func (r *run) standStill(ctx context.Context) error {
 	deadline := time.Now().Add(syncPatience)
 	for {
-		waiting := r.tables.in(DoSync)
+		waiting := r.tables.in(set.DoSync)
 		if len(waiting) == 0 {
 			return nil
 		}
@@ -179,7 +180,7 @@ func (r *run) standStill(ctx context.Context) error {
 }
 
 // prod makes sure that a table's copier is at work.
-func (r *run) prod(ctx context.Context, t *Table) {
+func (r *run) prod(ctx context.Context, t *set.Table) {
 	c := r.copies[t.Name]
 	if c == nil {
 		r.startCopier(ctx, t)
@@ -193,14 +194,14 @@ func (r *run) prod(ctx context.Context, t *Table) {
 	}
 }
 
-func (r *run) sendBack(ctx context.Context, t *Table) error {
-	to := State{Phase: CatchingUp}
-	r.log().Warn("Copy does not reach the worker's position: it has to catch up again",
+func (r *run) sendBack(ctx context.Context, t *set.Table) error {
+	to := set.State{Phase: set.CatchingUp}
+	r.Logger().Warn("Copy does not reach the worker's position: it has to catch up again",
 		"table", t.Name.String(), "state", t.State.String(), "tick", int64(r.position.ID))
-	err := r.fence.moveTables(ctx, r.sub, func(tx pgx.Tx) error {
-		return moveTable(ctx, tx, r.Queue, t.Name, Main, t.State, to)
+	err := r.fence.MoveTables(ctx, r.sub, func(tx pgx.Tx) error {
+		return set.MoveTable(ctx, tx, r.Queue, t.Name, set.Main, t.State, to)
 	})
-	if errors.Is(err, errMoved) {
+	if errors.Is(err, set.ErrMoved) {
 		return nil
 	}
 	return err
@@ -218,7 +219,7 @@ func (r *run) sweep(ctx context.Context) error {
 		return err
 	}
 	wanted := map[string]bool{}
-	for _, t := range r.tables.in(InCopy, CatchingUp, WannaSync, DoSync) {
+	for _, t := range r.tables.in(set.InCopy, set.CatchingUp, set.WannaSync, set.DoSync) {
 		wanted[r.CopyConsumer(t.Name)] = true
 	}
 	for name := range r.copies {
@@ -227,8 +228,8 @@ func (r *run) sweep(ctx context.Context) error {
 	for name := range r.tables.aside {
 		wanted[r.CopyConsumer(name)] = true
 	}
-	left, err := textColumn(ctx, r.prov, `select consumer_name from pgq.get_consumer_info($1)
-		where starts_with(consumer_name, $2)`, r.Queue, r.copyPrefix())
+	left, err := set.TextColumn(ctx, r.prov, `select consumer_name from pgq.get_consumer_info($1)
+		where starts_with(consumer_name, $2)`, r.Queue, r.CopyPrefix())
 	if err != nil {
 		return fmt.Errorf("provider: consumers: %w", err)
 	}
@@ -236,7 +237,7 @@ func (r *run) sweep(ctx context.Context) error {
 		if wanted[consumer] {
 			continue
 		}
-		r.log().Info("Removing the consumer of a copy that is none any more", "consumer", consumer)
+		r.Logger().Info("Removing the consumer of a copy that is none any more", "consumer", consumer)
 		if err := unregister(ctx, r.prov, r.Queue, consumer); err != nil {
 			return err
 		}
@@ -250,12 +251,12 @@ func (r *run) sweep(ctx context.Context) error {
 	if err := r.sweepDDL(ctx); err != nil {
 		return err
 	}
-	return restoreFkeys(ctx, r.sub, &r.Pair, r.writer(ctx))
+	return set.RestoreFkeys(ctx, r.sub, &r.Pair, r.writer(ctx))
 }
 
 func (r *run) sweepPositions(ctx context.Context, wanted map[string]bool) error {
-	left, err := textColumn(ctx, r.sub, `select consumer_name from pgq_node.local_state
-		where queue_name = $1 and starts_with(consumer_name, $2)`, r.Queue, r.copyPrefix())
+	left, err := set.TextColumn(ctx, r.sub, `select consumer_name from pgq_node.local_state
+		where queue_name = $1 and starts_with(consumer_name, $2)`, r.Queue, r.CopyPrefix())
 	if err != nil {
 		return fmt.Errorf("subscriber: positions: %w", err)
 	}
@@ -274,7 +275,7 @@ func (r *run) sweepPositions(ctx context.Context, wanted map[string]bool) error 
 func (r *run) sweepLedgers(ctx context.Context) error {
 	const gone = ` from skytools.copy_table k where queue_name = $1 and not exists (
 		select from londiste.table_info t where t.local and t.queue_name = k.queue_name and t.table_name = k.table_name)`
-	left, err := textColumn(ctx, r.sub, `select table_name`+gone, r.Queue)
+	left, err := set.TextColumn(ctx, r.sub, `select table_name`+gone, r.Queue)
 	if err != nil || len(left) == 0 {
 		return err
 	}
@@ -287,7 +288,7 @@ func (r *run) sweepLedgers(ctx context.Context) error {
 // sweepDDL builds indexes dropped for the copy of a table that has since left
 // the set. One that cannot be built is reported and tried again.
 func (r *run) sweepDDL(ctx context.Context) error {
-	left, err := textColumn(ctx, r.sub, `select distinct table_name from skytools.pending_ddl p
+	left, err := set.TextColumn(ctx, r.sub, `select distinct table_name from skytools.pending_ddl p
 		where queue_name = $1 and kind in ('index', 'constraint') and not exists (
 			select from londiste.table_info t where t.local and t.queue_name = p.queue_name
 				and t.table_name = p.table_name
@@ -300,22 +301,27 @@ func (r *run) sweepDDL(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		err = rebuildObjects(ctx, r.sub, &r.Pair, table, table, false, r.writer(ctx))
-		if err != nil && (r.sub.IsClosed() || ctx.Err() != nil || errors.Is(err, errFenced)) {
+		err = set.RebuildObjects(ctx, r.sub, &r.Pair, table, table, false, r.writer(ctx))
+		if err != nil && (r.sub.IsClosed() || ctx.Err() != nil || errors.Is(err, set.ErrFenced)) {
 			return err
 		}
 		if err != nil {
-			r.log().Warn("Cannot build an index dropped for a copy", "error", err)
+			r.Logger().Warn("Cannot build an index dropped for a copy", "error", err)
 		}
 	}
 	return nil
 }
 
-// textColumn collects a column of text.
-func textColumn(ctx context.Context, q queryer, sql string, args ...any) ([]string, error) {
-	rows, err := q.Query(ctx, sql, args...)
-	if err != nil {
-		return nil, err
+// landed ends the time in which rows may be ahead of the position.
+func (r *run) landed(ctx context.Context) error {
+	if r.ahead == nil || !r.position.Snapshot.Covers(*r.ahead) {
+		return nil
 	}
-	return pgx.CollectRows(rows, pgx.RowTo[string])
+	if err := r.endAhead(ctx); err != nil {
+		return err
+	}
+	r.Logger().Info("The rows that the subscriber was attached with are caught up with", "tick", int64(r.position.ID))
+	r.ahead = nil
+	r.newApplier()
+	return nil
 }

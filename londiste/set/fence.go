@@ -1,4 +1,4 @@
-package londiste
+package set
 
 import (
 	"context"
@@ -15,35 +15,37 @@ import (
 	"github.com/skytools-go/skytools/internal/loop"
 )
 
-// errFenced: another worker holds the lease, or took the claim over.
-var errFenced = errors.New("another worker took over")
+// ErrFenced: another worker holds the lease, or took the claim over.
+var ErrFenced = errors.New("another worker took over")
 
 // leaseTimeout is the age of a holder's last sign of life from which another
 // worker may take the lease although the holder's session still stands.
 const leaseTimeout = 60 * time.Second
 
-// signOfLife is how often a holder gives one at least.
-const signOfLife = 10 * time.Second
+// SignOfLife is how often a holder gives one at least.
+const SignOfLife = 10 * time.Second
 
-// fence is a worker's right to write at its subscriber: a row of
+// Fence is a worker's right to write at its subscriber: a row of
 // skytools.lease with the worker's epoch.
 //
 // An advisory lock of the worker's session stands beside it, so that a second
 // worker knows to wait. It decides nothing: a pooler may lend it to others.
-type fence struct {
-	queue, consumer string
-	epoch           int64
+type Fence struct {
+	Queue, Consumer string
+	Epoch           int64
 }
 
-const leaseSQL = `select true from skytools.lease
+// LeaseSQL holds a lease for share, with parameters queue, consumer and epoch;
+// no row: it is another's. For who sends it in a batch of statements.
+const LeaseSQL = `select true from skytools.lease
 	where queue_name = $1 and consumer_name = $2 and epoch = $3 for share`
 
-// hold keeps a takeover out until tx ends; errFenced if one came first.
-func (f fence) hold(ctx context.Context, tx pgx.Tx) error {
+// hold keeps a takeover out until tx ends; ErrFenced if one came first.
+func (f Fence) hold(ctx context.Context, tx pgx.Tx) error {
 	var mine bool
-	err := tx.QueryRow(ctx, leaseSQL, f.queue, f.consumer, f.epoch).Scan(&mine)
+	err := tx.QueryRow(ctx, LeaseSQL, f.Queue, f.Consumer, f.Epoch).Scan(&mine)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return errFenced
+		return ErrFenced
 	}
 	if err != nil {
 		return fmt.Errorf("lease: %w", err)
@@ -51,9 +53,9 @@ func (f fence) hold(ctx context.Context, tx pgx.Tx) error {
 	return nil
 }
 
-// write runs fn in one transaction of the subscriber that holds the lease.
-func (f fence) write(ctx context.Context, conn *pgx.Conn, p failpoint.Point, fn func(tx pgx.Tx) error) error {
-	return inTx(ctx, conn, p, func(tx pgx.Tx) error {
+// Write runs fn in one transaction of the subscriber that holds the lease.
+func (f Fence) Write(ctx context.Context, conn *pgx.Conn, p failpoint.Point, fn func(tx pgx.Tx) error) error {
+	return InTx(ctx, conn, p, func(tx pgx.Tx) error {
 		if err := f.hold(ctx, tx); err != nil {
 			return err
 		}
@@ -61,12 +63,14 @@ func (f fence) write(ctx context.Context, conn *pgx.Conn, p failpoint.Point, fn 
 	})
 }
 
-const lockKeySQL = `hashtextextended('skytools.lease ' || $1 || ' ' || $2, 0)`
+// LockKeySQL is the key of the advisory lock beside the lease of queue $1 and
+// consumer $2.
+const LockKeySQL = `hashtextextended('skytools.lease ' || $1 || ' ' || $2, 0)`
 
-// lockLease tries the advisory lock; false means that another worker lives.
-func (f fence) lockLease(ctx context.Context, conn *pgx.Conn) (bool, error) {
+// LockLease tries the advisory lock; false means that another worker lives.
+func (f Fence) LockLease(ctx context.Context, conn *pgx.Conn) (bool, error) {
 	var got bool
-	err := conn.QueryRow(ctx, `select pg_try_advisory_lock(`+lockKeySQL+`)`, f.queue, f.consumer).Scan(&got)
+	err := conn.QueryRow(ctx, `select pg_try_advisory_lock(`+LockKeySQL+`)`, f.Queue, f.Consumer).Scan(&got)
 	return got, err
 }
 
@@ -74,12 +78,12 @@ func (f fence) lockLease(ctx context.Context, conn *pgx.Conn) (bool, error) {
 // still hold the lock.
 const lastBreath = 2 * time.Second
 
-// alone takes the lock, which goes with the connection, and fails while a
+// Alone takes the lock, which goes with the connection, and fails while a
 // worker lives. One that has only lost its session finds another epoch when it
 // comes back, and begins anew with what is there then.
-func (f fence) alone(ctx context.Context, conn *pgx.Conn) error {
+func (f Fence) Alone(ctx context.Context, conn *pgx.Conn) error {
 	for last := time.Now().Add(lastBreath); ; {
-		free, err := f.lockLease(ctx, conn)
+		free, err := f.LockLease(ctx, conn)
 		if err != nil {
 			return err
 		}
@@ -95,52 +99,52 @@ func (f fence) alone(ctx context.Context, conn *pgx.Conn) error {
 		case <-time.After(lastBreath / 40):
 		}
 	}
-	who, _, err := f.holder(ctx, conn)
+	who, _, err := f.Holder(ctx, conn)
 	if err != nil {
 		return err
 	}
-	return hint.With(fmt.Errorf("a worker of consumer %s is running: %s", f.consumer, who),
+	return hint.With(fmt.Errorf("a worker of consumer %s is running: %s", f.Consumer, who),
 		"stop it first: londiste INI replay -s")
 }
 
 // outrun raises the epoch without taking the lease: whoever has it is fenced.
-func (f fence) outrun(ctx context.Context, conn *pgx.Conn) error {
+func (f Fence) outrun(ctx context.Context, conn *pgx.Conn) error {
 	return failpoint.Commit(failpoint.Claim, func() error {
 		_, err := conn.Exec(ctx, "update skytools.lease set epoch = epoch + 1 where queue_name = $1 and consumer_name = $2",
-			f.queue, f.consumer)
+			f.Queue, f.Consumer)
 		return err
 	})
 }
 
-// holder tells who holds the lease, and whether it has been silent for so
+// Holder tells who holds the lease, and whether it has been silent for so
 // long, without any transaction under way, that it may be taken for dead.
-func (f fence) holder(ctx context.Context, conn *pgx.Conn) (who string, silent bool, err error) {
+func (f Fence) Holder(ctx context.Context, conn *pgx.Conn) (who string, silent bool, err error) {
 	err = conn.QueryRow(ctx, `
 		select l.holder, greatest(l.taken_at, s.updated_at) < clock_timestamp() - make_interval(secs => $3)
 		from skytools.lease l left join skytools.worker_state s using (queue_name, consumer_name)
 		where queue_name = $1 and consumer_name = $2`,
-		f.queue, f.consumer, leaseTimeout.Seconds()).Scan(&who, &silent)
+		f.Queue, f.Consumer, leaseTimeout.Seconds()).Scan(&who, &silent)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return "nobody", false, nil
 	}
 	return who, silent, err
 }
 
-// epochOf returns the lease's epoch, 0 where there is none yet.
-func (f fence) epochOf(ctx context.Context, conn *pgx.Conn) (int64, error) {
+// EpochOf returns the lease's epoch, 0 where there is none yet.
+func (f Fence) EpochOf(ctx context.Context, conn *pgx.Conn) (int64, error) {
 	var epoch int64
 	err := conn.QueryRow(ctx, `select epoch from skytools.lease where queue_name = $1 and consumer_name = $2`,
-		f.queue, f.consumer).Scan(&epoch)
+		f.Queue, f.Consumer).Scan(&epoch)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return 0, nil
 	}
 	return epoch, err
 }
 
-// take moves the lease from epoch old to f's. It waits for the transactions
+// Take moves the lease from epoch old to f's. It waits for the transactions
 // that hold it, except where nowait is set: a holder that seemed silent but
 // is in the middle of a transaction keeps it. False: somebody else was first.
-func (f fence) take(ctx context.Context, conn *pgx.Conn, old int64, nowait bool) (bool, error) {
+func (f Fence) Take(ctx context.Context, conn *pgx.Conn, old int64, nowait bool) (bool, error) {
 	host, _ := os.Hostname()
 	holder := fmt.Sprintf("%s pid %d", host, os.Getpid())
 	var taken bool
@@ -151,7 +155,7 @@ func (f fence) take(ctx context.Context, conn *pgx.Conn, old int64, nowait bool)
 	defer tx.Rollback(context.WithoutCancel(ctx)) // after the commit it does nothing
 	if nowait {
 		_, err := tx.Exec(ctx, `select 1 from skytools.lease where queue_name = $1 and consumer_name = $2
-			for update nowait`, f.queue, f.consumer)
+			for update nowait`, f.Queue, f.Consumer)
 		if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == "55P03" {
 			return false, nil
 		}
@@ -163,7 +167,7 @@ func (f fence) take(ctx context.Context, conn *pgx.Conn, old int64, nowait bool)
 		insert into skytools.lease as l (queue_name, consumer_name, epoch, holder) values ($1, $2, $3, $4)
 		on conflict (queue_name, consumer_name) do update
 		set epoch = excluded.epoch, holder = excluded.holder, taken_at = clock_timestamp()
-		where l.epoch = $5`, f.queue, f.consumer, f.epoch, holder, old)
+		where l.epoch = $5`, f.Queue, f.Consumer, f.Epoch, holder, old)
 	if err != nil {
 		return false, err
 	}
@@ -173,18 +177,18 @@ func (f fence) take(ctx context.Context, conn *pgx.Conn, old int64, nowait bool)
 	return true, failpoint.Commit(failpoint.Claim, func() error { return tx.Commit(ctx) })
 }
 
-// identity is which database of which server a connection leads to.
-type identity struct {
+// Identity is which database of which server a connection leads to.
+type Identity struct {
 	System   string // system identifier
 	Timeline int32
 	OID      int64
 	Database string
 }
 
-// identify reads the timeline where a primary writes: the control file has the
+// Identify reads the timeline where a primary writes: the control file has the
 // one before until the first checkpoint after a failover.
-func identify(ctx context.Context, conn *pgx.Conn) (identity, error) {
-	var id identity
+func Identify(ctx context.Context, conn *pgx.Conn) (Identity, error) {
+	var id Identity
 	err := conn.QueryRow(ctx, `
 		select s.system_identifier::text, case when pg_is_in_recovery() then c.timeline_id
 			else ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int end, d.oid::bigint, d.datname
@@ -196,10 +200,10 @@ func identify(ctx context.Context, conn *pgx.Conn) (identity, error) {
 	return id, nil
 }
 
-// claim writes down at the provider, over conn, that consumer belongs to the
+// Claim writes down at the provider, over conn, that consumer belongs to the
 // subscriber's database sub. Another database's claim is refused unless force
 // is set. It returns the epoch on record afterwards, at least epoch.
-func claim(ctx context.Context, conn *pgx.Conn, p *Pair, consumer string, sub identity, epoch int64, force bool) (int64, error) {
+func Claim(ctx context.Context, conn *pgx.Conn, p *Pair, consumer string, sub Identity, epoch int64, force bool) (int64, error) {
 	var onRecord int64
 	err := failpoint.Commit(failpoint.Claim, func() error {
 		return conn.QueryRow(ctx, `select skytools.claim($1, $2, $3, $4, $5, $6, $7, $8)`,
@@ -218,15 +222,15 @@ func claim(ctx context.Context, conn *pgx.Conn, p *Pair, consumer string, sub id
 // subscriber from now on; the database that had it is refused at its next
 // step. It is the way of `subscriber register --force`.
 func (p *Pair) ForceClaim(ctx context.Context, provider, subscriber *pgx.Conn) error {
-	sub, err := identify(ctx, subscriber)
+	sub, err := Identify(ctx, subscriber)
 	if err != nil {
 		return err
 	}
-	f := fence{queue: p.Queue, consumer: p.ConsumerName()}
-	epoch, err := f.epochOf(ctx, subscriber)
+	f := Fence{Queue: p.Queue, Consumer: p.ConsumerName()}
+	epoch, err := f.EpochOf(ctx, subscriber)
 	if err != nil {
 		return err
 	}
-	_, err = claim(ctx, provider, p, p.ConsumerName(), sub, epoch, true)
+	_, err = Claim(ctx, provider, p, p.ConsumerName(), sub, epoch, true)
 	return err
 }

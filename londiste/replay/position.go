@@ -1,4 +1,4 @@
-package londiste
+package replay
 
 import (
 	"context"
@@ -12,83 +12,33 @@ import (
 	"github.com/skytools-go/skytools/internal/hint"
 	"github.com/skytools-go/skytools/internal/ident"
 	"github.com/skytools-go/skytools/internal/loop"
+	"github.com/skytools-go/skytools/londiste/set"
 	"github.com/skytools-go/skytools/pgq"
 )
-
-// ErrPosition is wrapped by the errors of a position that the provider's
-// queue does not match. No retry mends them.
-var ErrPosition = errors.New("position lost")
-
-// consumerAt reads how far the provider thinks that a consumer is.
-func consumerAt(ctx context.Context, conn *pgx.Conn, queue, consumer string) (pgq.TickID, bool, error) {
-	var tick *int64
-	err := conn.QueryRow(ctx, `select last_tick from pgq.get_consumer_info($1, $2)`, queue, consumer).Scan(&tick)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return 0, false, nil
-	}
-	if err != nil {
-		return 0, false, fmt.Errorf("consumer %s at the provider: %w", consumer, err)
-	}
-	if tick == nil {
-		return 0, true, nil
-	}
-	return pgq.TickID(*tick), true, nil
-}
-
-// positionOf reads a position kept at the subscriber.
-func positionOf(ctx context.Context, q queryer, queue, consumer string) (pgq.TickID, bool, error) {
-	rows, err := q.Query(ctx, `select last_tick_id from pgq_node.local_state
-		where queue_name = $1 and consumer_name = $2`, queue, consumer)
-	if err != nil {
-		return 0, false, err
-	}
-	id, err := pgx.CollectOneRow(rows, pgx.RowTo[int64])
-	if errors.Is(err, pgx.ErrNoRows) {
-		return 0, false, nil
-	}
-	return pgq.TickID(id), err == nil, err
-}
-
-// register registers a consumer at the provider and returns where it starts:
-// the last tick, or where it stood if it was registered before.
-func register(ctx context.Context, conn *pgx.Conn, queue, consumer string, p failpoint.Point) (pgq.TickID, error) {
-	err := failpoint.Commit(p, func() error {
-		_, err := conn.Exec(ctx, `select pgq.register_consumer($1, $2)`, queue, consumer)
-		return err
-	})
-	if err != nil {
-		return 0, fmt.Errorf("register consumer %s at the provider: %w", consumer, err)
-	}
-	tick, found, err := consumerAt(ctx, conn, queue, consumer)
-	if err == nil && !found {
-		err = fmt.Errorf("consumer %s is not there although it was just registered", consumer)
-	}
-	return tick, err
-}
 
 // findPosition says from which tick the worker goes on, and writes it down
 // where there was none: at the first start, and when the position that there
 // was is lost and no table needs it.
-func (r *run) findPosition(ctx context.Context, provider identity) (pgq.Tick, error) {
+func (r *run) findPosition(ctx context.Context, provider set.Identity) (pgq.Tick, error) {
 	consumer := r.ConsumerName()
-	here, known, err := positionOf(ctx, r.sub, r.Queue, consumer)
+	here, known, err := set.PositionOf(ctx, r.sub, r.Queue, consumer)
 	if err != nil {
 		return pgq.Tick{}, fmt.Errorf("position: %w", err)
 	}
-	there, registered, err := consumerAt(ctx, r.prov, r.Queue, consumer)
+	there, registered, err := set.ConsumerAt(ctx, r.prov, r.Queue, consumer)
 	if err != nil {
 		return pgq.Tick{}, err
 	}
 	if known {
 		tick, err := r.checkPosition(ctx, here, there, registered, provider)
 		// A position that no table needs is kept as well: events are counted once.
-		if err == nil || !errors.Is(err, ErrPosition) || r.tables.needPosition() {
+		if err == nil || !errors.Is(err, set.ErrPosition) || r.tables.needPosition() {
 			return tick, err
 		}
 	}
 	if !registered {
-		r.log().Info("Registering consumer at the provider", "queue", r.Queue, "consumer", consumer)
-		if there, err = register(ctx, r.prov, r.Queue, consumer, failpoint.Position); err != nil {
+		r.Logger().Info("Registering consumer at the provider", "queue", r.Queue, "consumer", consumer)
+		if there, err = set.Register(ctx, r.prov, r.Queue, consumer, failpoint.Position); err != nil {
 			return pgq.Tick{}, err
 		}
 	}
@@ -96,13 +46,13 @@ func (r *run) findPosition(ctx context.Context, provider identity) (pgq.Tick, er
 	if err != nil {
 		return pgq.Tick{}, err
 	}
-	r.log().Info("Starting at the provider's position", "tick", int64(there))
+	r.Logger().Info("Starting at the provider's position", "tick", int64(there))
 	return tick, r.adoptPosition(ctx, tick, provider)
 }
 
 // checkPosition refuses a position from which events may be missing: here is
 // the subscriber's, there the provider's idea of it.
-func (r *run) checkPosition(ctx context.Context, here, there pgq.TickID, registered bool, provider identity) (pgq.Tick, error) {
+func (r *run) checkPosition(ctx context.Context, here, there pgq.TickID, registered bool, provider set.Identity) (pgq.Tick, error) {
 	applied, err := r.sameProvider(ctx, provider)
 	if err != nil {
 		return pgq.Tick{}, err
@@ -162,8 +112,8 @@ const sameServer = "if nothing was lost there, go on with replay --rewind; else 
 // sameProvider refuses a provider that is not the server it was. It returns
 // when the tick of the position was made there, if that is known: a server
 // set back to a backup makes other ticks with the same numbers.
-func (r *run) sameProvider(ctx context.Context, now identity) (*time.Time, error) {
-	var was identity
+func (r *run) sameProvider(ctx context.Context, now set.Identity) (*time.Time, error) {
+	var was set.Identity
 	var made *time.Time
 	err := r.sub.QueryRow(ctx, `select provider_system_identifier, provider_timeline, last_tick_time
 		from skytools.worker_state where queue_name = $1 and consumer_name = $2`,
@@ -184,51 +134,19 @@ func (r *run) sameProvider(ctx context.Context, now identity) (*time.Time, error
 
 func (r *run) lost(advice, format string, args ...any) error {
 	return loop.Permanent(hint.With(fmt.Errorf("%w: consumer %s of queue %s: %s",
-		ErrPosition, r.ConsumerName(), r.Queue, fmt.Sprintf(format, args...)), "%s", advice))
+		set.ErrPosition, r.ConsumerName(), r.Queue, fmt.Sprintf(format, args...)), "%s", advice))
 }
 
 // adoptPosition writes down a position taken from the provider.
-func (r *run) adoptPosition(ctx context.Context, tick pgq.Tick, provider identity) error {
-	err := r.fence.write(ctx, r.sub, failpoint.Position, func(tx pgx.Tx) error {
-		return storePosition(ctx, tx, &r.Pair, tick, provider)
+func (r *run) adoptPosition(ctx context.Context, tick pgq.Tick, provider set.Identity) error {
+	err := r.fence.Write(ctx, r.sub, failpoint.Position, func(tx pgx.Tx) error {
+		return set.StorePosition(ctx, tx, &r.Pair, tick, provider)
 	})
 	if err != nil {
 		return fmt.Errorf("position: %w", err)
 	}
 	return nil
 }
-
-func storePosition(ctx context.Context, tx pgx.Tx, p *Pair, tick pgq.Tick, provider identity) error {
-	_, err := tx.Exec(ctx, `
-		insert into pgq_node.local_state (queue_name, consumer_name, provider_node, last_tick_id)
-		values ($1, $2, $3, $4)
-		on conflict (queue_name, consumer_name) do update
-		set last_tick_id = excluded.last_tick_id, cur_error = null`,
-		p.Queue, p.ConsumerName(), RootNode, int64(tick.ID))
-	if err != nil {
-		return err
-	}
-	_, err = tx.Exec(ctx, `
-		insert into skytools.worker_state (queue_name, consumer_name,
-			provider_system_identifier, provider_timeline, last_tick_time)
-		values ($1, $2, $3, $4, $5)
-		on conflict (queue_name, consumer_name) do update
-		set provider_system_identifier = excluded.provider_system_identifier,
-			provider_timeline = excluded.provider_timeline,
-			last_tick_time = excluded.last_tick_time,
-			updated_at = clock_timestamp()`,
-		p.Queue, p.ConsumerName(), provider.System, provider.Timeline, tick.Time)
-	return err
-}
-
-// The statements that move a position, with parameters queue, consumer, tick
-// and the tick's time.
-const (
-	moveStateSQL = `update pgq_node.local_state set last_tick_id = $3, cur_error = null
-		where queue_name = $1 and consumer_name = $2`
-	moveWorkerSQL = `update skytools.worker_state set last_tick_time = $3, updated_at = clock_timestamp()
-		where queue_name = $1 and consumer_name = $2`
-)
 
 // settle makes the position durable at the subscriber, together with every
 // batch committed so far, and gives the sign of life. Batches themselves
@@ -237,15 +155,15 @@ const (
 //
 // Sequences that moved while there were no batches are set along.
 func (r *run) settle(ctx context.Context, seqs []change) error {
-	err := r.fence.write(ctx, r.sub, failpoint.Settle, func(tx pgx.Tx) error {
+	err := r.fence.Write(ctx, r.sub, failpoint.Settle, func(tx pgx.Tx) error {
 		if err := r.setSequences(ctx, tx, seqs); err != nil {
 			return err
 		}
 		b := &pgx.Batch{}
-		b.Queue(durableSQL)
+		b.Queue(set.DurableSQL)
 		b.Queue(`update pgq_node.local_state set last_tick_id = $3, cur_error = case when $4 then cur_error end
 			where queue_name = $1 and consumer_name = $2`, r.Queue, r.ConsumerName(), int64(r.position.ID), r.stuck)
-		b.Queue(moveWorkerSQL, r.Queue, r.ConsumerName(), r.position.Time)
+		b.Queue(set.MoveWorkerSQL, r.Queue, r.ConsumerName(), r.position.Time)
 		return tx.SendBatch(ctx, b).Close()
 	})
 	if err != nil {
@@ -256,18 +174,14 @@ func (r *run) settle(ctx context.Context, seqs []change) error {
 	return nil
 }
 
-// durableSQL makes the transaction's commit wait for the disk.
-const durableSQL = `select set_config('synchronous_commit', 'local', true)
-	where current_setting('synchronous_commit') = 'off'`
-
 // flushed makes the position that was just read durable: whoever moved it may
 // have ended a moment ago and not have waited for the disk. Told to the
 // provider and then lost in a crash here, it would be a position lost for good.
 func (r *run) flushed(ctx context.Context) error {
-	err := r.fence.write(ctx, r.sub, failpoint.Settle, func(tx pgx.Tx) error {
+	err := r.fence.Write(ctx, r.sub, failpoint.Settle, func(tx pgx.Tx) error {
 		b := &pgx.Batch{}
-		b.Queue(durableSQL)
-		b.Queue(moveWorkerSQL, r.Queue, r.ConsumerName(), r.position.Time)
+		b.Queue(set.DurableSQL)
+		b.Queue(set.MoveWorkerSQL, r.Queue, r.ConsumerName(), r.position.Time)
 		return tx.SendBatch(ctx, b).Close()
 	})
 	if err != nil {
@@ -298,11 +212,11 @@ func (r *run) rowsAhead(ctx context.Context) (*pgq.Snapshot, error) {
 // endAhead notes that no row is newer than the position any more, which is
 // made durable with it: a crash must not take it back.
 func (r *run) endAhead(ctx context.Context) error {
-	return r.fence.write(ctx, r.sub, failpoint.Settle, func(tx pgx.Tx) error {
+	return r.fence.Write(ctx, r.sub, failpoint.Settle, func(tx pgx.Tx) error {
 		b := &pgx.Batch{}
-		b.Queue(durableSQL)
-		b.Queue(moveStateSQL, r.Queue, r.ConsumerName(), int64(r.position.ID))
-		b.Queue(moveWorkerSQL, r.Queue, r.ConsumerName(), r.position.Time)
+		b.Queue(set.DurableSQL)
+		b.Queue(set.MoveStateSQL, r.Queue, r.ConsumerName(), int64(r.position.ID))
+		b.Queue(set.MoveWorkerSQL, r.Queue, r.ConsumerName(), r.position.Time)
 		b.Queue(`update skytools.worker_state set rows_snapshot = null
 			where queue_name = $1 and consumer_name = $2`, r.Queue, r.ConsumerName())
 		return tx.SendBatch(ctx, b).Close()
@@ -311,65 +225,34 @@ func (r *run) endAhead(ctx context.Context) error {
 
 // forgetPosition deletes the position of a copy that is none any more.
 func (r *run) forgetPosition(ctx context.Context, consumer string) error {
-	return r.fence.write(ctx, r.sub, failpoint.Settle, func(tx pgx.Tx) error {
+	return r.fence.Write(ctx, r.sub, failpoint.Settle, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `delete from pgq_node.local_state where queue_name = $1 and consumer_name = $2`,
 			r.Queue, consumer)
 		return err
 	})
 }
 
-// writeError writes an error beside a consumer's position, which clears it
-// when it moves. To fail is a sign of life too.
-func writeError(ctx context.Context, conn *pgx.Conn, f fence, consumer, text string) error {
-	return f.write(ctx, conn, failpoint.Settle, func(tx pgx.Tx) error {
-		b := &pgx.Batch{}
-		b.Queue(`update pgq_node.local_state set cur_error = $3
-			where queue_name = $1 and consumer_name = $2`, f.queue, consumer, text)
-		b.Queue(`update skytools.worker_state set updated_at = clock_timestamp()
-			where queue_name = $1 and consumer_name = $2`, f.queue, consumer)
-		return tx.SendBatch(ctx, b).Close()
-	})
-}
-
 // ack tells the provider the settled position.
 func (r *run) ack(ctx context.Context) error {
-	if err := ack(ctx, r.prov, r.Queue, r.ConsumerName(), r.settled, r.fence.epoch); err != nil {
+	if err := set.Ack(ctx, r.prov, r.Queue, r.ConsumerName(), r.settled, r.fence.Epoch); err != nil {
 		return err
 	}
 	r.acked, r.ackedAt = r.settled, time.Now()
 	return nil
 }
 
-func ack(ctx context.Context, conn *pgx.Conn, queue, consumer string, tick pgq.TickID, epoch int64) error {
-	var held bool
-	err := failpoint.Commit(failpoint.Ack, func() error {
-		return conn.QueryRow(ctx, `select skytools.ack($1, $2, $3, $4)`, queue, consumer, int64(tick), epoch).Scan(&held)
-	})
-	if err != nil {
-		return fmt.Errorf("tell the provider tick %d of consumer %s: %w", tick, consumer, err)
-	}
-	if !held {
-		return fmt.Errorf("consumer %s at the provider: %w", consumer, errClaimLost)
-	}
-	return nil
-}
-
-// errClaimLost: the claim is gone or has another epoch; claiming anew tells
-// which and why.
-var errClaimLost = errors.New("the claim is not ours any more")
-
 // Rewind sets the provider's idea of the consumer to the position that the
 // subscriber keeps, and accepts the provider as it is. It refuses while a
 // worker runs.
 func (w *Worker) Rewind(ctx context.Context) error {
 	return w.repair(ctx, func(sub, prov *pgx.Conn) error {
-		w.log().Info("Rewinding queue", "queue", w.Queue, "consumer", w.ConsumerName())
-		here, known, err := positionOf(ctx, sub, w.Queue, w.ConsumerName())
+		w.Logger().Info("Rewinding queue", "queue", w.Queue, "consumer", w.ConsumerName())
+		here, known, err := set.PositionOf(ctx, sub, w.Queue, w.ConsumerName())
 		if err != nil {
 			return err
 		}
 		if !known {
-			w.log().Warn("No tick found on dst side")
+			w.Logger().Warn("No tick found on dst side")
 			return nil
 		}
 		tick, err := pgq.NewReader(prov, w.Queue).Tick(ctx, here)
@@ -383,12 +266,12 @@ func (w *Worker) Rewind(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		provider, err := identify(ctx, prov)
+		provider, err := set.Identify(ctx, prov)
 		if err != nil {
 			return err
 		}
-		return inTx(ctx, sub, failpoint.Position, func(tx pgx.Tx) error {
-			return storePosition(ctx, tx, &w.Pair, tick, provider)
+		return set.InTx(ctx, sub, failpoint.Position, func(tx pgx.Tx) error {
+			return set.StorePosition(ctx, tx, &w.Pair, tick, provider)
 		})
 	})
 }
@@ -397,8 +280,8 @@ func (w *Worker) Rewind(ctx context.Context) error {
 // provider thinks that it is. It refuses while a worker runs.
 func (w *Worker) Reset(ctx context.Context) error {
 	return w.repair(ctx, func(sub, _ *pgx.Conn) error {
-		w.log().Info("Resetting queue tracking on dst side", "queue", w.Queue, "consumer", w.ConsumerName())
-		return inTx(ctx, sub, failpoint.Position, func(tx pgx.Tx) error {
+		w.Logger().Info("Resetting queue tracking on dst side", "queue", w.Queue, "consumer", w.ConsumerName())
+		return set.InTx(ctx, sub, failpoint.Position, func(tx pgx.Tx) error {
 			for _, table := range []string{"pgq_node.local_state", "skytools.worker_state"} {
 				_, err := tx.Exec(ctx, `delete from `+table+` where queue_name = $1 and consumer_name = $2`,
 					w.Queue, w.ConsumerName())
@@ -413,30 +296,18 @@ func (w *Worker) Reset(ctx context.Context) error {
 
 // repair connects to both sides and runs fn while no worker runs.
 func (w *Worker) repair(ctx context.Context, fn func(sub, prov *pgx.Conn) error) error {
-	sub, err := w.connectSubscriber(ctx)
+	sub, err := w.ConnectSubscriber(ctx)
 	if err != nil {
 		return err
 	}
 	defer sub.Close(context.WithoutCancel(ctx))
-	prov, err := w.connectProvider(ctx)
+	prov, err := w.ConnectProvider(ctx)
 	if err != nil {
 		return err
 	}
 	defer prov.Close(context.WithoutCancel(ctx))
-	if err := (fence{queue: w.Queue, consumer: w.ConsumerName()}).alone(ctx, sub); err != nil {
+	if err := (set.Fence{Queue: w.Queue, Consumer: w.ConsumerName()}).Alone(ctx, sub); err != nil {
 		return err
 	}
 	return fn(sub, prov)
-}
-
-func inTx(ctx context.Context, conn *pgx.Conn, p failpoint.Point, fn func(tx pgx.Tx) error) error {
-	tx, err := conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.ReadCommitted, AccessMode: pgx.ReadWrite})
-	if err != nil {
-		return err
-	}
-	defer tx.Rollback(context.WithoutCancel(ctx)) // after the commit it does nothing
-	if err := fn(tx); err != nil {
-		return err
-	}
-	return failpoint.Commit(p, func() error { return tx.Commit(ctx) })
 }

@@ -1,4 +1,4 @@
-package londiste
+package replay
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 
 	"github.com/skytools-go/skytools/internal/apply"
 	"github.com/skytools-go/skytools/internal/failpoint"
+	"github.com/skytools-go/skytools/londiste/set"
 	"github.com/skytools-go/skytools/pgq"
 )
 
@@ -37,7 +38,7 @@ func (r *run) batch(ctx context.Context, p part) error {
 	}
 	res, err := r.applyParts(ctx, p, seqs)
 	for errors.Is(err, errAgain) {
-		r.log().Debug("Events came out of order, the batch is applied anew", "tick", int64(p.cur.ID))
+		r.Logger().Debug("Events came out of order, the batch is applied anew", "tick", int64(p.cur.ID))
 		if p, err = r.nextPart(ctx); err == nil {
 			res, err = r.applyParts(ctx, p, seqs)
 		}
@@ -63,7 +64,7 @@ func (r *run) batch(ctx context.Context, p part) error {
 func (r *run) moveTo(cur pgq.Tick) {
 	r.position = cur
 	r.at.Store(int64(cur.ID))
-	if len(r.tables.in(WannaSync)) > 0 {
+	if len(r.tables.in(set.WannaSync)) > 0 {
 		r.dirty.Store(true)
 	}
 }
@@ -76,7 +77,7 @@ func (r *run) applyParts(ctx context.Context, p part, seqs []change) (apply.Resu
 	if len(r.tables.aside) > 0 {
 		point = failpoint.Park
 	}
-	err := inTx(ctx, r.sub, point, func(tx pgx.Tx) error {
+	err := set.InTx(ctx, r.sub, point, func(tx pgx.Tx) error {
 		if err := r.beginBatch(ctx, tx); err != nil {
 			return err
 		}
@@ -92,8 +93,8 @@ func (r *run) applyParts(ctx context.Context, p part, seqs []change) (apply.Resu
 			return err
 		}
 		b := &pgx.Batch{}
-		b.Queue(moveStateSQL, r.Queue, r.ConsumerName(), int64(p.cur.ID))
-		b.Queue(moveWorkerSQL, r.Queue, r.ConsumerName(), p.cur.Time)
+		b.Queue(set.MoveStateSQL, r.Queue, r.ConsumerName(), int64(p.cur.ID))
+		b.Queue(set.MoveWorkerSQL, r.Queue, r.ConsumerName(), p.cur.Time)
 		queueCounters(b, &r.Pair, r.ConsumerName(), res)
 		return tx.SendBatch(ctx, b).Close()
 	})
@@ -109,11 +110,11 @@ func (r *run) beginBatch(ctx context.Context, tx pgx.Tx) error {
 	)
 	b := &pgx.Batch{}
 	b.Queue(`select set_config('synchronous_commit', 'off', true)`)
-	b.Queue(leaseSQL, r.Queue, r.ConsumerName(), r.fence.epoch).QueryRow(func(row pgx.Row) error {
+	b.Queue(set.LeaseSQL, r.Queue, r.ConsumerName(), r.fence.Epoch).QueryRow(func(row pgx.Row) error {
 		if err := row.Scan(&mine); !errors.Is(err, pgx.ErrNoRows) {
 			return err
 		}
-		return errFenced
+		return set.ErrFenced
 	})
 	b.Queue(versionSQL, r.Queue).QueryRow(func(row pgx.Row) error { return row.Scan(&version) })
 	if err := tx.SendBatch(ctx, b).Close(); err != nil {
@@ -148,7 +149,7 @@ func (r *run) applyEvents(ctx context.Context, p part) error {
 		if p.last {
 			return nil
 		}
-		if time.Since(r.ackedAt) > signOfLife {
+		if time.Since(r.ackedAt) > set.SignOfLife {
 			if err := r.ack(ctx); err != nil {
 				return err
 			}
@@ -180,13 +181,13 @@ func (r *run) applyEvent(ctx context.Context, a *apply.Applier, ev apply.Event) 
 	kind := string(ev.Type)
 	if len(r.strange) < 100 && !r.strange[kind] {
 		r.strange[kind] = true
-		r.log().Warn("Ignoring events that are no change of a row", "type", kind, "first_event", ev.ID)
+		r.Logger().Warn("Ignoring events that are no change of a row", "type", kind, "first_event", ev.ID)
 	}
 	return nil
 }
 
 // queueCounters adds a batch's counters to those of its tables.
-func queueCounters(b *pgx.Batch, p *Pair, consumer string, res apply.Result) {
+func queueCounters(b *pgx.Batch, p *set.Pair, consumer string, res apply.Result) {
 	if len(res.Tables) == 0 {
 		return
 	}

@@ -1,4 +1,4 @@
-package londiste
+package replay
 
 import (
 	"cmp"
@@ -14,6 +14,7 @@ import (
 	"github.com/skytools-go/skytools/internal/failpoint"
 	"github.com/skytools-go/skytools/internal/hint"
 	"github.com/skytools-go/skytools/internal/ident"
+	"github.com/skytools-go/skytools/londiste/set"
 	"github.com/skytools-go/skytools/pgq"
 )
 
@@ -34,7 +35,7 @@ func (r *run) leaveOut(ctx context.Context, err error) bool {
 		return false
 	}
 	t := r.tables.named(bad.Table)
-	if t == nil || t.State.Phase != OK {
+	if t == nil || t.State.Phase != set.OK {
 		return false
 	}
 	now := time.Now()
@@ -51,13 +52,13 @@ func (r *run) leaveOut(ctx context.Context, err error) bool {
 	with := []ident.Name{t.Name}
 	if r.noReplica {
 		if with, err = r.family(ctx, t); err != nil {
-			r.log().Warn("Cannot tell which tables refer to one that cannot be applied", "table", t.Name.String(), "error", err)
+			r.Logger().Warn("Cannot tell which tables refer to one that cannot be applied", "table", t.Name.String(), "error", err)
 			return false
 		}
 	}
-	r.log().Warn("Batch will be applied without a table", "table", t.Name.String(), "tick", int64(r.position.ID), "error", bad)
+	r.Logger().Warn("Batch will be applied without a table", "table", t.Name.String(), "tick", int64(r.position.ID), "error", bad)
 	for _, name := range with {
-		p := &ParkedTable{Error: bad.Error(), Event: bad.Event, Key: bad.Key, Statement: bad.Statement}
+		p := &set.ParkedTable{Error: bad.Error(), Event: bad.Event, Key: bad.Key, Statement: bad.Statement}
 		if name != t.Name {
 			p.With = t.Name.String()
 		}
@@ -70,7 +71,7 @@ func (r *run) leaveOut(ctx context.Context, err error) bool {
 
 // named finds a table by its name in the set, else by the one that the
 // subscriber's server knows it by.
-func (g *registry) named(name ident.Name) *Table {
+func (g *registry) named(name ident.Name) *set.Table {
 	if t := g.byName[name]; t != nil {
 		return t
 	}
@@ -82,16 +83,16 @@ func (g *registry) named(name ident.Name) *Table {
 	return nil
 }
 
-func (g *registry) leave(name ident.Name, p *ParkedTable) {
+func (g *registry) leave(name ident.Name, p *set.ParkedTable) {
 	if g.aside == nil {
-		g.aside = map[ident.Name]*ParkedTable{}
+		g.aside = map[ident.Name]*set.ParkedTable{}
 	}
 	g.aside[name] = p
 }
 
 // relations are the tables in the phase, or all of this node, as the server
 // finds them.
-func (g *registry) relations(phase ...Phase) (names, relations []string) {
+func (g *registry) relations(phase ...set.Phase) (names, relations []string) {
 	for i := range g.list {
 		if t := &g.list[i]; t.Local && (len(phase) == 0 || slices.Contains(phase, t.State.Phase)) {
 			names, relations = append(names, t.Name.String()), append(relations, t.Dest.SQL())
@@ -101,9 +102,9 @@ func (g *registry) relations(phase ...Phase) (names, relations []string) {
 }
 
 // family lists a table and those that refer to it, and to them.
-func (r *run) family(ctx context.Context, t *Table) ([]ident.Name, error) {
-	names, relations := r.tables.relations(OK)
-	texts, err := textColumn(ctx, r.sub, `
+func (r *run) family(ctx context.Context, t *set.Table) ([]ident.Name, error) {
+	names, relations := r.tables.relations(set.OK)
+	texts, err := set.TextColumn(ctx, r.sub, `
 		with recursive here as (
 			select x.name, to_regclass(x.relation)::oid as id from unnest($1::text[], $2::text[]) as x (name, relation)
 		), family (name, id) as (
@@ -156,7 +157,7 @@ func (r *run) hold(ctx context.Context) error {
 	}
 	for name, p := range r.tables.aside {
 		p.Tick = int64(r.position.ID)
-		if err := holdAt(ctx, r.prov, &r.Pair, name, r.me, r.fence.epoch, r.position.ID); err != nil {
+		if err := holdAt(ctx, r.prov, &r.Pair, name, r.me, r.fence.Epoch, r.position.ID); err != nil {
 			return err
 		}
 	}
@@ -165,7 +166,7 @@ func (r *run) hold(ctx context.Context) error {
 
 // holdAt registers a copy's consumer at a tick, which must be there still: then
 // so are the events after it.
-func holdAt(ctx context.Context, conn *pgx.Conn, p *Pair, table ident.Name, me identity, epoch int64, tick pgq.TickID) error {
+func holdAt(ctx context.Context, conn *pgx.Conn, p *set.Pair, table ident.Name, me set.Identity, epoch int64, tick pgq.TickID) error {
 	consumer := p.CopyConsumer(table)
 	err := failpoint.Commit(failpoint.ParkHold, func() error {
 		_, err := conn.Exec(ctx, `select pgq.register_consumer_at($1, $2, $3),
@@ -193,7 +194,7 @@ func (r *run) setFree(ctx context.Context) error {
 		}
 	}
 	_, all := r.tables.relations()
-	err := dropFkeys(ctx, &r.Pair, r.fkeys, r.writer(ctx), `c.conrelid in (select to_regclass(x)::oid from unnest($1::text[]) x)
+	err := set.DropFkeys(ctx, &r.Pair, r.fkeys, r.writer(ctx), `c.conrelid in (select to_regclass(x)::oid from unnest($1::text[]) x)
 		and c.confrelid in (select to_regclass(x)::oid from unnest($2::text[]) x where x <> all ($1))`, out, all)
 	if err != nil {
 		return fmt.Errorf("drop foreign keys of tables that are to be parked: %w", err)
@@ -204,20 +205,20 @@ func (r *run) setFree(ctx context.Context) error {
 // parkTables moves the tables that a batch was applied without out of ok, in
 // the transaction of the batch.
 func (r *run) parkTables(ctx context.Context, tx pgx.Tx) error {
-	if !Main.May(OK, CatchingUp) {
+	if !set.Main.May(set.OK, set.CatchingUp) {
 		return errors.New("a table may not be parked")
 	}
 	for name, p := range r.tables.aside {
 		tag, err := tx.Exec(ctx, `update londiste.table_info set merge_state = $3, custom_snapshot = null
 			where queue_name = $1 and table_name = $2 and local and merge_state in ('ok', '?')`,
-			r.Queue, name.String(), State{Phase: CatchingUp}.Text())
+			r.Queue, name.String(), set.State{Phase: set.CatchingUp}.Text())
 		if err != nil {
 			return err
 		}
 		if tag.RowsAffected() == 0 { // removed, or to be copied anew: it needs no place any more
 			continue
 		}
-		if err := p.park(ctx, tx, r.Queue, name, r.CopyConsumer(name)); err != nil {
+		if err := p.Park(ctx, tx, r.Queue, name, r.CopyConsumer(name)); err != nil {
 			return fmt.Errorf("park table %s: %w", name, err)
 		}
 	}
@@ -227,7 +228,7 @@ func (r *run) parkTables(ctx context.Context, tx pgx.Tx) error {
 // parked tells of tables that a batch was applied without.
 func (r *run) parked() {
 	for name, p := range r.tables.aside {
-		r.log().Error("Table parked", "table", name.String(), "tick", p.Tick, "event", p.Event, "key", p.Key,
+		r.Logger().Error("Table parked", "table", name.String(), "tick", p.Tick, "event", p.Event, "key", p.Key,
 			"error", p.Error, "hint", "mend the cause, then: londiste INI subscriber retry "+hint.Shell(name.String()))
 		r.dirty.Store(true)
 	}
@@ -241,8 +242,8 @@ const parkLook = 5 * time.Second
 // tables, and no more of them than they may cost. A table whose events are gone,
 // or too many, is given up: rotation must not stand still for ever.
 func (r *run) tendParked(ctx context.Context) error {
-	var parked []*Table
-	for _, t := range r.tables.in(CatchingUp) {
+	var parked []*set.Table
+	for _, t := range r.tables.in(set.CatchingUp) {
 		if t.Aside() && t.Parked.GivenUp == "" {
 			parked = append(parked, t)
 		}
@@ -253,7 +254,7 @@ func (r *run) tendParked(ctx context.Context) error {
 	r.parkedAt = time.Now()
 	rows, err := r.prov.Query(ctx, `select b.consumer_name, extract(epoch from b.age)::float8, b.bytes
 		from pgq.queue q, skytools.backlogs(q.queue_id) b
-		where q.queue_name = $1 and starts_with(b.consumer_name, $2)`, r.Queue, r.copyPrefix())
+		where q.queue_name = $1 and starts_with(b.consumer_name, $2)`, r.Queue, r.CopyPrefix())
 	if err != nil {
 		return fmt.Errorf("provider: backlogs: %w", err)
 	}
@@ -295,23 +296,23 @@ func (r *run) tendParked(ctx context.Context) error {
 
 // holdAgain registers a parked table's consumer, which somebody removed, or
 // says why that cannot be done: its tick is gone, or a policy detached it.
-func (r *run) holdAgain(ctx context.Context, t *Table) (gone string, err error) {
-	err = holdAt(ctx, r.prov, &r.Pair, t.Name, r.me, r.fence.epoch, pgq.TickID(t.Parked.Tick))
+func (r *run) holdAgain(ctx context.Context, t *set.Table) (gone string, err error) {
+	err = holdAt(ctx, r.prov, &r.Pair, t.Name, r.me, r.fence.Epoch, pgq.TickID(t.Parked.Tick))
 	return lostHold(err)
 }
 
 // lostHold tells from holdAt's error that no retry mends it.
 func lostHold(err error) (gone string, _ error) {
-	switch sqlState(err) {
+	switch set.SQLState(err) {
 	case "42704", "55000", "P0001": // ours, and the real extension's
 		return err.Error(), nil
 	}
 	return "", err
 }
 
-func (r *run) giveUp(ctx context.Context, t *Table, reason string) error {
-	err := giveUp(ctx, &r.Pair, t, Main, reason, r.writer(ctx))
-	if errors.Is(err, errMoved) {
+func (r *run) giveUp(ctx context.Context, t *set.Table, reason string) error {
+	err := giveUp(ctx, &r.Pair, t, set.Main, reason, r.writer(ctx))
+	if errors.Is(err, set.ErrMoved) {
 		return nil
 	}
 	if err != nil {
@@ -322,13 +323,13 @@ func (r *run) giveUp(ctx context.Context, t *Table, reason string) error {
 }
 
 // endRetry writes down where a parked table stands when it has not come back.
-func endRetry(write writer, fn func(tx pgx.Tx) error) error { return write(failpoint.ParkEnd, fn) }
+func endRetry(write set.Writer, fn func(tx pgx.Tx) error) error { return write(failpoint.ParkEnd, fn) }
 
 // giveUp takes a parked table's place: its events are kept no longer. Whoever
 // dies before the consumer is gone leaves it to sweep.
-func giveUp(ctx context.Context, p *Pair, t *Table, by Owner, reason string, write writer) error {
+func giveUp(ctx context.Context, p *set.Pair, t *set.Table, by set.Owner, reason string, write set.Writer) error {
 	err := endRetry(write, func(tx pgx.Tx) error {
-		if err := moveTable(ctx, tx, p.Queue, t.Name, by, t.State, State{}); err != nil {
+		if err := set.MoveTable(ctx, tx, p.Queue, t.Name, by, t.State, set.State{}); err != nil {
 			return err
 		}
 		b := &pgx.Batch{}
@@ -339,7 +340,7 @@ func giveUp(ctx context.Context, p *Pair, t *Table, by Owner, reason string, wri
 		return tx.SendBatch(ctx, b).Close()
 	})
 	if err == nil {
-		p.log().Error("Parked table given up: its events are kept no longer", "table", t.Name.String(), "reason", reason,
+		p.Logger().Error("Parked table given up: its events are kept no longer", "table", t.Name.String(), "reason", reason,
 			"hint", "londiste INI subscriber resync "+hint.Shell(t.Name.String()))
 	}
 	return err

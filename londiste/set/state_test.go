@@ -1,4 +1,4 @@
-package londiste
+package set
 
 import "testing"
 

@@ -1,4 +1,4 @@
-package londiste
+package set
 
 import (
 	"context"
@@ -14,13 +14,13 @@ import (
 	"github.com/skytools-go/skytools/internal/ident"
 )
 
-// object is an index of a table, or a constraint that has one.
-type object struct {
+// Object is an index of a table, or a constraint that has one.
+type Object struct {
 	kind  string // index, constraint: as in skytools.pending_ddl
 	name  string
-	isKey bool   // rows are told apart by it when events are applied
+	IsKey bool   // rows are told apart by it when events are applied
 	later bool   // deferrable: no arbiter of `on conflict`
-	bars  bool   // unique or exclusion: it refuses rows
+	Bars  bool   // unique or exclusion: it refuses rows
 	drop  string // the statement that drops it
 	ddl   string // the statements that make it again, with all its settings
 }
@@ -52,14 +52,14 @@ const indexesSQL = `
 	where i.indrelid = to_regclass($1)::oid
 	order by coalesce(con.contype <> 'p', true), ic.relname`
 
-// tableObjects lists the indexes of a table; key is the columns, sorted, by
+// TableObjects lists the indexes of a table; key is the columns, sorted, by
 // which events tell its rows apart.
-func tableObjects(ctx context.Context, q queryer, table ident.Name, key []string) ([]object, error) {
+func TableObjects(ctx context.Context, q Queryer, table ident.Name, key []string) ([]Object, error) {
 	rows, err := q.Query(ctx, indexesSQL, table.SQL(), key)
 	if err != nil {
 		return nil, err
 	}
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (object, error) {
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (Object, error) {
 		var x indexRow
 		err := row.Scan(&x.index, &x.con, &x.contype, &x.btree, &x.def, &x.conDef, &x.deferrable, &x.deferred,
 			&x.space, &x.comment, &x.conComment, &x.clustered, &x.replIdent, &x.stats, &x.isKey, &x.bars)
@@ -77,9 +77,9 @@ type indexRow struct {
 	isKey, bars                 bool
 }
 
-func (x indexRow) object(table ident.Name) object {
+func (x indexRow) object(table ident.Name) Object {
 	index := ident.Name{Schema: table.Schema, Name: x.index}
-	o := object{kind: "index", name: x.index, isKey: x.isKey, later: x.deferrable, bars: x.bars, drop: "drop index " + index.SQL()}
+	o := Object{kind: "index", name: x.index, IsKey: x.isKey, later: x.deferrable, Bars: x.bars, drop: "drop index " + index.SQL()}
 	// The statements run under a search path and a tablespace of their own;
 	// "" is the database's, and must be said where the role has another.
 	ddl := []string{"set local default_tablespace = " + ident.Literal(x.space)}
@@ -128,25 +128,25 @@ func (x indexRow) deferral() string {
 	return ""
 }
 
-// isKeyed tells whether rows can be told apart by an index at once.
-func isKeyed(all []object) bool {
-	return slices.ContainsFunc(all, func(o object) bool { return o.isKey && !o.later })
+// IsKeyed tells whether rows can be told apart by an index at once.
+func IsKeyed(all []Object) bool {
+	return slices.ContainsFunc(all, func(o Object) bool { return o.IsKey && !o.later })
 }
 
-// dropObjects writes down and drops what can be dropped of a table's indexes,
+// DropObjects writes down and drops what can be dropped of a table's indexes,
 // each in a savepoint; what something else depends on stays.
-func dropObjects(ctx context.Context, tx pgx.Tx, p *Pair, t *Table, key []string) error {
-	all, err := tableObjects(ctx, tx, t.Dest, key)
+func DropObjects(ctx context.Context, tx pgx.Tx, p *Pair, t *Table, key []string) error {
+	all, err := TableObjects(ctx, tx, t.Dest, key)
 	if err != nil {
 		return fmt.Errorf("indexes: %w", err)
 	}
 	for _, o := range all {
-		err := inSavepoint(ctx, tx, func() error {
+		err := InSavepoint(ctx, tx, func() error {
 			_, err := tx.Exec(ctx, o.drop)
 			return err
 		})
 		if pg, ok := errors.AsType[*pgconn.PgError](err); ok && !tx.Conn().IsClosed() {
-			p.log().Debug("Index stays during the copy", "table", t.Dest.String(), "index", o.name, "error", pg)
+			p.Logger().Debug("Index stays during the copy", "table", t.Dest.String(), "index", o.name, "error", pg)
 			continue
 		}
 		if err != nil {
@@ -157,7 +157,7 @@ func dropObjects(ctx context.Context, tx pgx.Tx, p *Pair, t *Table, key []string
 			values ($1, $2, $3, $4, $5, $6)
 			on conflict (queue_name, table_name, kind, object_name) do update
 			set ddl = excluded.ddl, is_key = excluded.is_key`,
-			p.Queue, t.Name.String(), o.kind, o.name, o.ddl, o.isKey)
+			p.Queue, t.Name.String(), o.kind, o.name, o.ddl, o.IsKey)
 		if err != nil {
 			return err
 		}
@@ -165,33 +165,33 @@ func dropObjects(ctx context.Context, tx pgx.Tx, p *Pair, t *Table, key []string
 	return nil
 }
 
-// pending is a dropped index or constraint.
-type pending struct {
+// Pending is a dropped index or constraint.
+type Pending struct {
 	ID        int32
 	Kind      string
 	Name, DDL string
 }
 
-// pendingObjects lists what pending_ddl holds of a table's indexes and
+// PendingObjects lists what pending_ddl holds of a table's indexes and
 // constraints, or only of its keys.
-func pendingObjects(ctx context.Context, q queryer, p *Pair, name ident.Name, keys bool) ([]pending, error) {
+func PendingObjects(ctx context.Context, q Queryer, p *Pair, name ident.Name, keys bool) ([]Pending, error) {
 	rows, err := q.Query(ctx, `select pending_id, kind, object_name, ddl from skytools.pending_ddl
 		where queue_name = $1 and table_name = $2 and kind in ('index', 'constraint') and (is_key or not $3)
 		order by pending_id`, p.Queue, name.String(), keys)
 	if err != nil {
 		return nil, err
 	}
-	return pgx.CollectRows(rows, pgx.RowToStructByPos[pending])
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[Pending])
 }
 
-// build makes it again, with the end of its row.
-func (o pending) build(ctx context.Context, tx pgx.Tx, p *Pair, table ident.Name) error {
+// Build makes it again, with the end of its row.
+func (o Pending) Build(ctx context.Context, tx pgx.Tx, p *Pair, table ident.Name) error {
 	var needed bool
 	if err := tx.QueryRow(ctx, neededSQL, table.SQL(), o.Name).Scan(&needed); err != nil {
 		return err
 	}
 	if needed {
-		p.log().Info("Building index", "table", table.String(), "index", o.Name)
+		p.Logger().Info("Building index", "table", table.String(), "index", o.Name)
 		if err := runDDL(ctx, tx, p, o.DDL); err != nil {
 			return fmt.Errorf("table %s: build %s: %w", table, o.Name, err)
 		}
@@ -200,35 +200,35 @@ func (o pending) build(ctx context.Context, tx pgx.Tx, p *Pair, table ident.Name
 	return err
 }
 
-// rebuildObjects makes again what pending_ddl holds of a table's indexes and
+// RebuildObjects makes again what pending_ddl holds of a table's indexes and
 // constraints, or of its keys, each in a transaction of its own. name is the
 // table's in the set, table its own.
-func rebuildObjects(ctx context.Context, conn *pgx.Conn, p *Pair, name, table ident.Name, keys bool, write writer) error {
-	list, err := pendingObjects(ctx, conn, p, name, keys)
+func RebuildObjects(ctx context.Context, conn *pgx.Conn, p *Pair, name, table ident.Name, keys bool, write Writer) error {
+	list, err := PendingObjects(ctx, conn, p, name, keys)
 	if err != nil {
 		return err
 	}
 	for _, o := range list {
-		if err := o.rebuild(ctx, p, table, write); err != nil {
+		if err := o.Rebuild(ctx, p, table, write); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// rebuild is build in a transaction of its own.
-func (o pending) rebuild(ctx context.Context, p *Pair, table ident.Name, write writer) error {
-	return write(failpoint.CopyIndex, func(tx pgx.Tx) error { return o.build(ctx, tx, p, table) })
+// Rebuild is build in a transaction of its own.
+func (o Pending) Rebuild(ctx context.Context, p *Pair, table ident.Name, write Writer) error {
+	return write(failpoint.CopyIndex, func(tx pgx.Tx) error { return o.Build(ctx, tx, p, table) })
 }
 
-// alone tells an object whose statements ask for more of the table's locks
+// Alone tells an object whose statements ask for more of the table's locks
 // after its index is built: two of those side by side would wait for each
 // other.
-func (o pending) alone() bool { return o.Kind != "index" || strings.Contains(o.DDL, ";\nalter table") }
+func (o Pending) Alone() bool { return o.Kind != "index" || strings.Contains(o.DDL, ";\nalter table") }
 
-// settleTable lets the planner know of a copied table's rows and notes that
+// SettleTable lets the planner know of a copied table's rows and notes that
 // its indexes are complete.
-func settleTable(ctx context.Context, p *Pair, t *Table, write writer) error {
+func SettleTable(ctx context.Context, p *Pair, t *Table, write Writer) error {
 	err := write(failpoint.CopyIndex, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, "analyze "+t.Dest.SQL()); err != nil {
 			return err
@@ -245,7 +245,7 @@ func settleTable(ctx context.Context, p *Pair, t *Table, write writer) error {
 
 // runDDL runs saved statements with room for sorting.
 func runDDL(ctx context.Context, tx pgx.Tx, p *Pair, ddl string) error {
-	if err := beginDDL(ctx, tx, p); err != nil {
+	if err := BeginDDL(ctx, tx, p); err != nil {
 		return err
 	}
 	_, err := tx.Exec(ctx, `select set_config('maintenance_work_mem', $1, true)

@@ -1,9 +1,11 @@
-package londiste
+package replay
 
 import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/skytools-go/skytools/londiste/set"
 )
 
 // tickChannel is where tickers notify, with the queue's name as payload.
@@ -42,13 +44,13 @@ func (b *bell) ring() {
 // gain in time only: whoever waits looks by itself as well. So its failures
 // are logged and retried apart, and stop nobody.
 type listener struct {
-	pair   *Pair
+	pair   *set.Pair
 	bell   *bell
 	cancel context.CancelFunc
 	done   sync.WaitGroup
 }
 
-func newListener(p *Pair, b *bell) *listener { return &listener{pair: p, bell: b} }
+func newListener(p *set.Pair, b *bell) *listener { return &listener{pair: p, bell: b} }
 
 func (l *listener) start(ctx context.Context) {
 	ctx, l.cancel = context.WithCancel(ctx)
@@ -58,7 +60,7 @@ func (l *listener) start(ctx context.Context) {
 			if ctx.Err() != nil {
 				return
 			}
-			l.pair.log().Debug("no notifications from the provider", "error", err)
+			l.pair.Logger().Debug("no notifications from the provider", "error", err)
 			select {
 			case <-time.After(5 * time.Second):
 			case <-ctx.Done():
@@ -73,12 +75,12 @@ func (l *listener) stop() {
 }
 
 func (l *listener) run(ctx context.Context) error {
-	conn, err := l.pair.connectProvider(ctx)
+	conn, err := l.pair.ConnectProvider(ctx)
 	if err != nil {
 		return err
 	}
-	defer closeConn(&conn)
-	if err := prepareProvider(ctx, conn); err != nil {
+	defer set.CloseConn(&conn)
+	if err := set.PrepareProvider(ctx, conn); err != nil {
 		return err
 	}
 	if _, err := conn.Exec(ctx, "listen "+tickChannel); err != nil {

@@ -1,4 +1,4 @@
-package londiste
+package replay
 
 import (
 	"context"
@@ -13,6 +13,7 @@ import (
 	"github.com/skytools-go/skytools/internal/hint"
 	"github.com/skytools-go/skytools/internal/ident"
 	"github.com/skytools-go/skytools/internal/transfer"
+	"github.com/skytools-go/skytools/londiste/set"
 )
 
 // source is the provider's table.
@@ -26,7 +27,7 @@ type source struct {
 // it is attached means that its triggers are committed: whatever is not in a
 // snapshot from now on becomes an event.
 func (c *copier) source(ctx context.Context) (*source, error) {
-	t, found, err := oneTable(ctx, c.prov, c.Queue, c.name)
+	t, found, err := set.OneTable(ctx, c.prov, c.Queue, c.name)
 	if err != nil {
 		return nil, fmt.Errorf("provider: %w", err)
 	}
@@ -42,7 +43,7 @@ func (c *copier) source(ctx context.Context) (*source, error) {
 		return nil, fmt.Errorf("provider: key of %s: %w", s.name, err)
 	}
 	if len(s.key) == 0 {
-		if s.key, err = primaryKey(ctx, c.prov, s.name); err != nil {
+		if s.key, err = set.PrimaryKey(ctx, c.prov, s.name); err != nil {
 			return nil, fmt.Errorf("provider: key of %s: %w", s.name, err)
 		}
 	}
@@ -50,20 +51,9 @@ func (c *copier) source(ctx context.Context) (*source, error) {
 	return s, nil
 }
 
-func primaryKey(ctx context.Context, q queryer, table ident.Name) ([]string, error) {
-	rows, err := q.Query(ctx, `
-		select a.attname::text from pg_index i
-		join pg_attribute a on a.attrelid = i.indrelid and a.attnum = any (i.indkey::int2[])
-		where i.indrelid = to_regclass($1)::oid and i.indisprimary`, table.SQL())
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, pgx.RowTo[string])
-}
-
 // copyRows copies the table: a small one, and one that cannot be copied in
 // chunks, as one stream, else what is missing of it.
-func (c *copier) copyRows(ctx context.Context, t *Table) error {
+func (c *copier) copyRows(ctx context.Context, t *set.Table) error {
 	src, err := c.source(ctx)
 	if err != nil {
 		return err
@@ -96,16 +86,16 @@ func (c *copier) copyRows(ctx context.Context, t *Table) error {
 // copyStream copies the table in one transaction of the subscriber and one
 // snapshot of the provider. A crash anywhere leaves the table as it was, with
 // all its indexes, and in-copy.
-func (c *copier) copyStream(ctx context.Context, t *Table, src *source) error {
-	c.log().Info("Starting full copy", "table", c.name.String())
+func (c *copier) copyStream(ctx context.Context, t *set.Table, src *source) error {
+	c.Logger().Info("Starting full copy", "table", c.name.String())
 	begin := time.Now()
-	to := State{Phase: CatchingUp}
+	to := set.State{Phase: set.CatchingUp}
 	var copied int64
 	if err := c.expect(ctx, src); err != nil {
 		return err
 	}
-	err := c.fence.write(ctx, c.sub, failpoint.CopyData, func(tx pgx.Tx) error {
-		if err := beginDDL(ctx, tx, c.Pair); err != nil {
+	err := c.fence.Write(ctx, c.sub, failpoint.CopyData, func(tx pgx.Tx) error {
+		if err := set.BeginDDL(ctx, tx, c.Pair); err != nil {
 			return err
 		}
 		frozen, err := c.clear(ctx, tx, t, src)
@@ -117,12 +107,12 @@ func (c *copier) copyStream(ctx context.Context, t *Table, src *source) error {
 			return err
 		}
 		c.hold.moved.rows.Store(copied) // they were guessed on the way
-		keys, err := pendingObjects(ctx, tx, c.Pair, t.Name, true)
+		keys, err := set.PendingObjects(ctx, tx, c.Pair, t.Name, true)
 		if err != nil {
 			return err
 		}
 		for _, k := range keys {
-			if err := k.build(ctx, tx, c.Pair, t.Dest); err != nil {
+			if err := k.Build(ctx, tx, c.Pair, t.Dest); err != nil {
 				return c.explainKey(t, err)
 			}
 		}
@@ -131,14 +121,14 @@ func (c *copier) copyStream(ctx context.Context, t *Table, src *source) error {
 		}
 		return c.move(ctx, tx, t.State, to)
 	})
-	if errors.Is(err, errMoved) {
-		c.log().Info("Copy dropped: the table's state was changed", "table", c.name.String())
+	if errors.Is(err, set.ErrMoved) {
+		c.Logger().Info("Copy dropped: the table's state was changed", "table", c.name.String())
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	c.log().Info("Copy finished", "table", c.name.String(), "rows", copied,
+	c.Logger().Info("Copy finished", "table", c.name.String(), "rows", copied,
 		"duration", time.Since(begin).Round(time.Millisecond))
 	c.moved(to)
 	return nil
@@ -166,8 +156,8 @@ func (c *copier) expect(ctx context.Context, src *source) error {
 }
 
 // buildKeys builds what tells rows apart, where it was dropped.
-func (c *copier) buildKeys(ctx context.Context, t *Table) error {
-	return rebuildObjects(ctx, c.sub, c.Pair, t.Name, t.Dest, true, c.write(ctx))
+func (c *copier) buildKeys(ctx context.Context, t *set.Table) error {
+	return set.RebuildObjects(ctx, c.sub, c.Pair, t.Name, t.Dest, true, c.write(ctx))
 }
 
 // copied writes down what the copy saw, and how much that was.
@@ -184,7 +174,7 @@ func (c *copier) copied(ctx context.Context, tx pgx.Tx, snapshot string) error {
 	return err
 }
 
-func (c *copier) explainKey(t *Table, err error) error {
+func (c *copier) explainKey(t *set.Table, err error) error {
 	if t.SkipTruncate() {
 		return hint.With(err, "the table had rows of its own (--skip-truncate): remove those that the provider has as well")
 	}
@@ -195,7 +185,7 @@ func (c *copier) explainKey(t *Table, err error) error {
 // table is emptied with its partitions, which keep their indexes: those of the
 // parent cannot be made again from the parent alone. It tells whether the rows
 // that follow may be written frozen.
-func (c *copier) clear(ctx context.Context, tx pgx.Tx, t *Table, src *source) (frozen bool, err error) {
+func (c *copier) clear(ctx context.Context, tx pgx.Tx, t *set.Table, src *source) (frozen bool, err error) {
 	ours, err := transfer.ReadStorage(ctx, tx, t.Dest)
 	if err != nil {
 		return false, err
@@ -215,12 +205,12 @@ func (c *copier) clear(ctx context.Context, tx pgx.Tx, t *Table, src *source) (f
 	if ours.Partitioned() {
 		return false, nil
 	}
-	return !t.SkipTruncate(), dropObjects(ctx, tx, c.Pair, t, src.key)
+	return !t.SkipTruncate(), set.DropObjects(ctx, tx, c.Pair, t, src.key)
 }
 
 // transfer pipes the rows from one server to the other and returns their
 // number and the snapshot that they were read in.
-func (c *copier) transfer(ctx context.Context, tx pgx.Tx, t *Table, src *source, frozen bool) (int64, string, error) {
+func (c *copier) transfer(ctx context.Context, tx pgx.Tx, t *set.Table, src *source, frozen bool) (int64, string, error) {
 	read, err := c.prov.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
 	if err != nil {
 		return 0, "", fmt.Errorf("provider: %w", err)
@@ -228,7 +218,7 @@ func (c *copier) transfer(ctx context.Context, tx pgx.Tx, t *Table, src *source,
 	defer read.Rollback(context.WithoutCancel(ctx))
 	// Rows hidden by a policy would be missing in silence: rather an error.
 	_, err = read.Exec(ctx, fmt.Sprintf("%s; set local row_security = off; set local lock_timeout = '%dms'",
-		pinnedPath, c.lockTimeout().Milliseconds()))
+		set.PinnedPath, c.LockWait().Milliseconds()))
 	if err != nil {
 		return 0, "", fmt.Errorf("provider: %w", err)
 	}
