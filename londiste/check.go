@@ -149,7 +149,7 @@ type pendingObject struct {
 	name  string
 }
 
-// PendingObjects are the indexes, constraints and foreign keys that copies
+// pendingObjects are the indexes, constraints and foreign keys that copies
 // have dropped.
 func (s *session) pendingObjects(ctx context.Context) (map[pendingObject]bool, error) {
 	rows, err := s.conn.Query(ctx, `

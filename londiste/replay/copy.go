@@ -302,7 +302,7 @@ func (c *copier) prepare(ctx context.Context, t *set.Table) (bool, error) {
 	return true, nil
 }
 
-// DropFkeys saves and drops the foreign keys to and from a table.
+// dropFkeys saves and drops the foreign keys to and from a table.
 func (c *copier) dropFkeys(ctx context.Context, table ident.Name) error {
 	err := set.DropFkeys(ctx, c.Pair, c.fkeys, c.write(ctx), `to_regclass($1) in (c.conrelid, c.confrelid)`, table.SQL())
 	if err != nil {

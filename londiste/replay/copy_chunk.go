@@ -96,10 +96,8 @@ func (c *copier) copyChunks(ctx context.Context, t *set.Table, src *source) (err
 	case errors.Is(err, set.ErrMoved):
 		c.Logger().Info("Copy dropped: the table's state was changed", "table", c.name.String())
 		return nil
-	case err != nil:
-		return err
 	}
-	return a.finish(ctx)
+	return err
 }
 
 func (a *attempt) copyMissing(ctx context.Context) error {
