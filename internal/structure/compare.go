@@ -41,6 +41,8 @@ func Compare(prov *Structure, sub *Target, opt Options) []Difference {
 		matched: map[*Part]bool{}, renamed: map[string]string{},
 	}
 	c.ends()
+	c.partitions(prov.Tables)
+	c.partitions(sub.Tables)
 	for _, p := range prov.parts {
 		if c.concerns(p) {
 			c.part(p)
@@ -85,6 +87,19 @@ func (c *comparer) ends() {
 		if p == nil {
 			d := c.add(n.String(), fmt.Sprintf("sequence %s does not exist at the provider", n))
 			d.Breaks, d.Absent, d.Kind = true, true, Sequence
+		}
+	}
+}
+
+// partitions leaves out those that one end has where the other end's table is
+// not partitioned, or by something else: its rows go in by their root.
+func (c *comparer) partitions(of map[ident.Name]*Table) {
+	for n, t := range of {
+		for up := t; up.whole != nil && of[*up.whole] != nil; up = of[*up.whole] {
+			p, s := c.prov.Tables[*up.whole], c.sub.Tables[*up.whole]
+			if p != nil && s != nil && p.by != s.by && !slices.Contains(c.prov.asked.tables, n) {
+				c.ignored[n] = true
+			}
 		}
 	}
 }
@@ -249,7 +264,10 @@ func (c *comparer) rate(d *Difference, p *Part) {
 	switch p.Kind {
 	case Relation:
 		c.absent[p.Table] = d
-		d.Breaks, d.Absent = true, true
+		// A partition's rows have another one there, or none: that is told by
+		// the statement that writes them.
+		d.Breaks = slices.Contains(c.prov.asked.tables, p.Table) || c.prov.Tables[p.Table].whole == nil
+		d.Absent = true
 	case Sequence:
 		d.Absent = slices.Contains(c.prov.asked.sequences, p.full)
 		d.Breaks = d.Absent

@@ -20,6 +20,8 @@ type Table struct {
 	Keys  []Key // the primary key first
 
 	columns []*column
+	by      string      // how it is partitioned
+	whole   *ident.Name // what it is a partition of
 }
 
 // Key is an index by which a row can be found: unique over plain NOT NULL
@@ -121,6 +123,10 @@ func (r *reader) relations(ctx context.Context) error {
 			&t.security, &t.force, &t.comment, &t.access, &t.grants)
 		for i, p := range parents {
 			t.parents = append(t.parents, ident.Name{Schema: parentSchemas[i], Name: p})
+		}
+		t.by = t.partitionKey
+		if t.partition() {
+			t.whole = &t.parents[0]
 		}
 		return t, err
 	})

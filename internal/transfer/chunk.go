@@ -29,7 +29,8 @@ func ReadStorage(ctx context.Context, q Queryer, table ident.Name) (Storage, err
 		select c.relkind::text, coalesce(a.amname = 'heap', false), c.relpersistence = 'u',
 			case when c.reltuples >= 0 and c.relpages > 0
 				then (c.reltuples / c.relpages * (pg_relation_size(c.oid) / b.size))::bigint else -1 end,
-			coalesce(pg_relation_size(c.oid), 0), b.size, current_setting('server_version_num')::int / 10000,
+			coalesce(case when c.relkind = 'p' then (select sum(pg_relation_size(relid)) from pg_partition_tree(c.oid) where isleaf)
+				else pg_relation_size(c.oid) end, 0)::bigint, b.size, current_setting('server_version_num')::int / 10000,
 			has_database_privilege(current_database(), 'TEMP')
 		from pg_class c left join pg_am a on a.oid = c.relam, (select current_setting('block_size')::bigint) b (size)
 		where c.oid = to_regclass($1)::oid`, table.SQL()).

@@ -23,7 +23,8 @@ type Plan struct {
 	Source, Dest ident.Name
 	columns      string // quoted, of both sides
 	binary       bool
-	computed     bool // a column is generated at the source, plain at the destination
+	query        bool // only a query gives the source's rows out
+	whole        bool // the source is partitioned: its rows are in its partitions
 }
 
 // NewPlan compares the columns of both sides. Those generated at the
@@ -53,7 +54,7 @@ func NewPlan(ctx context.Context, from Queryer, src ident.Name, to Queryer, dest
 		if ours[i].generated {
 			continue
 		}
-		p.computed = p.computed || col.generated
+		p.query = p.query || col.generated
 		p.binary = p.binary && col.binary != "" && col.binary == ours[i].binary
 		columns = append(columns, ident.Quote(col.name))
 	}
@@ -61,7 +62,20 @@ func NewPlan(ctx context.Context, from Queryer, src ident.Name, to Queryer, dest
 		return p, fmt.Errorf("table %s has no column to copy", dest)
 	}
 	p.columns = strings.Join(columns, ", ")
+	err = from.QueryRow(ctx, `select relkind = 'p' from pg_class where oid = to_regclass($1)::oid`, src.SQL()).Scan(&p.whole)
+	if err != nil {
+		return p, fmt.Errorf("provider: %s: %w", src, err)
+	}
+	p.query = p.query || p.whole
 	return p, nil
+}
+
+// rows is the source as a query names it.
+func (p Plan) rows() string {
+	if p.whole {
+		return p.Source.SQL()
+	}
+	return "only " + p.Source.SQL()
 }
 
 // attribute is a column at one side.
@@ -116,8 +130,8 @@ func attributes(ctx context.Context, q Queryer, table ident.Name) ([]attribute, 
 // Out is the COPY that reads the whole table.
 func (p Plan) Out() string {
 	from := p.Source.SQL() + " (" + p.columns + ")"
-	if p.computed { // which only a query gives out
-		from = "(select " + p.columns + " from only " + p.Source.SQL() + ")"
+	if p.query {
+		from = "(select " + p.columns + " from " + p.rows() + ")"
 	}
 	return "copy " + from + " to stdout" + p.with()
 }

@@ -22,7 +22,7 @@ create function judge.shadow(i_table oid, i_copy bool) returns void language plp
 declare shadow text := 'judge.t' || i_table;
 begin
     execute format('drop table if exists %s', shadow);
-    execute format('create table %s as select %s from %s %s', shadow, judge.list(i_table), i_table::regclass,
+    execute format('create table %s as select %s from %s %s', shadow, judge.list(i_table), skytools.capture_named(i_table),
                    case when i_copy then '' else 'where false' end);
     delete from judge.watched where table_oid = i_table;
     insert into judge.watched values (i_table, shadow, judge.shape(i_table));
@@ -124,7 +124,7 @@ begin
             union all
             (select ''only in events: '' || t::text from %2$s t
              except all select ''only in events: '' || t::text from (select %3$s from %1$s) t)) d',
-            w.table_oid::regclass, w.shadow, judge.list(w.table_oid)) into differs;
+            skytools.capture_named(w.table_oid), w.shadow, judge.list(w.table_oid)) into differs;
         if differs is not null then
             return next w.table_oid::regclass || E'\n' || differs;
         end if;

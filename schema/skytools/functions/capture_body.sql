@@ -57,7 +57,11 @@ begin
         body := body || E'again := false;\n' || skytools.capture_step(i_capture, i_table, 'TRUNCATE', '')
             || case when skytools.capture_lacks(i_capture, 'truncate_refill') or i_capture.options ? 'skip' then ''
                     else skytools.capture_step(i_capture, i_table, 'REFILL', '') end
-            || case when i_capture.mode = 'statement' then format(set_mark, '') else '' end;
+            || case when i_capture.mode = 'statement' then format(set_mark, '') else '' end
+            || case when exists (select from pg_class t where t.oid = i_table and t.relkind = 'p')
+                    then format(E'mark := pg_catalog.set_config(''skytools.truncate_%s'', '''', true);\n', i_capture.capture_id) else '' end;
+    elsif i_kind = 'leaf' then
+        body := body || format(E'events := skytools.capture_leaf(%s, %s, tg_relid, cur);\n', i_capture.capture_id, i_table::int8);
     else
         body := body || skytools.capture_body_row(i_capture, i_table);
     end if;
@@ -73,4 +77,4 @@ begin
 end;
 $$;
 comment on function skytools.capture_body(skytools.capture, oid, text, bool) is
-    'Body of one generated function: ins, upd, del, key, truncate; of row mode row, open; of options skip, deny; nokey.';
+    'Body of one generated function: ins, upd, del, key, truncate; of row mode row, open, leaf; of options skip, deny; nokey.';

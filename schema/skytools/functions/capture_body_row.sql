@@ -12,6 +12,8 @@ begin
             || skytools.capture_unkeyed() || E'\nend if;\n' || skytools.capture_step(i_capture, i_table, 'INSERT', 'new');
     end if;
     return case when skytools.capture_exact(i_capture) or skytools.capture_lacks(i_capture, 'open_mark') then E'again := false;\n'
+                -- A statement may name a relative of the table, and opens nothing.
+                when skytools.capture_related(i_table) and not skytools.capture_lacks(i_capture, 'related') then E'again := true;\n'
                 when skytools.capture_lacks(i_capture, 'reset')
                 then E'again := coalesce(mark OPERATOR(pg_catalog.=) (message OPERATOR(pg_catalog.||) ''+''), false);\n'
                 else E'again := coalesce(mark OPERATOR(pg_catalog.<>) message, true);\n' end

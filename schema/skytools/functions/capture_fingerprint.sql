@@ -31,7 +31,14 @@ select jsonb_object_agg(f.fact, f.value)::text
     union all
     select 'parent ' || i.inhparent::regclass, 'yes' from pg_inherits i where i.inhrelid = t.oid
     union all
-    select 'child ' || i.inhrelid::regclass, 'yes' from pg_inherits i where i.inhparent = t.oid
+    select 'child ' || i.inhrelid::regclass, 'yes' from pg_inherits i where i.inhparent = t.oid and t.relkind <> 'p'
+    union all
+    -- A trigger of a partition can be switched off there alone.
+    select 'partition ' || p.called,
+           coalesce((select string_agg(substring(o.proname from '[a-z]+$') || case g.tgenabled when 'O' then '' else ' off' end, ', ' order by o.proname)
+                       from pg_trigger g join pg_proc o on o.oid = g.tgfoid and o.pronamespace = 'skytools'::regnamespace
+                      where g.tgrelid = p.oid and o.proname ~ ('^capture_' || i_capture_id || '_')), 'no trigger')
+      from skytools.capture_parts(t.oid) p
     union all
     select 'trigger ' || quote_ident(g.tgname),
            case g.tgenabled when 'O' then 'on' when 'D' then 'disabled' when 'R' then 'replica' else 'always' end

@@ -19,7 +19,7 @@ begin
                 case setting when 'search_path' then skytools.capture_pinned(setting)
                              else quote_literal(skytools.capture_pinned(setting)) end);
         end loop;
-        if (select c.relrowsecurity from pg_class c where c.oid = i_table) and not skytools.capture_lacks(i_capture, 'row_security') then
+        if (i_kind = 'leaf' or (select c.relrowsecurity from pg_class c where c.oid = i_table)) and not skytools.capture_lacks(i_capture, 'row_security') then
             sets := sets || ' set row_security = off';
         end if;
         -- Expressions run with the installer's rights: their names are looked

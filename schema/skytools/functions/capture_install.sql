@@ -14,6 +14,7 @@ declare
     options jsonb := skytools.capture_options(i_options);
     c skytools.capture;
     relation oid;
+    kin text;
     listed bool;
     k record;
     made text[] := '{}';
@@ -24,11 +25,20 @@ begin
             hint = format('select pgq.create_queue(%L)', i_queue);
     end if;
     relation := skytools.capture_table(i_schema, i_table);
+    kin := skytools.capture_kin(i_queue, relation);
+    if kin is not null then
+        raise exception 'table %.% is captured with % already', quote_ident(i_schema), quote_ident(i_table), kin
+            using errcode = 'duplicate_object', hint = format('Each row would be told twice: remove %s first.', kin);
+    end if;
     c.queue_name := i_queue;
     c.table_oid := relation;
     c.table_schema := i_schema;
     c.table_name := i_table;
-    c.mode := coalesce(options ->> 'mode', 'statement');
+    c.mode := coalesce(options ->> 'mode', case when skytools.capture_related(relation) then 'row' else 'statement' end);
+    if c.mode = 'statement' and skytools.capture_related(relation) then
+        raise exception 'table %.% is partitioned or inherited, and not to be captured by statement', quote_ident(i_schema), quote_ident(i_table)
+            using errcode = 'feature_not_supported', hint = 'Leave the mode out: a statement may name its relative, and change its rows.';
+    end if;
     c.format := coalesce(options ->> 'format', 'json');
     c.options := options;
     if options ? 'pkey' then
@@ -46,6 +56,11 @@ begin
     for k in select * from skytools.capture_kinds(c, listed) loop
         perform skytools.capture_function(c, relation, k.kind, listed);
         made := made || skytools.capture_trigger(c, relation, k.kind, k.event, listed);
+        if k.kind = 'leaf' then
+            perform skytools.capture_trigger(c, p.oid, k.kind, k.event, listed) from skytools.capture_parts(relation) p where p.kind = 'r';
+        else
+            perform skytools.capture_enable(p.called, made[cardinality(made)]) from skytools.capture_parts(relation) p;
+        end if;
     end loop;
     perform skytools.capture_clear(c.capture_id, relation,
                                    array(select r.kind from skytools.capture_kinds(c, listed) r));

@@ -17,6 +17,7 @@ select k.kind, k.event
                ('row', 'row', null, 'after insert or update or delete on %1$s for each row'),
                ('row', 'open', null, 'before insert or update or delete on %1$s for each statement'),
                ('row', 'truncate', null, 'after truncate on %1$s for each statement'),
+               ('row', 'leaf', null, 'before truncate on %1$s for each statement'),
                ('keyless', 'ins', null, 'after insert on %1$s referencing new table as new_t for each statement'),
                ('keyless', 'nokey', null, 'after update or delete on %1$s for each row'),
                ('keyless', 'truncate', null, 'after truncate on %1$s for each statement'),
@@ -29,6 +30,7 @@ select k.kind, k.event
                      when i_capture.key_numbers = '{}' and i_capture.mode = 'statement' then 'keyless'
                      else i_capture.mode end
    and (k.listed is null or k.listed = i_listed)
-   and not (k.kind = 'open' and skytools.capture_exact(i_capture));
+   and not (k.kind = 'open' and (skytools.capture_exact(i_capture) or skytools.capture_related(i_capture.table_oid) and not skytools.capture_lacks(i_capture, 'related')))
+   and (k.kind <> 'leaf' or exists (select from pg_class t where t.oid = i_capture.table_oid and t.relkind = 'p'));
 $$;
 comment on function skytools.capture_kinds(skytools.capture, bool) is 'The triggers that a capture consists of, by its mode, its key and its options.';

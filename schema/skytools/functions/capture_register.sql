@@ -13,7 +13,7 @@ begin
       from pg_trigger g join pg_proc p on p.oid = g.tgfoid and p.pronamespace = 'skytools'::regnamespace
      where g.tgrelid = c.table_oid and p.proname ~ '^capture_\d+_'
        and g.tgname in (select skytools.capture_trigger_name(c.queue_name, k)
-                          from unnest('{ins,upd,del,key,truncate,row,open,nokey,skip,deny}'::text[]) k)
+                          from unnest('{ins,upd,del,key,truncate,row,open,leaf,nokey,skip,deny}'::text[]) k)
        and not exists (select from skytools.capture o
                         where p.proname like 'capture\_' || o.capture_id || '\_%')
      limit 1;

@@ -16,7 +16,7 @@ select case
         '(pg_catalog.age(skytools_c.xmin) OPERATOR(pg_catalog.<=) 0'
         ' or ' || skytools.capture_reads() ||
         ' or skytools_c.xmax OPERATOR(pg_catalog.=) ''0''::pg_catalog.xid'
-        ' or skytools.capture_alive(' || i_capture.table_oid::int8 || ', skytools_c.ctid))'
+        ' or skytools.capture_alive(' || i_capture.table_oid::int8 || ', skytools_c.ctid, skytools_c.tableoid))'
     else 'pg_catalog.age(skytools_c.xmin) OPERATOR(pg_catalog.<=) 0' end;
 $$;
 comment on function skytools.capture_stands(skytools.capture, text) is

@@ -11,7 +11,6 @@ as $$
 -- i_row is the source of changed rows: a transition table, a trigger's record,
 -- or a parameter that holds one; then the second one holds the old row.
 declare
-    base text := (pg_identify_object('pg_class'::regclass, i_table, 0)).identity;
     op text := case i_op when 'KEY' then 'DELETE' when 'STAY' then 'UPDATE' when 'REFILL' then 'INSERT' else i_op end;
     backup bool := i_capture.options ? 'backup' and i_op = 'UPDATE' and not i_capture.options ? 'ev_extra2';
     fields text[] := array(select f from unnest('{ev_extra2,ev_extra3,ev_extra4}'::text[]) f
@@ -30,7 +29,7 @@ declare
                         else i_row || ' skytools_n' end;
     same text := case when not skytools.capture_exact(i_capture) then skytools.capture_match(i_capture, i_table, 'skytools_c', alias)
               || ' and ' || skytools.capture_stands(i_capture, i_op) end;
-    here text := format('only %s skytools_c', base);
+    here text := skytools.capture_named(i_table) || ' skytools_c';
     old text := case when backup then skytools.capture_backup(i_capture, i_table, i_row) end;
     data text;
 begin

@@ -8,11 +8,10 @@ as $$
 -- error with what to do about it.
 declare
     t record;
+    part record;
     called text := format('%I.%I', i_schema, i_table);
 begin
-    select c.oid, c.relkind, c.relpersistence, c.relrowsecurity, c.relispartition,
-           exists (select from pg_inherits i where c.oid in (i.inhrelid, i.inhparent)) as inherits
-      into t
+    select c.oid, c.relkind, c.relpersistence, c.relrowsecurity into t
       from pg_class c join pg_namespace n on n.oid = c.relnamespace
      where n.nspname = i_schema and c.relname = i_table and c.relkind in ('r', 'p', 'v', 'm', 'f', 'S');
     if not found then
@@ -21,14 +20,11 @@ begin
     elsif i_schema in ('pg_catalog', 'information_schema', 'pgq', 'pgq_node', 'pgq_coop', 'pgq_ext', 'londiste', 'skytools') then
         raise exception 'table % belongs to the machinery and cannot be captured', called
             using errcode = 'wrong_object_type', hint = 'Add the tables of your application.';
-    elsif t.relkind = 'p' or t.relispartition or t.inherits then
-        raise exception 'table % is partitioned or inherited, which is not supported yet', called
-            using errcode = 'feature_not_supported', hint = 'Only plain tables can be captured.';
-    elsif t.relkind <> 'r' then
+    elsif t.relkind not in ('r', 'p') then
         raise exception '% is a %, not a table', called,
                 case t.relkind when 'v' then 'view' when 'm' then 'materialized view'
                                when 'f' then 'foreign table' else 'sequence' end
-            using errcode = 'wrong_object_type', hint = 'Only plain tables can be captured.';
+            using errcode = 'wrong_object_type', hint = 'Only tables can be captured.';
     elsif t.relpersistence = 't' then
         raise exception 'table % is temporary', called
             using errcode = 'wrong_object_type', hint = 'A temporary table is seen by its own session only.';
@@ -43,6 +39,15 @@ begin
             using errcode = 'insufficient_privilege',
                   hint = 'Let its owner add it (without FORCE ROW LEVEL SECURITY), or a role with BYPASSRLS.';
     end if;
+    for part in select * from skytools.capture_parts(t.oid) p where p.kind <> 'p' loop
+        if part.kind <> 'r' then
+            raise exception 'partition % of table % is a foreign table', part.called, called
+                using errcode = 'wrong_object_type', hint = 'Its rows may change where no trigger sees it: detach it.';
+        elsif not has_table_privilege(part.oid, 'TRIGGER') or not has_table_privilege(part.oid, 'SELECT') then
+            raise exception 'permission denied for partition % of table %', part.called, called using errcode = 'insufficient_privilege',
+                hint = format('grant select, trigger on %s to %I', part.called, current_user);
+        end if;
+    end loop;
     return t.oid;
 end;
 $$;

@@ -28,7 +28,7 @@ begin
     end if;
     -- A row read while somebody changes it would be told after the change, as
     -- it was before. Under this lock nobody does.
-    execute format('lock table only %s in share mode', called);
+    execute format('lock table %s in share mode', skytools.capture_named(relation));
     select * into strict q from pgq.queue where queue_name = i_queue_name;
     if q.queue_disable_insert then
         raise exception 'Insert into queue disallowed'
@@ -38,11 +38,11 @@ begin
     same := skytools.capture_match(c, relation, 'skytools_c', 'skytools_k');
     keys := format('jsonb_populate_recordset(null::%s, %L::jsonb) skytools_k', called, i_keys);
     execute skytools.capture_now(c.capture_id, relation, 'UPDATE', false, q.queue_cur_table,
-        format('(select skytools_c.* from only %s skytools_c where exists (select from %s where %s))', called, keys, same));
+        format('(select skytools_c.* from %s skytools_c where exists (select from %s where %s))', skytools.capture_named(relation), keys, same));
     get diagnostics told = row_count;
     total := told;
     execute skytools.capture_now(c.capture_id, relation, 'DELETE', false, q.queue_cur_table,
-        format('(select skytools_k.* from %s where not exists (select from only %s skytools_c where %s))', keys, called, same));
+        format('(select skytools_k.* from %s where not exists (select from %s skytools_c where %s))', keys, skytools.capture_named(relation), same));
     get diagnostics told = row_count;
     perform skytools.capture_unpin(saved);
     return total + told;
