@@ -147,7 +147,7 @@ func (a *attaching) recognize(ctx context.Context) error {
 		return err
 	}
 	if a.copied = kind == "root"; a.copied {
-		return nil
+		return a.clean(ctx)
 	}
 	if err := s.needLeaf(ctx, a.Job); err != nil {
 		return err
@@ -180,29 +180,22 @@ func (a *attaching) findTick(ctx context.Context) error {
 		}
 		return a.take(ctx, reader, a.opt.Tick)
 	}
-	own, err := pgq.NewReader(a.sub.conn, a.Queue).Last(ctx)
-	if err != nil {
-		return fmt.Errorf("subscriber: %w", err)
-	}
-	theirs, err := reader.Tick(ctx, own.ID)
-	switch {
-	case errors.Is(err, pgq.ErrTickNotFound):
-		return hint.With(fmt.Errorf("the provider has no tick %d, the last of its copy: the events since then are gone", own.ID),
-			"make a newer copy; registering the subscriber before it is made keeps the events: pgqadm INI register")
-	case err != nil:
-		return fmt.Errorf("provider: %w", err)
-	case !theirs.Time.Equal(own.Time) || theirs.Snapshot.String() != own.Snapshot.String():
-		return fmt.Errorf("tick %d of the subscriber's database was made at %s, the provider's at %s: it is no copy of this provider",
-			own.ID, own.Time, theirs.Time)
-	case a.opt.Tick > own.ID:
-		return hint.With(fmt.Errorf("the subscriber's database has not seen tick %d, its last is %d", a.opt.Tick, own.ID),
-			"--from-tick %d, or an earlier one", own.ID)
-	}
 	if err := a.reached(ctx); err != nil {
 		return err
 	}
-	if a.opt.Tick == 0 {
-		a.tick = theirs
+	last, err := a.lastShared(ctx, reader)
+	if err != nil {
+		return err
+	}
+	if err := a.unwritten(ctx, last); err != nil {
+		return err
+	}
+	switch {
+	case a.opt.Tick > last.ID:
+		return hint.With(fmt.Errorf("the subscriber's database has not seen tick %d, its last is %d", a.opt.Tick, last.ID),
+			"--from-tick %d, or an earlier one", last.ID)
+	case a.opt.Tick == 0:
+		a.tick = last
 		return nil
 	}
 	return a.take(ctx, reader, a.opt.Tick)
@@ -213,28 +206,6 @@ func (a *attaching) take(ctx context.Context, reader *pgq.Reader, id pgq.TickID)
 		return hint.With(err, "the provider has dropped it, and the events after it; make a newer copy")
 	}
 	return err
-}
-
-// reached wants the log of a physical copy to go as far as was said.
-func (a *attaching) reached(ctx context.Context) error {
-	if a.opt.LSN == "" {
-		return nil
-	}
-	if a.me.System != a.other.System {
-		return hint.With(errors.New("an LSN of the provider means nothing to this server: it is no physical copy of the provider's"),
-			"--from-tick 0 takes the last tick that the restored database has")
-	}
-	var far bool
-	var now string
-	err := a.sub.conn.QueryRow(ctx, "select pg_current_wal_lsn() >= $1::text::pg_lsn, pg_current_wal_lsn()::text", a.opt.LSN).Scan(&far, &now)
-	if err != nil {
-		return fmt.Errorf("lsn %q: %w", a.opt.LSN, err)
-	}
-	if !far {
-		return hint.With(fmt.Errorf("the subscriber's log ends at %s, before %s: it was not recovered so far", now, a.opt.LSN),
-			"recover it further, or say where it is")
-	}
-	return nil
 }
 
 // pick resolves the tables, all of the provider's if none is named, and
@@ -261,13 +232,60 @@ func (a *attaching) pick(ctx context.Context, sel Selection) error {
 				hint.Shell(n.String()))
 		}
 	}
+	for _, check := range []func(context.Context) error{a.captured, a.survived} {
+		if err := check(ctx); err != nil {
+			return err
+		}
+	}
 	return checkTables(ctx, a.prov, a.sub, a.tables, a.opt.Force)
 }
+
+// captured refuses tables whose capture began when the rows had been taken:
+// what was written between them is neither here nor in the queue. A capture
+// that the copy has itself had begun before; its writers were waited for then.
+func (a *attaching) captured(ctx context.Context) error {
+	known := []int32{}
+	var err error
+	if a.copied {
+		known, err = set.One[[]int32](ctx, a.sub.conn, "select coalesce(array_agg(capture_id), '{}') from skytools.capture where queue_name = $1", a.Queue)
+		if err != nil {
+			return fmt.Errorf("subscriber: %w", err)
+		}
+	}
+	schemas, rels := split(a.tables)
+	late, err := set.TextColumn(ctx, a.prov.conn, lateSQL, a.Queue, schemas, rels, known, a.copied, a.tick.Snapshot.String(), a.tick.Time)
+	if err != nil {
+		return fmt.Errorf("provider: %w", err)
+	}
+	if len(late) == 0 {
+		return nil
+	}
+	return hint.With(fmt.Errorf("table %s was added at the provider after tick %d: what was written before that is not in the queue", late[0], a.tick.ID),
+		"name the other tables, then have this one copied: subscriber add %s", hint.Shell(late[0]))
+}
+
+// lateSQL lists the captures that a snapshot did not see. The row's xmin lacks
+// the epoch: it is the last such number that has been given out, and where the
+// row is older than its numbers last, the day tells.
+const lateSQL = `
+	with c as (
+		select c.*, (x.xmax / 4294967296 - (xmin::text::bigint >= x.xmax % 4294967296)::int) * 4294967296 + xmin::text::bigint as made
+		from skytools.capture c, (select txid_snapshot_xmax(txid_current_snapshot()) as xmax) x
+		where queue_name = $1
+	)
+	select w.s || '.' || w.r from unnest($2::text[], $3::text[]) with ordinality as w (s, r, nr)
+	left join c on c.table_schema = w.s and c.table_name = w.r
+	where c.capture_id is null or case when $5 then c.capture_id <> all($4::int[])
+		else not txid_visible_in_snapshot(c.made, $6::text::txid_snapshot) and c.installed_at > $7::timestamptz - interval '1 day' end
+	order by w.nr`
 
 // register has the provider keep the events from the tick on.
 func (a *attaching) register(ctx context.Context) error {
 	return a.prov.change(ctx, func(tx pgx.Tx) error {
 		consumer := a.ConsumerName()
+		if err := a.nobodyElse(ctx, tx); err != nil {
+			return err
+		}
 		_, err := tx.Exec(ctx, "select skytools.claim($1, $2, $3, $4, $5, $6, 0)",
 			a.Queue, consumer, a.me.System, a.me.OID, a.me.Database, a.Job)
 		if set.SQLState(err) == "SK010" {
@@ -310,38 +328,4 @@ func (a *attaching) settle(ctx context.Context, tx pgx.Tx) error {
 	_, err := tx.Exec(ctx, `update skytools.worker_state set rows_snapshot = $3
 		where queue_name = $1 and consumer_name = $2`, a.Queue, a.ConsumerName(), a.snapshot)
 	return err
-}
-
-// cease takes what made the database a provider out of a copy of it. Writers
-// of the copy's own must not fill a queue that nobody reads.
-func (a *attaching) cease(ctx context.Context, tx pgx.Tx) error {
-	captured, err := a.sub.captureKeys(ctx)
-	if err != nil {
-		return err
-	}
-	a.sub.log.Info("Removing queue " + a.Queue + " and the triggers of its tables from the copy")
-	for name := range captured {
-		owed, err := dropCapture(ctx, tx, a.Queue, name)
-		if err != nil {
-			return fmt.Errorf("remove the triggers of table %s: %w", name, err)
-		}
-		for _, sql := range owed {
-			a.sub.log.Warn("The table's owner has to run: " + sql)
-		}
-	}
-	for _, sql := range []string{
-		"delete from londiste.table_info where queue_name = $1",
-		"delete from londiste.seq_info where queue_name = $1",
-		"delete from pgq_node.local_state where queue_name = $1",
-		"delete from pgq_node.subscriber_info where queue_name = $1",
-		"delete from pgq_node.node_info where queue_name = $1",
-		"delete from pgq_node.node_location where queue_name = $1",
-		"delete from skytools.claim where queue_name = $1",
-		"select pgq.drop_queue($1, true)",
-	} {
-		if _, err := tx.Exec(ctx, sql, a.Queue); err != nil {
-			return fmt.Errorf("%s: %w", sql, err)
-		}
-	}
-	return nil
 }

@@ -3,11 +3,14 @@ package londiste_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/skytools-go/skytools/internal/pgserver"
 	"github.com/skytools-go/skytools/internal/pgtest"
 	"github.com/skytools-go/skytools/londiste"
 	"github.com/skytools-go/skytools/pgq"
@@ -64,7 +67,10 @@ func TestAttachDump(t *testing.T) {
 	f.ok(f.prov.AddTables(t.Context(), named("account", "entry2", "bare"), londiste.Capture{}))
 	f.ok(f.prov.AddSeqs(t.Context(), named("entry2_id_seq")))
 	f.exec(f.provConn, `update skytools.capture set key_columns = '{}' where table_name = 'bare'`)
+	before := pgq.TickID(value[int64](f.pair, f.provConn, `select max(tick_id) from pgq.tick`))
+	f.fails(f.sub.Attach(t.Context(), named("account"), londiste.AttachOptions{Tick: before}), "table public.account was added at the provider after tick", "subscriber add")
 	stop := f.write(t)
+	f.eventually(f.provConn, fmt.Sprintf(`select (max(tick_id) > %d)::text from pgq.tick`, before), "true")
 	// The tick is the provider's last, and some consumer keeps it.
 	f.exec(f.provConn, `select pgq.register_consumer('londiste.write', 'job')`)
 	tick := pgq.TickID(value[int64](f.pair, f.provConn, `select max(tick_id) from pgq.tick`))
@@ -138,9 +144,9 @@ func TestAttachCopyOfDatabase(t *testing.T) {
 	f.fails(attach(londiste.AttachOptions{LSN: far}), "was not recovered so far", "")
 	f.fails(attach(londiste.AttachOptions{LSN: "here"}), "lsn \"here\"", "")
 	f.fails(attach(londiste.AttachOptions{Tick: pgq.TickID(last + 1)}), fmt.Sprintf("has not seen tick %d", last+1), fmt.Sprintf("--from-tick %d", last))
-	f.exec(f.subConn, `update pgq.tick set tick_time = tick_time + interval '1s' where tick_id = (select max(tick_id) from pgq.tick)`)
+	f.exec(f.subConn, `update pgq.tick set tick_time = tick_time + interval '1s'`)
 	f.fails(attach(londiste.AttachOptions{}), "it is no copy of this provider", "")
-	f.exec(f.subConn, `update pgq.tick set tick_time = tick_time - interval '1s' where tick_id = (select max(tick_id) from pgq.tick)`)
+	f.exec(f.subConn, `update pgq.tick set tick_time = tick_time - interval '1s'`)
 	f.ok(attach(londiste.AttachOptions{LSN: "0/1"}))
 	f.logged(fmt.Sprintf("Attached at tick %d", last))
 	if n := value[int](f.pair, f.subConn, `select count(*)::int from pg_trigger where starts_with(tgname, '_londiste')`); n != 0 {
@@ -156,4 +162,111 @@ func TestAttachCopyOfDatabase(t *testing.T) {
 	if n := value[int](f.pair, f.subConn, `select count(*)::int from pg_class where relname like 'event\_%'`); n > 8 {
 		t.Errorf("%d relations of queues are left in the copy", n)
 	}
+}
+
+// backup is a provider under load and a base backup of its server, taken while
+// it was; nothing else is known of it.
+func backup(t *testing.T, setup string) (f *flow, copied *pgserver.Server, stop func()) {
+	t.Helper()
+	server := pgtest.Own(t, pgserver.Options{})
+	dsn := pgtest.Database(t, server, installed)
+	p := newPairOn(t, server, server, installed)
+	p.provDSN, p.provConn = dsn, pgtest.Connect(t, dsn)
+	p.prov.Provider = p.provConn.Config()
+	f = &flow{pair: p, log: &syncLog{}}
+	f.ok(f.prov.Install(t.Context(), install))
+	f.exec(f.provConn, ledger)
+	f.exec(f.provConn, `insert into account select g, 0, g from generate_series(1, 21) g`)
+	f.exec(f.provConn, setup)
+	f.ok(f.prov.AddTables(t.Context(), named("account", "entry2"), londiste.Capture{}))
+	f.ok(f.prov.AddSeqs(t.Context(), named("entry2_id_seq")))
+	f.exec(f.provConn, `select pgq.register_consumer('londiste.write', 'job')`)
+	start(t, (&ticker.Ticker{Database: f.provConn.Config(), Log: slog.New(slog.DiscardHandler)}).Run)
+	stop = f.write(t)
+	f.eventually(f.provConn, `select (count(*) > 2)::text from pgq.tick`, "true")
+	f.exec(f.provConn, `begin; insert into entry2 (account, amount) values (9, -1)`) // open all along
+	copied = pgtest.Backup(t, server)
+	f.copyTo(copied)
+	f.exec(f.provConn, `commit`)
+	return f, copied, stop
+}
+
+// copyTo has a copied server stand for the subscriber's.
+func (f *flow) copyTo(server *pgserver.Server) {
+	f.t.Helper()
+	f.subDSN = server.DSN(pgtest.DBName(f.t, f.provDSN), pgtest.Role)
+	f.subConn = pgtest.Connect(f.t, f.subDSN)
+	f.sub.Provider, f.sub.Subscriber = f.provConn.Config(), f.subConn.Config()
+}
+
+// A base backup is attached while the provider is written to; a ticker that
+// took it for one of its own has been there before.
+func TestAttachBaseBackup(t *testing.T) {
+	f, copied, stop := backup(t, `select pgq.create_queue('other queue')`)
+	attach := func(opt londiste.AttachOptions) error { return f.sub.Attach(t.Context(), londiste.Selection{}, opt) }
+	last := value[int](f.pair, f.subConn, `select max(tick_id)::int from pgq.tick`)
+	f.exec(f.subConn, fmt.Sprintf(`select skytools.tick('londiste.write', %d)`, last))
+	f.exec(f.provConn, `select 1`)
+	f.eventually(f.provConn, fmt.Sprintf(`select (max(tick_id) > %d)::text from pgq.tick`, last+1), "true")
+	f.fails(attach(londiste.AttachOptions{Tick: pgq.TickID(last + 1)}), fmt.Sprintf("has not seen tick %d, its last is %d", last+1, last), "")
+
+	admin := pgtest.Connect(t, copied.DSN(pgtest.DBName(t, f.provDSN), pgserver.Superuser))
+	f.exec(admin, `begin; create table held (); prepare transaction 'an ''old'' one'`)
+	f.fails(attach(londiste.AttachOptions{}), "prepared transactions", "rollback prepared 'an ''old'' one'")
+	f.exec(admin, `rollback prepared 'an ''old'' one'`)
+
+	f.ok(attach(londiste.AttachOptions{LSN: "0/1"}))
+	told := f.pair.log.String()
+	for _, text := range []string{"Passing over 1 ticks", "has queue other queue too", fmt.Sprintf("Attached at tick %d", last)} {
+		if !strings.Contains(told, text) {
+			t.Errorf("not logged: %s\n%s", text, told)
+		}
+	}
+	for sql, want := range map[string]string{
+		`select count(*)::text from pg_trigger where starts_with(tgname, '_londiste')`:          "0",
+		`select count(*)::text from skytools.capture`:                                           "0",
+		`select string_agg(queue_name, ',') from pgq.queue`:                                     "other queue",
+		`select count(*)::text from pgq.consumer`:                                               "0",
+		`select node_type || ' ' || node_name from pgq_node.node_info`:                          "leaf job",
+		`select string_agg(node_name, ',' order by node_name) from pgq_node.node_location`:      "job,root",
+		`select count(*)::text from pg_class where relkind = 'S' and relname ~ '^event_\d+_id'`: "1",
+	} {
+		f.eventually(f.subConn, sql, want)
+	}
+	w := start(t, f.newWorker().Run)
+	f.says("are caught up with")
+	f.exec(f.subConn, `insert into account values (-5, 0, -5000000); delete from account where id = -5`) // fills no queue
+	stop()
+	f.equal("public.account", "public.entry2")
+	pgtest.CompareSequences(t, f.provDSN, f.subDSN, "entry2_id_seq")
+	if n := value[int](f.pair, f.subConn, `select sum(diverged)::int from skytools.table_counter`); n != 0 {
+		t.Errorf("%d rows counted as changed here", n)
+	}
+	if st := f.sub.ReadStatus(t.Context()); !st.Consistent || st.Ahead {
+		t.Errorf("status: %+v", st)
+	}
+	f.ok(w.stop())
+}
+
+// What a base backup may have against it.
+func TestAttachRefusesBaseBackup(t *testing.T) {
+	f, _, stop := backup(t, `create table late (id int primary key); create unlogged table fleeting (id int primary key)`)
+	stop()
+	attach := func(opt londiste.AttachOptions, tables ...string) error {
+		return f.sub.Attach(t.Context(), named(tables...), opt)
+	}
+	f.ok(f.prov.AddTables(t.Context(), named("late"), londiste.Capture{}))
+	f.fails(attach(londiste.AttachOptions{}), "table public.late was added at the provider after tick", "subscriber add public.late")
+
+	f.exec(f.subConn, `update account set n = n where id = 1`)
+	f.fails(attach(londiste.AttachOptions{}, "account"), "1 changes of replicated tables are not the provider's", "make a new copy")
+	f.exec(f.subConn, `delete from pgq.event_1 where ev_time = (select max(ev_time) from pgq.event_1)`)
+
+	f.exec(f.provConn, `select pgq.register_consumer_at('londiste.write', 'job', max(tick_id)) from pgq.tick;
+		select skytools.claim('londiste.write', 'job', system_identifier::text, d.oid::bigint, d.datname, 'job', 1)
+		from pg_control_system(), pg_database d where datname = current_database()`)
+	f.fails(attach(londiste.AttachOptions{}, "account"), "for this copy or another one of the same server", "job_name of its own")
+
+	f.exec(f.provConn, `delete from pgq.tick where tick_id <= `+value[string](f.pair, f.subConn, `select max(tick_id)::text from pgq.tick`))
+	f.fails(attach(londiste.AttachOptions{}, "account"), "the events since then are gone", "pgqadm INI register londiste.write job")
 }

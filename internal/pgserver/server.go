@@ -290,6 +290,18 @@ func RemoveAll() error {
 
 // create makes the cluster unless there is one, and writes its settings.
 func (s *Server) create(ctx context.Context, opt Options) error {
+	if err := s.makeFolders(); err != nil {
+		return err
+	}
+	if _, err := os.Stat(filepath.Join(s.DataDir(), "PG_VERSION")); errors.Is(err, fs.ErrNotExist) {
+		if err := s.initdb(ctx); err != nil {
+			return err
+		}
+	}
+	return s.configure(opt)
+}
+
+func (s *Server) makeFolders() error {
 	if err := os.MkdirAll(s.dir, 0o755); err != nil {
 		return err
 	}
@@ -301,12 +313,7 @@ func (s *Server) create(ctx context.Context, opt Options) error {
 			return err
 		}
 	}
-	if _, err := os.Stat(filepath.Join(s.DataDir(), "PG_VERSION")); errors.Is(err, fs.ErrNotExist) {
-		if err := s.initdb(ctx); err != nil {
-			return err
-		}
-	}
-	return s.configure(opt)
+	return nil
 }
 
 func (s *Server) initdb(ctx context.Context) error {

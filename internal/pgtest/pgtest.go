@@ -83,6 +83,27 @@ func Own(t testing.TB, opt pgserver.Options) *pgserver.Server {
 	if err != nil {
 		t.Fatalf("pgtest: %v", err)
 	}
+	removed(t, s)
+	return s
+}
+
+// Backup starts a server of a base backup of s, for one test alone.
+func Backup(t testing.TB, s *pgserver.Server) *pgserver.Server {
+	t.Helper()
+	RequireProgram(t, s, "pg_basebackup", "Debian: apt-get install postgresql-client")
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	c, err := s.Backup(ctx, pgserver.Options{})
+	if err != nil {
+		t.Fatalf("pgtest: %v", err)
+	}
+	removed(t, c)
+	return c
+}
+
+// removed has a server removed at the test's end.
+func removed(t testing.TB, s *pgserver.Server) {
+	t.Helper()
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("end of the log of the server on port %d:\n%s", s.Port(), s.LogTail(30))
@@ -91,7 +112,6 @@ func Own(t testing.TB, opt pgserver.Options) *pgserver.Server {
 			t.Errorf("pgtest: %v", err)
 		}
 	})
-	return s
 }
 
 func start(opt pgserver.Options) (*pgserver.Server, error) {

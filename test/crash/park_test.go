@@ -187,6 +187,7 @@ func TestAttachIsKilled(t *testing.T) {
 			p.exec(p.subscriber, noteStart)
 			check.WatchRotation(t.Context(), t, pgtest.Connect(t, p.provider), queue)
 			p.start("", "pgqadm ticker.ini ticker")
+			p.exec(p.provider, fmt.Sprintf("select skytools.tick('%s', max(tick_id)) from pgq.tick", queue)) // one that sees the tables added
 			tick := p.value(p.provider, "select max(tick_id)::text from pgq.tick")
 			p.command("pgqadm ticker.ini register " + queue + " " + job)
 			stop := p.load(t.Context(), 2)
