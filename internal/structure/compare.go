@@ -449,7 +449,7 @@ func (c *comparer) fact(p, s *Part, f *fact, old string) {
 	if f.set != nil {
 		statements = f.set(old, value)
 	}
-	if statements == nil && f.remake {
+	if statements == nil && (f.remake || f.name == "parent index" && c.goes(old)) {
 		c.remake(d, p, s)
 		return
 	}
@@ -507,6 +507,15 @@ func (c *comparer) remake(d *Difference, p, s *Part) {
 			c.remake(d, p, q)
 		}
 	}
+}
+
+// goes tells whether an index of the subscriber is dropped, and those of the
+// partitions with it.
+func (c *comparer) goes(index string) bool {
+	return slices.ContainsFunc(c.sub.parts, func(s *Part) bool {
+		return s.index == index && !c.matched[s] && c.prov.byKey[s.id()] == nil &&
+			!slices.ContainsFunc(c.prov.parts, func(p *Part) bool { return c.sub.byKey[p.id()] == nil && c.namesake(p) == s })
+	})
 }
 
 // extra is about a part that only the subscriber has.

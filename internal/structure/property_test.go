@@ -127,8 +127,16 @@ func dump(t *testing.T, conn *pgx.Conn, args ...string) string {
 	if err != nil {
 		t.Fatalf("pg_dump: %v\n%s", err, out)
 	}
-	return restrict.ReplaceAllString(string(out), "")
+	text := restrict.ReplaceAllString(string(out), "")
+	// Privileges come in the order in which they were given.
+	return grants.ReplaceAllStringFunc(text, func(run string) string {
+		lines := strings.SplitAfter(run, "\n")
+		slices.Sort(lines)
+		return strings.Join(lines, "")
+	})
 }
+
+var grants = regexp.MustCompile(`(?m)(^GRANT .*;\n)+`)
 
 // restrict is pg_dump's random word against injected commands.
 var restrict = regexp.MustCompile(`(?m)^\\(un)?restrict .*$`)
