@@ -3,6 +3,7 @@ package londiste
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -25,14 +26,18 @@ type Provider struct {
 
 // Capture says how the changes of newly added tables are taken down.
 type Capture struct {
-	Key string // unique index on NOT NULL columns instead of the primary key
-	Row bool   // one trigger call a row instead of one a statement
+	Key   string // unique index on NOT NULL columns instead of the primary key
+	NoKey bool   // tables without a primary key too: all columns tell rows apart
+	Row   bool   // one trigger call a row instead of one a statement
 }
 
 func (c Capture) options() (string, error) {
-	options := map[string]string{}
+	options := map[string]any{}
 	if c.Key != "" {
 		options["key"] = c.Key
+	}
+	if c.NoKey {
+		options["full"] = true
 	}
 	if c.Row {
 		options["mode"] = "row"
@@ -126,13 +131,16 @@ func (p *Provider) AddTables(ctx context.Context, sel Selection, capture Capture
 	if err != nil {
 		return err
 	}
+	if capture.Key != "" && capture.NoKey {
+		return errors.New("--key and --no-key exclude each other")
+	}
 	if capture.Key != "" && len(names) > 1 {
 		return fmt.Errorf("--key names one table's index, but %d tables are to be added", len(names))
 	}
 	if err := s.needCapturable(ctx, names); err != nil {
 		return err
 	}
-	if err := s.needKeys(ctx, names, capture.Key); err != nil {
+	if err := s.needKeys(ctx, names, capture); err != nil {
 		return err
 	}
 	options, err := capture.options()
@@ -261,8 +269,12 @@ func (s *session) needCapturable(ctx context.Context, names []ident.Name) error 
 }
 
 // needKeys refuses tables whose rows cannot be found by a key.
-func (s *session) needKeys(ctx context.Context, names []ident.Name, index string) error {
+func (s *session) needKeys(ctx context.Context, names []ident.Name, capture Capture) error {
 	found, err := structure.Keys(ctx, s.conn, names)
+	if err != nil {
+		return err
+	}
+	captured, err := s.captureKeys(ctx)
 	if err != nil {
 		return err
 	}
@@ -272,22 +284,27 @@ func (s *session) needKeys(ctx context.Context, names []ident.Name, index string
 		if t == nil {
 			return fmt.Errorf("table %s is gone from the provider", n)
 		}
-		if index != "" {
-			if !slices.ContainsFunc(t.Keys, func(k structure.Key) bool { return k.Index == index }) {
-				return hint.With(fmt.Errorf("%s is no usable key of table %s", index, n),
+		if capture.Key != "" {
+			if !slices.ContainsFunc(t.Keys, func(k structure.Key) bool { return k.Index == capture.Key }) {
+				return hint.With(fmt.Errorf("%s is no usable key of table %s", capture.Key, n),
 					"--key takes the name of a unique index on NOT NULL columns, without WHERE and without expressions")
 			}
 			continue
 		}
-		if len(t.Keys) == 0 || !t.Keys[0].Primary {
+		if len(t.Keys) > 0 && t.Keys[0].Primary {
+			continue
+		}
+		if key, known := captured[n]; !capture.NoKey && (!known || len(key) > 0) {
 			bad = append(bad, n)
+		} else {
+			s.log.Warn("Table " + n.String() + " has no key: its rows are told apart by all columns, and deletes read the subscriber's table")
 		}
 	}
 	if len(bad) == 0 {
 		return nil
 	}
 	return hint.With(fmt.Errorf("table %s has no primary key", joinNames(bad)),
-		"add one, or name a unique index on NOT NULL columns with --key INDEX")
+		"add one, name a unique index on NOT NULL columns with --key INDEX, or have rows told apart by all columns with --no-key")
 }
 
 // registerCapture keeps the options of an earlier capture that are not given.

@@ -30,6 +30,7 @@ to the letter. A name without schema means public's.`,
 			return c.provider().AddTables(ctx, sel, capture)
 		})
 	add.Flags().StringVar(&capture.Key, "key", "", "unique `INDEX` on NOT NULL columns to use as the key")
+	add.Flags().BoolVar(&capture.NoKey, "no-key", false, "tables without a key too: all of their columns tell rows apart")
 	add.Flags().BoolVar(&capture.Row, "row-capture", false, "capture by a trigger call a row")
 	group.AddCommand(
 		p.installCommand("provider"),

@@ -304,7 +304,7 @@ func (a *Applier) row(ctx context.Context, st *stream, ev Event) error {
 	}
 	s, p := a.set, st.plan
 	for i, slot := range p.key {
-		if s.spans[len(s.spans)-p.slots+slot].n < 0 {
+		if !st.key.whole && s.spans[len(s.spans)-p.slots+slot].n < 0 {
 			return fmt.Errorf("key column %q is NULL", st.target.Columns[st.key.Columns[i]].Name)
 		}
 	}
@@ -362,6 +362,9 @@ func (a *Applier) replan(st *stream, data []byte) (*plan, error) {
 // keyOf shows the key of an event that cannot be taken into the set, "" where
 // not even that can be read.
 func (a *Applier) keyOf(st *stream, data []byte) string {
+	if st.key.whole {
+		return ""
+	}
 	of := *st
 	of.kind.op = opDelete // of which the key is all that counts
 	var err error

@@ -57,6 +57,9 @@ func (f *flusher) flush(ctx context.Context, s *set, why when) (putOff bool, err
 		if fail == nil {
 			fail = missed(steps)
 		}
+		if fail == nil && why == whenFull && !try.single && f.short(steps) {
+			return true, f.takeBack(ctx)
+		}
 		if fail == nil && f.holds(steps) {
 			if f.opt.StopOnConflict && !try.single && slices.ContainsFunc(steps, func(s *step) bool { return s.off > 0 }) {
 				// Going one by one stops at the row.
@@ -85,6 +88,12 @@ func (f *flusher) flush(ctx context.Context, s *set, why when) (putOff bool, err
 		try = next
 		try.open = undoFlush
 	}
+}
+
+// short tells whether a row without a key was not there to be deleted. A
+// trigger may have deleted it before its own INSERT was told, and that comes.
+func (f *flusher) short(steps []*step) bool {
+	return slices.ContainsFunc(steps, func(s *step) bool { return s.table != nil && f.set.whole(s.table) && s.want > s.found })
 }
 
 // takeBack undoes the flush. Its events wait for those that follow, in which

@@ -225,7 +225,7 @@ func (t *table) newPlan(o op, key *Key, names []string, tokens [][]byte) (*plan,
 		case known:
 			cols[i] = c
 			used = append(used, c)
-		case o == opDelete:
+		case o == opDelete && !key.whole:
 			cols[i] = -1 // a row can be deleted without it
 		default:
 			return nil, unknownColumn(t.target, name)
@@ -237,7 +237,7 @@ func (t *table) newPlan(o op, key *Key, names []string, tokens [][]byte) (*plan,
 		}
 	}
 	var slots []int
-	if o == opDelete {
+	if o == opDelete && !key.whole {
 		slots = key.Columns
 		p.key = make([]int, len(slots))
 		for i := range slots {
@@ -280,6 +280,9 @@ func (t *table) shapeOf(key *Key, used []int) *shape {
 	}
 	for _, c := range key.Columns {
 		s.keys = append(s.keys, slices.Index(used, c))
+	}
+	if key.whole {
+		s.keys = s.all()
 	}
 	t.shapes = append(t.shapes, s)
 	return s

@@ -29,6 +29,13 @@ func (ev Event) Of(table ident.Name) bool {
 	return k.format == formatJSON && k.table == table || k.format != formatJSON && slices.Contains(splits(string(ev.Extra1)), table)
 }
 
+// Whole tells whether the event is a change in a table without a key: to do it
+// twice is not the same as once.
+func (ev Event) Whole() bool {
+	k, err := parseKind(ev.Type)
+	return err == nil && k.whole
+}
+
 // Action is what happens to the events of a table.
 type Action int
 

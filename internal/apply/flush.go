@@ -88,10 +88,14 @@ func (f *flusher) plan(try attempt) []*step {
 	if gone := f.set.truncated(); len(gone) > 0 {
 		steps = append(steps, &step{sql: truncateSQL(gone), role: roleTruncate, table: gone[0], want: -1})
 	}
-	var deletes, writes []*step
+	var scans, deletes, writes []*step
 	for _, t := range sortByReferences(f.set.tables) {
 		g := &f.net[f.set.in(t).index]
-		deletes = append(f.deletes(g), deletes...)
+		if f.set.whole(t) { // nothing refers to it
+			scans = append(scans, f.deletes(g)...)
+		} else {
+			deletes = append(f.deletes(g), deletes...)
+		}
 		var ordered []*step
 		for _, n := range g.ordered {
 			ordered = append(ordered, f.one(n)...)
@@ -107,14 +111,16 @@ func (f *flusher) plan(try attempt) []*step {
 	if !try.deletes {
 		deletes, writes = writes, deletes
 	}
-	steps = append(append(steps, deletes...), writes...)
+	steps = slices.Concat(steps, scans, deletes, writes)
 	return append(steps, f.closing(try, f.holds(steps))...)
 }
 
 // holds tells whether the savepoint outlives the steps, because their answers
 // are to be looked at before.
 func (f *flusher) holds(steps []*step) bool {
-	return f.opt.StopOnConflict || slices.ContainsFunc(steps, func(s *step) bool { return s.exact })
+	return f.opt.StopOnConflict || slices.ContainsFunc(steps, func(s *step) bool {
+		return s.exact || s.table != nil && s.want > 0 && f.set.whole(s.table)
+	})
 }
 
 // The planner knows neither how many rows a flush has nor that the table grows
@@ -172,7 +178,17 @@ func (f *flusher) deletes(g *groups) []*step {
 // remove deletes the rows of these delete events.
 func (f *flusher) remove(t *table, rows []int32, want int64) *step {
 	key := f.set.in(t).key
+	if key.whole {
+		s := f.set.in(t).shape
+		return &step{stmt: s.removeStmt(), table: t, rows: rows, slots: s.all(), want: want, misses: true}
+	}
 	return &step{stmt: t.deleteStmt(key), table: t, rows: rows, slots: key.slots(), want: f.expect(want), misses: want > 0}
+}
+
+// whole tells whether the table's rows in the set have no key.
+func (s *set) whole(t *table) bool {
+	key := s.in(t).key
+	return key != nil && key.whole
 }
 
 func (f *flusher) expect(want int64) int64 {
@@ -188,6 +204,9 @@ func (f *flusher) writes(g *groups, try attempt) []*step {
 		return nil
 	}
 	s := f.set.in(t).shape
+	if f.set.whole(t) {
+		return []*step{f.insert(t, s, g.fresh, try)}
+	}
 	if f.opt.CatchUp || len(g.fresh) > 0 && (try.upsert || t.upserts > 0) {
 		if f.opt.CatchUp { // as it is not looked at, one statement does
 			g.known = append(g.known, g.fresh...)

@@ -46,6 +46,7 @@ type kind struct {
 	table  ident.Name // JSON only; a url-encoded event names its table in ev_extra1
 	key    []string   // the provider's key columns; empty when not told
 	joined string     // url-encoded: the key columns as they stood, joined by commas
+	whole  bool       // the table has no key: rows are told apart by all of their columns
 }
 
 // errPartial is sqltriga's and logtriga's format.
@@ -86,7 +87,8 @@ func parseKind(t []byte) (kind, error) {
 	return k, nil
 }
 
-// parseJSONKind reads {"op":…,"table":[schema,name],"pkey":[…]}; it changes b.
+// parseJSONKind reads {"op":…,"table":[schema,name],"pkey":[…]}, of a table
+// without key {…,"identity":"full"}; it changes b.
 func parseJSONKind(b []byte) (kind, error) {
 	var k kind
 	i := skipSpace(b, 1)
@@ -166,7 +168,10 @@ func (k *kind) member(name, b []byte, i int) (next int, err error) {
 		k.key, next, err = stringList(b, i)
 		return next, err
 	}
-	_, _, next, _, err = scanValue(b, i)
+	from, to, next, _, err := scanValue(b, i)
+	if err == nil && string(name) == "identity" {
+		k.whole = string(b[from:to]) == "full"
+	}
 	return next, err
 }
 

@@ -68,6 +68,9 @@ func (f *flusher) one(n int32) []*step {
 	case opDelete:
 		return []*step{f.remove(t, rows, 1)}
 	case opInsert:
+		if s := f.set.in(t).shape; f.set.whole(t) {
+			return []*step{{stmt: s.insertStmt(), table: t, rows: rows, slots: s.all(), want: -1}}
+		}
 		steps := f.upsert(t, f.set.in(t).shape, rows, 1)
 		if r.late {
 			steps[len(steps)-1].want = -1
@@ -77,11 +80,15 @@ func (f *flusher) one(n int32) []*step {
 	return f.upsert(t, f.set.in(t).shape, rows, 0)
 }
 
-// keyText shows a row's key as the server's messages do: (id)=(5).
+// keyText shows a row's key as the server's messages do: (id)=(5). A row
+// without a key has none to show.
 func (f *flusher) keyText(r *row) string {
 	t := f.set.tables[r.table]
 	var values []span
 	in := f.set.in(t)
+	if in.key.whole {
+		return ""
+	}
 	for i := range in.key.Columns {
 		slot := i
 		if r.op != opDelete {

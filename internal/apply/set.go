@@ -3,6 +3,7 @@ package apply
 import (
 	"bytes"
 	"cmp"
+	"encoding/binary"
 	"hash/maphash"
 	"math"
 	"slices"
@@ -27,7 +28,8 @@ type set struct {
 	side   int      // which of a table's two inSets is this set's
 }
 
-// row is one event. Of a delete only the key's columns are kept.
+// row is one event. Of a delete only the key's columns are kept, if there is
+// a key.
 type row struct {
 	event int64
 	first uint32 // its first span
@@ -44,7 +46,8 @@ type entry struct {
 	to    uint32
 	last  int32 // row that decides
 	table int32
-	first op // first operation: tells whether the row was there before
+	first op    // first operation: tells whether the row was there before
+	net   int32 // without a key: how many equal rows come, less those that go
 }
 
 // inSet is what a table has in the current set.
@@ -115,20 +118,34 @@ func (s *set) add(t *table, r row, key *Key, keySlots []int) told {
 	r.table, r.entry, r.late = in.index, -1, false
 	how := toldFirst
 	if !in.ordered {
-		s.scratch = s.scratch[:0]
-		ok := key.collapsible()
-		for i := 0; ok && i < len(keySlots); i++ {
-			v := s.spans[int(r.first)+keySlots[i]]
-			s.scratch, ok = appendCanonical(s.scratch, key.classes[i], s.text(v))
-		}
+		ok := s.canonical(&r, key, keySlots)
 		in.ordered = !ok
 		if ok {
-			r.entry, how = s.note(in, r.op)
+			if r.entry, how = s.note(in, r.op); key.whole {
+				how = toldAgain // equal rows may be many
+			}
 			r.late = how == toldLate
 		}
 	}
 	s.rows = append(s.rows, r)
 	return how
+}
+
+// canonical puts a row's key into s.scratch, if it has a canonical form.
+func (s *set) canonical(r *row, key *Key, keySlots []int) (ok bool) {
+	s.scratch = s.scratch[:0]
+	if key.whole { // one table's values have one text, of whatever type they are
+		for _, slot := range keySlots {
+			v := s.spans[int(r.first)+slot]
+			s.scratch = append(binary.BigEndian.AppendUint32(s.scratch, uint32(v.n)), s.text(v)...)
+		}
+		return true
+	}
+	ok = key.collapsible()
+	for i := 0; ok && i < len(keySlots); i++ {
+		s.scratch, ok = appendCanonical(s.scratch, key.classes[i], s.text(s.spans[int(r.first)+keySlots[i]]))
+	}
+	return ok
 }
 
 // takes tells whether the events of o can follow in the same set: rows of a
@@ -177,7 +194,7 @@ func (s *set) absorb(o *set, keep int) {
 		}
 		begin(r.table)
 		keySlots := in.key.slots()
-		if r.op != opDelete {
+		if r.op != opDelete || in.key.whole {
 			keySlots = in.shape.keys
 		}
 		r.first += first
@@ -206,11 +223,12 @@ func (s *set) note(in *inSet, o op) (int32, told) {
 		how := toldAgain
 		switch {
 		case e.last < in.floor: // known from before a TRUNCATE: a new life
-			e.first, how = o, toldFirst
+			e.first, e.net, how = o, 0, toldFirst
 		case o == opInsert && s.rows[e.last].op != opDelete:
 			how = toldLate
 		}
 		e.last = int32(len(s.rows))
+		e.net += o.comes()
 		return n, how
 	}
 	if 2*len(s.entries) >= len(s.slots) {
@@ -223,10 +241,21 @@ func (s *set) note(in *inSet, o op) (int32, told) {
 	s.keys = append(s.keys, s.scratch...)
 	s.entries = append(s.entries, entry{
 		hash: h, from: uint32(from), to: uint32(len(s.keys)),
-		last: int32(len(s.rows)), table: in.index, first: o,
+		last: int32(len(s.rows)), table: in.index, first: o, net: o.comes(),
 	})
 	s.slots[at] = int32(len(s.entries))
 	return int32(len(s.entries) - 1), toldFirst
+}
+
+// comes is how many rows more there are after the operation.
+func (o op) comes() int32 {
+	switch o {
+	case opInsert:
+		return 1
+	case opDelete:
+		return -1
+	}
+	return 0
 }
 
 // grow doubles the hash table.
@@ -325,6 +354,9 @@ func (s *set) net() []groups {
 		}
 		was := e.first != opInsert
 		switch {
+		case in.key.whole:
+			g.fresh = append(g.fresh, slices.Repeat([]int32{n}, int(max(e.net, 0)))...)
+			g.gone = append(g.gone, slices.Repeat([]int32{n}, int(max(-e.net, 0)))...)
 		case r.op == opDelete && was:
 			g.gone = append(g.gone, n)
 		case r.op == opDelete:

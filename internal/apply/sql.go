@@ -38,6 +38,7 @@ type statements struct {
 	renumber *stmt // deletes rows whose GENERATED ALWAYS identity differs
 	update   *stmt
 	missing  *stmt // inserts what the update did not find
+	remove   *stmt // deletes rows that have no key
 }
 
 // merges tells whether the upsert must be made of update and insert: no
@@ -242,4 +243,39 @@ func truncateSQL(tables []*table) string {
 		names = append(names, t.target.only())
 	}
 	return "truncate " + strings.Join(names, ", ")
+}
+
+// removeStmt deletes as many rows as it is given, each one that is equal in
+// all columns. Rows are equal when their texts are, under the session's
+// settings: that holds for types without equality, tells 1.0 from 1.00, and
+// NULL is NULL. Of many equal rows it is all the same which. The table is read
+// once for all of them, unless an index on a NOT NULL column does; so the
+// statement must not run under planSettings.
+func (s *shape) removeStmt() *stmt {
+	if s.stmts.remove == nil {
+		var told, here, values, found []string
+		for slot, c := range s.cols {
+			col := s.target.Columns[c]
+			value := s.value(slot)
+			if col.fit != "" {
+				value += "::" + col.fit
+			}
+			told, here = append(told, value), append(here, "t."+s.column(slot))
+			if col.NotNull && col.first && col.class != keyOpaque {
+				values = append(values, fmt.Sprintf(", %s as v%d", value, slot+1))
+				found = append(found, fmt.Sprintf(" and t.%s operator(pg_catalog.=) d.v%d", s.column(slot), slot+1))
+			}
+		}
+		group := "1"
+		for i := range values {
+			group += fmt.Sprintf(", %d", i+3)
+		}
+		const same = "t.ctid operator(pg_catalog.=) x.ctid and t.tableoid operator(pg_catalog.=) x.tableoid"
+		s.stmts.remove = newStmt("with d as (select row("+strings.Join(told, ", ")+")::pg_catalog.text as k, pg_catalog.count(*) as n"+
+			strings.Join(values, "")+" from "+unnest(len(s.cols))+" group by "+group+"), x as (select t.ctid, t.tableoid, d.n,"+
+			" pg_catalog.row_number() over (partition by d.k) as r from d join "+s.target.only()+" as t on row("+
+			strings.Join(here, ", ")+")::pg_catalog.text operator(pg_catalog.=) d.k"+strings.Join(found, "")+")"+
+			" delete from "+s.target.only()+" as t using x where "+same+" and x.r operator(pg_catalog.<=) x.n", len(s.cols))
+	}
+	return s.stmts.remove
 }

@@ -20,6 +20,8 @@ type Column struct {
 	NotNull   bool
 
 	cast  string // qualified type to cast a text to: a domain's base type
+	fit   string // type with the length or precision that an assignment gives a value; "" for none
+	first bool   // it is the first of an index
 	class keyClass
 }
 
@@ -32,6 +34,7 @@ type Key struct {
 
 	equals  []string // qualified equality operator of each column
 	classes []keyClass
+	whole   bool // in place of a key: a row is what all of its columns say
 }
 
 // collapsible tells whether two keys are equal exactly when their canonical
@@ -58,6 +61,7 @@ type Target struct {
 	Rules       bool // it has rules, which a COPY passes over
 
 	byName map[string]int
+	rows   Key // whole
 }
 
 // Querier is a connection or a transaction.
@@ -74,14 +78,16 @@ select c.oid, c.relkind::text, c.relhasrules
 	// A domain is followed down to the type below it.
 	columnsSQL = `
 select a.attnum, a.attname::text, pg_catalog.format_type(a.atttypid, -1), a.attgenerated <> '', a.attidentity = 'a',
-       a.attnotnull, pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(b.typname), b.oid, b.typtype::text
+       a.attnotnull, pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(b.typname), b.oid, b.typtype::text,
+       case when b.mod >= 0 and n.nspname = 'pg_catalog' then pg_catalog.format_type(b.oid, b.mod) else '' end,
+       exists (select from pg_catalog.pg_index i where i.indrelid = a.attrelid and i.indkey[0] = a.attnum and i.indisvalid and i.indpred is null)
   from pg_catalog.pg_attribute a
  cross join lateral (
         with recursive d as (
-            select t.oid, t.typtype, t.typbasetype, t.typname, t.typnamespace
+            select t.oid, t.typtype, t.typbasetype, t.typname, t.typnamespace, a.atttypmod as mod, t.typtypmod
               from pg_catalog.pg_type t where t.oid = a.atttypid
             union all
-            select t.oid, t.typtype, t.typbasetype, t.typname, t.typnamespace
+            select t.oid, t.typtype, t.typbasetype, t.typname, t.typnamespace, d.typtypmod, t.typtypmod
               from d join pg_catalog.pg_type t on d.typtype = 'd' and t.oid = d.typbasetype)
         select * from d where typtype <> 'd') b
   join pg_catalog.pg_namespace n on n.oid = b.typnamespace
@@ -120,7 +126,7 @@ select distinct n.nspname::text, c.relname::text
 
 // LoadTarget reads a table's description from the catalogue of q's database.
 func LoadTarget(ctx context.Context, q Querier, name ident.Name) (*Target, error) {
-	t := &Target{Name: name, byName: map[string]int{}}
+	t := &Target{Name: name, byName: map[string]int{}, rows: Key{whole: true}}
 	var oid uint32
 	var relkind string
 	found := false
@@ -151,7 +157,7 @@ func (t *Target) load(ctx context.Context, q Querier, oid uint32) error {
 	var typtype string
 	position := map[int32]int{}
 	err := each(ctx, q, columnsSQL, []any{oid},
-		[]any{&num, &c.Name, &c.Type, &c.Generated, &c.Always, &c.NotNull, &c.cast, &base, &typtype}, func() {
+		[]any{&num, &c.Name, &c.Type, &c.Generated, &c.Always, &c.NotNull, &c.cast, &base, &typtype, &c.fit, &c.first}, func() {
 			c.class = classOf(base, typtype)
 			position[num], t.byName[c.Name] = len(t.Columns), len(t.Columns)
 			t.Columns = append(t.Columns, c)
@@ -202,8 +208,12 @@ func each(ctx context.Context, q Querier, sql string, args, dest []any, fn func(
 }
 
 // keyFor finds the key that an event tells rows apart by: the unique key with
-// exactly these columns, or the primary key when the event tells none.
+// exactly these columns, or the primary key when the event tells none; all
+// columns where it says so.
 func (t *Target) keyFor(k *kind) (*Key, error) {
+	if k.whole {
+		return &t.rows, nil
+	}
 	for i := range t.Keys {
 		key := &t.Keys[i]
 		switch {

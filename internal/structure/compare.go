@@ -14,7 +14,7 @@ import (
 // Options narrow a comparison.
 type Options struct {
 	// Keys are the columns by which rows are told apart, where it is not the
-	// primary key.
+	// primary key; an empty list where the table needs none.
 	Keys map[ident.Name][]string
 	// Base: nothing but schema, types, columns, defaults, identity, checks and
 	// key.

@@ -15,6 +15,9 @@ func (c *comparer) judgeKey(n ident.Name) {
 	if prov == nil || !prov.isTable() {
 		return
 	}
+	if told, known := c.opt.Keys[n]; known && len(told) == 0 {
+		return // by all columns
+	}
 	key := c.key(n)
 	if len(key) == 0 {
 		c.table(n, fmt.Sprintf("table %s has no primary key at the provider", n))

@@ -37,7 +37,7 @@ func (c *copier) catchUp(ctx context.Context, t *set.Table) (more bool, err erro
 		return false, c.askForTick(ctx, pos)
 	}
 	if found {
-		if err := c.apply(ctx, t, pos, cur); err != nil {
+		if err := c.apply(ctx, t, pos, cur, seen); err != nil {
 			return false, err
 		}
 		pos = cur
@@ -72,7 +72,7 @@ func (c *copier) reach(ctx context.Context, t *set.Table) error {
 		if !found {
 			return fmt.Errorf("no tick after %d although the worker is at %d", pos.ID, t.State.Tick)
 		}
-		if err := c.apply(ctx, t, pos, cur); err != nil {
+		if err := c.apply(ctx, t, pos, cur, nil); err != nil {
 			return err
 		}
 		pos = cur
@@ -219,8 +219,9 @@ func (c *copier) buildSideBySide(ctx context.Context, t *set.Table) error {
 }
 
 // apply applies the table's events of one batch and moves the copy's position
-// with them.
-func (c *copier) apply(ctx context.Context, t *set.Table, prev, cur pgq.Tick) error {
+// with them. Of a table without a key the copy has what it has seen, and no
+// event may tell it again; of other tables an event may come twice.
+func (c *copier) apply(ctx context.Context, t *set.Table, prev, cur pgq.Tick, seen *pgq.Snapshot) error {
 	g := newRegistry(c.Queue, t.State.Phase)
 	g.only = c.name
 	if err := g.load(ctx, c.sub); err != nil {
@@ -230,12 +231,15 @@ func (c *copier) apply(ctx context.Context, t *set.Table, prev, cur pgq.Tick) er
 	if err != nil {
 		return err
 	}
+	over := func(ev apply.Event) bool {
+		return pass[ev.ID] || seen != nil && seen.Sees(pgq.TxID(ev.Tx)) && ev.Whole()
+	}
 	f := &fetcher{reader: c.reader, budget: c.budget}
 	stop := f.startOne(ctx, prev, cur)
 	defer stop()
 	a := apply.New(g, apply.Options{CatchUp: true})
 	err = c.fence.Write(ctx, c.sub, failpoint.CopyCatch, func(tx pgx.Tx) error {
-		res, err := a.Transaction(ctx, tx, func() error { return feed(ctx, a, f, pass) })
+		res, err := a.Transaction(ctx, tx, func() error { return feed(ctx, a, f, over) })
 		if err != nil {
 			return g.explain(err)
 		}
@@ -255,7 +259,7 @@ func (c *copier) apply(ctx context.Context, t *set.Table, prev, cur pgq.Tick) er
 }
 
 // feed gives all events of one batch to an applier, but for those to pass over.
-func feed(ctx context.Context, a *apply.Applier, f *fetcher, pass map[int64]bool) error {
+func feed(ctx context.Context, a *apply.Applier, f *fetcher, over func(apply.Event) bool) error {
 	for {
 		select {
 		case p := <-f.parts:
@@ -264,7 +268,7 @@ func feed(ctx context.Context, a *apply.Applier, f *fetcher, pass map[int64]bool
 			}
 			for _, ev := range p.events {
 				take := a.Event
-				if pass[ev.ID] {
+				if over(ev) {
 					take = func(_ context.Context, ev apply.Event) error { return a.Pass(ev) }
 				}
 				if err := take(ctx, ev); err != nil && !errors.Is(err, apply.ErrUnhandled) {

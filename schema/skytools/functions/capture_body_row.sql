@@ -7,7 +7,13 @@ declare
     ignores bool := i_capture.options ? 'ignore' or i_capture.format = 'sql' and i_capture.options ? 'hidden';
     inserts bool := i_capture.format = 'sql' or skytools.capture_exact(i_capture);
 begin
-    if i_capture.key_numbers = '{}' then
+    if i_capture.options ? 'full' then
+        -- The old row goes, the new one comes: of equal ones it is all the same which.
+        return E'again := false;\nif tg_op OPERATOR(pg_catalog.<>) ''INSERT'' then\n'
+            || skytools.capture_step(i_capture, i_table, 'DELETE', 'old')
+            || E'end if;\nif tg_op OPERATOR(pg_catalog.<>) ''DELETE'' then\n'
+            || skytools.capture_step(i_capture, i_table, 'INSERT', 'new') || E'end if;\n';
+    elsif i_capture.key_numbers = '{}' then
         return E'again := false;\nif tg_op OPERATOR(pg_catalog.<>) ''INSERT'' then\n    '
             || skytools.capture_unkeyed() || E'\nend if;\n' || skytools.capture_step(i_capture, i_table, 'INSERT', 'new');
     end if;

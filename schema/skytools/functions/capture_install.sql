@@ -46,7 +46,12 @@ begin
           from skytools.capture_pkey(relation, options -> 'pkey');
     else
         select * into c.key_index, c.key_columns, c.key_numbers, c.key_operators, c.key_deferrable
-          from skytools.capture_key(relation, options ->> 'key', options ? 'keyless');
+          from skytools.capture_key(relation, options ->> 'key', options ?| '{keyless,full}');
+    end if;
+    if c.key_numbers <> '{}' then
+        c.options := c.options - 'full'; -- the key tells rows apart
+    elsif options ? 'full' then
+        c.mode := 'row';
     end if;
     c.fingerprint := '';
     c := skytools.capture_register(c);

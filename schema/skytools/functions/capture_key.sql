@@ -25,7 +25,7 @@ begin
     elsif not found and i_index is null then
         raise exception 'table % has no primary key', i_table::regclass
             using errcode = 'invalid_table_definition',
-                  hint = 'Add a primary key, or name a unique index on NOT NULL columns with --key INDEX.';
+                  hint = 'Add a primary key, name a unique index on NOT NULL columns with --key INDEX, or have rows told apart by all their columns with --no-key.';
     elsif not found then
         raise exception 'table % has no index %', i_table::regclass, quote_ident(i_index)
             using errcode = 'undefined_object',

@@ -11,7 +11,7 @@ declare
 begin
     select string_agg(k, ', ' order by k) into unknown from jsonb_object_keys(options) k
      where k not in ('mode', 'format', 'key', 'unsafe', 'ignore', 'backup', 'when', 'ev_type', 'ev_data',
-                     'ev_extra1', 'ev_extra2', 'ev_extra3', 'ev_extra4', 'search_path', 'skip', 'deny', 'pkey', 'keyless', 'hidden');
+                     'ev_extra1', 'ev_extra2', 'ev_extra3', 'ev_extra4', 'search_path', 'skip', 'deny', 'pkey', 'keyless', 'hidden', 'full');
     if unknown is not null then
         raise exception 'unknown capture option: %', unknown
             using errcode = 'invalid_parameter_value', hint = 'Options are mode, format, key, ignore, backup, when, ev_type, ev_data, ev_extra1 to ev_extra4.';

@@ -9,9 +9,10 @@ select case i_capture.format
     when 'urlenc' then
         case when i_op = 'TRUNCATE' then 'R' else left(i_op, 1) || ':' || coalesce(array_to_string(k.names, ','), '') end
     else
-        format('{"op":"%s","table":[%s,%s],"pkey":[%s]}', i_op,
+        format('{"op":"%s","table":[%s,%s],"pkey":[%s]%s}', i_op,
                to_json(i_capture.table_schema), to_json(i_capture.table_name),
-               (select string_agg(to_json(n)::text, ',' order by o) from unnest(k.names) with ordinality u (n, o)))
+               (select string_agg(to_json(n)::text, ',' order by o) from unnest(k.names) with ordinality u (n, o)),
+               case when i_capture.options ? 'full' then ',"identity":"full"' end)
     end
   from (select case when i_op = 'TRUNCATE' and i_capture.options ? 'pkey' then skytools.triga_key(i_table, '{}', false)
                     else array_agg(coalesce(a.attname::text, n.name) order by n.ord) end as names

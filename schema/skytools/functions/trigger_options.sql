@@ -13,8 +13,8 @@ begin
     if options ? 'upstream' then
         raise exception 'upstream is an argument of generic triggers alone' using errcode = 'invalid_parameter_value',
             hint = 'Functions that are made for a table write values under settings of their own, not under the writer''s.';
-    elsif options ?| '{skip,hidden,keyless,search_path,unsafe}' then
-        raise exception 'unknown option of trigger_install: %', (select min(k) from jsonb_object_keys(options) k where k = any ('{skip,hidden,keyless,search_path,unsafe}'))
+    elsif options ?| '{skip,hidden,keyless,full,search_path,unsafe}' then
+        raise exception 'unknown option of trigger_install: %', (select min(k) from jsonb_object_keys(options) k where k = any ('{skip,hidden,keyless,full,search_path,unsafe}'))
             using errcode = 'invalid_parameter_value',
             hint = 'Options are SKIP, ignore, pkey, backup, deny, when, ev_type, ev_data, ev_extra1 to ev_extra4, key, mode.';
     elsif options ?& '{key,pkey}' then
