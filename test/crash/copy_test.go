@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/skytools-go/skytools/internal/pgserver"
 	"github.com/skytools-go/skytools/internal/pgtest"
 )
 
@@ -66,18 +65,9 @@ func TestKilledCopyGoesOn(t *testing.T) {
 // TestServersStopAmidChunks stops one side's server or both, `immediate`,
 // while chunks are under way, under load.
 func TestServersStopAmidChunks(t *testing.T) {
-	for _, c := range []struct {
-		name                 string
-		provider, subscriber bool
-	}{
-		{"provider", true, false},
-		{"subscriber", false, true},
-		{"both", true, true},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			providerSrv := pgtest.Own(t, pgserver.Options{Fsync: true})
-			subscriberSrv := pgtest.Own(t, pgserver.Options{Fsync: true})
-			p := newPair(t, providerSrv, subscriberSrv)
+	for _, which := range hardStops {
+		t.Run(which, func(t *testing.T) {
+			p := ownServers(t)
 			p.inChunks()
 			p.exec(p.provider, "update counter set log = array_fill(1, array[100])")
 			p.install()
@@ -89,20 +79,7 @@ func TestServersStopAmidChunks(t *testing.T) {
 				p.until("five more chunks", func() bool {
 					return p.value(p.subscriber, "select (("+chunksDone+") >= "+fmt.Sprint(more)+")::text") == "true"
 				})
-				for _, side := range []struct {
-					hit bool
-					srv *pgserver.Server
-				}{{c.provider, providerSrv}, {c.subscriber, subscriberSrv}} {
-					if !side.hit {
-						continue
-					}
-					if err := side.srv.Stop(t.Context(), "immediate"); err != nil {
-						t.Fatal(err)
-					}
-					if err := side.srv.Restart(t.Context()); err != nil {
-						t.Fatal(err)
-					}
-				}
+				p.stopHard(which)
 			}
 			time.Sleep(time.Second) // some load after the last restart
 			stop()

@@ -12,7 +12,6 @@ import (
 
 	"github.com/skytools-go/skytools/internal/pgtest"
 	"github.com/skytools-go/skytools/pgq"
-	"github.com/skytools-go/skytools/schema"
 	"github.com/skytools-go/skytools/ticker"
 )
 
@@ -66,7 +65,7 @@ func arrived(want int, count func() int) (got int) {
 }
 
 func withQueue(ctx context.Context, conn *pgx.Conn) error {
-	_, err := schema.Install(ctx, conn, schema.Options{})
+	err := installed(ctx, conn)
 	if err == nil {
 		_, err = pgq.CreateQueue(ctx, conn, queue)
 	}

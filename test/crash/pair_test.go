@@ -21,6 +21,7 @@ import (
 	"github.com/skytools-go/skytools/internal/failpoint"
 	"github.com/skytools-go/skytools/internal/pgserver"
 	"github.com/skytools-go/skytools/internal/pgtest"
+	"github.com/skytools-go/skytools/schema"
 	"github.com/skytools-go/skytools/test/check"
 )
 
@@ -89,18 +90,46 @@ type pair struct {
 	providerSrv, subscriberSrv *pgserver.Server
 }
 
-// newPair makes fresh databases, without anything installed. Servers nil
-// means those that tests share.
+// newPair makes fresh databases that have the schemas, so that a case does not
+// install them once more. Servers nil means those that tests share.
 func newPair(t *testing.T, providerSrv, subscriberSrv *pgserver.Server) *pair {
+	t.Helper()
+	return pairOf(t, providerSrv, subscriberSrv, providerInstalled, subscriberInstalled)
+}
+
+func providerTables(ctx context.Context, conn *pgx.Conn) error {
+	// A sequence that is copied with its database draws what it has logged ahead
+	// without logging it again, and a crash takes that back. setval ends it.
+	_, err := conn.Exec(ctx, tables+oldRows+`; select setval('line_id_seq', max(id)) from line`)
+	return err
+}
+
+func subscriberTables(ctx context.Context, conn *pgx.Conn) error {
+	_, err := conn.Exec(ctx, strings.SplitN(tables, "insert into", 2)[0]+ownTrigger)
+	return err
+}
+
+func providerInstalled(ctx context.Context, conn *pgx.Conn) error {
+	return errors.Join(providerTables(ctx, conn), installed(ctx, conn))
+}
+
+func subscriberInstalled(ctx context.Context, conn *pgx.Conn) error {
+	return errors.Join(subscriberTables(ctx, conn), installed(ctx, conn))
+}
+
+func installed(ctx context.Context, conn *pgx.Conn) error {
+	_, err := schema.Install(ctx, conn, schema.Options{})
+	return err
+}
+
+func pairOf(t *testing.T, providerSrv, subscriberSrv *pgserver.Server, atProvider, atSubscriber pgtest.Setup) *pair {
 	t.Helper()
 	if providerSrv == nil {
 		providerSrv, subscriberSrv = pgtest.Server(t), pgtest.Second(t)
 	}
 	p := &pair{t: t, dir: t.TempDir(), tables: len(names), providerSrv: providerSrv, subscriberSrv: subscriberSrv}
-	p.provider = pgtest.Database(t, providerSrv, nil)
-	p.subscriber = pgtest.Database(t, subscriberSrv, nil)
-	p.exec(p.provider, tables+oldRows)
-	p.exec(p.subscriber, strings.SplitN(tables, "insert into", 2)[0]+ownTrigger)
+	p.provider = pgtest.Database(t, providerSrv, atProvider)
+	p.subscriber = pgtest.Database(t, subscriberSrv, atSubscriber)
 	p.write("ticker.ini", fmt.Sprintf(`[pgqadm]
 job_name = ticker
 db = %s
@@ -172,7 +201,7 @@ func (p *pair) until(what string, ok func() bool) {
 		if time.Now().After(deadline) {
 			p.t.Fatalf("waited %v for %s", patience, what)
 		}
-		time.Sleep(20 * time.Millisecond)
+		time.Sleep(50 * time.Millisecond) // each look is a new connection, which costs
 	}
 }
 
@@ -294,7 +323,7 @@ func (p *pair) load(ctx context.Context, writers int) (stop func()) {
 // a stopped server interrupts is done again, so no number may come twice.
 func (p *pair) writer(ctx context.Context, w int) error {
 	var conn *pgx.Conn
-	for nr := 1; ctx.Err() == nil; time.Sleep(3 * time.Millisecond) {
+	for nr := 1; ctx.Err() == nil; time.Sleep(8 * time.Millisecond) { // a steady load, not all that the machine has
 		if conn == nil || conn.IsClosed() {
 			var err error
 			if conn, err = pgx.Connect(ctx, p.provider); err != nil {

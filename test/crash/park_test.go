@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/skytools-go/skytools/internal/failpoint"
-	"github.com/skytools-go/skytools/internal/pgserver"
 	"github.com/skytools-go/skytools/internal/pgtest"
 	"github.com/skytools-go/skytools/test/check"
 )
@@ -24,16 +23,16 @@ const (
 	still = `create table still (id int primary key, n int not null)`
 )
 
-// parkPair is a pair whose worker parks at once, with one table more, which
+// parkPair makes it a pair whose worker parks at once, with one table more, which
 // nothing is wrong with.
-func parkPair(t *testing.T, providerSrv, subscriberSrv *pgserver.Server) *pair {
-	p := newPair(t, providerSrv, subscriberSrv)
+func parkPair(p *pair) *pair {
+	p.t.Helper()
 	p.exec(p.provider, still+`; insert into still values (1, 0)`)
 	p.exec(p.subscriber, still)
 	file := filepath.Join(p.dir, "replica.ini")
 	text, err := os.ReadFile(file)
 	if err != nil {
-		t.Fatal(err)
+		p.t.Fatal(err)
 	}
 	p.write("replica.ini", string(text)+"park_after = 0.2\n")
 	p.install()
@@ -66,7 +65,7 @@ func (p *pair) others() {
 // load. The worker dies at the point: when it parks, or when a retry that comes
 // too early parks again, and is started anew. Then the cause is mended.
 func killParker(t *testing.T, spec string) {
-	p := parkPair(t, nil, nil)
+	p := parkPair(newPair(t, nil, nil))
 	p.start("", "pgqadm ticker.ini ticker")
 	worker := p.start("", "londiste replica.ini replay")
 	p.until("all tables to be ok", func() bool { return p.states() == allOK })
@@ -108,20 +107,14 @@ func killParker(t *testing.T, spec string) {
 // TestParkedThroughCrashes: servers are stopped hard while tables are parked
 // and while they come back.
 func TestParkedThroughCrashes(t *testing.T) {
-	servers := []*pgserver.Server{pgtest.Own(t, pgserver.Options{Fsync: true}), pgtest.Own(t, pgserver.Options{Fsync: true})}
-	p := parkPair(t, servers[0], servers[1])
+	p := parkPair(ownServers(t))
 	p.start("", "pgqadm ticker.ini ticker")
 	worker := p.start("", "londiste replica.ini replay")
 	p.until("all tables to be ok", func() bool { return p.states() == allOK })
 	stop := p.load(t.Context(), 2)
 	crash := func() {
-		for _, s := range servers {
-			if err := s.Stop(t.Context(), "immediate"); err != nil {
-				t.Fatal(err)
-			}
-			if err := s.Restart(t.Context()); err != nil {
-				t.Fatal(err)
-			}
+		for _, side := range []string{"provider", "subscriber"} {
+			p.stopHard(side)
 			time.Sleep(300 * time.Millisecond) // something is done between the two stops
 		}
 	}
@@ -151,7 +144,7 @@ func TestParkedThroughCrashes(t *testing.T) {
 // TestParkedIsSkipped passes over the bad event: the only row that differs is
 // its.
 func TestParkedIsSkipped(t *testing.T) {
-	p := parkPair(t, nil, nil)
+	p := parkPair(newPair(t, nil, nil))
 	p.start("", "pgqadm ticker.ini ticker")
 	p.start("", "londiste replica.ini replay")
 	p.until("all tables to be ok", func() bool { return p.states() == allOK })

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/skytools-go/skytools/internal/failpoint"
+	"github.com/skytools-go/skytools/internal/pgtest"
 )
 
 // whoPasses tells for each failpoint.Point which program passes it. A point
@@ -48,17 +49,22 @@ var whoPasses = map[failpoint.Point]string{
 }
 
 // passes are the passes to kill at: the first, and for what happens again and
-// again a later one, amid work.
-func passes(p failpoint.Point) []int {
-	switch p {
-	case failpoint.CopyChunk:
-		return []int{1, 6}
-	case failpoint.Tick, failpoint.Apply, failpoint.Settle, failpoint.Ack, failpoint.CopyState,
-		failpoint.Batch, failpoint.Deliver, failpoint.Finish:
-		return []int{1, 4}
-	}
-	if p == failpoint.ParkHold {
-		return []int{1, 3}
+// again a later one, amid work. The quick run takes the first before the commit
+// and the later one after it.
+func passes(name string) []int {
+	point, side, _ := strings.Cut(name, ".")
+	later := map[failpoint.Point]int{
+		failpoint.CopyChunk: 6, failpoint.ParkHold: 3,
+		failpoint.Tick: 4, failpoint.Apply: 4, failpoint.Settle: 4, failpoint.Ack: 4, failpoint.CopyState: 4,
+		failpoint.Batch: 4, failpoint.Deliver: 4, failpoint.Finish: 4,
+	}[failpoint.Point(point)]
+	switch {
+	case later == 0:
+		return []int{1}
+	case pgtest.Long():
+		return []int{1, later}
+	case side == "after-commit":
+		return []int{later}
 	}
 	return []int{1}
 }
@@ -75,7 +81,7 @@ func TestEveryPointIsKilledAt(t *testing.T) {
 			t.Errorf("nobody is said to pass %s", name)
 			continue
 		}
-		for _, n := range passes(failpoint.Point(point)) {
+		for _, n := range passes(name) {
 			spec := fmt.Sprintf("%s=kill@%d", name, n)
 			t.Run(spec, func(t *testing.T) {
 				t.Parallel()
@@ -87,7 +93,7 @@ func TestEveryPointIsKilledAt(t *testing.T) {
 
 // killInstall: an install that dies leaves all or nothing, and is run again.
 func killInstall(t *testing.T, spec string) {
-	p := newPair(t, nil, nil)
+	p := pairOf(t, nil, nil, providerTables, subscriberTables)
 	for _, side := range []string{"provider", "subscriber"} {
 		p.start(spec, "londiste replica.ini "+side+" install").killed(t)
 	}

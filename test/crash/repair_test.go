@@ -4,9 +4,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/skytools-go/skytools/internal/pgserver"
-	"github.com/skytools-go/skytools/internal/pgtest"
 )
 
 // replicating is a pair whose tables are ok, under load.
@@ -105,11 +102,7 @@ func killRepair(t *testing.T, spec string) {
 func TestServersAreStoppedHardAmidComparing(t *testing.T) {
 	for _, side := range []string{"provider", "subscriber"} {
 		t.Run(side, func(t *testing.T) {
-			servers := map[string]*pgserver.Server{
-				"provider":   pgtest.Own(t, pgserver.Options{Fsync: true}),
-				"subscriber": pgtest.Own(t, pgserver.Options{Fsync: true}),
-			}
-			p := newPair(t, servers["provider"], servers["subscriber"])
+			p := ownServers(t)
 			p.install()
 			p.start("", "pgqadm ticker.ini ticker")
 			p.start("", "londiste replica.ini replay")
@@ -120,12 +113,7 @@ func TestServersAreStoppedHardAmidComparing(t *testing.T) {
 			p.until("a table to be compared", func() bool {
 				return p.value(p.subscriber, "select count(*)::text from skytools.compared_table") != "0"
 			})
-			if err := servers[side].Stop(t.Context(), "immediate"); err != nil {
-				t.Fatal(err)
-			}
-			if err := servers[side].Restart(t.Context()); err != nil {
-				t.Fatal(err)
-			}
+			p.stopHard(side)
 			<-comparing.done
 			if code := comparing.cmd.ProcessState.ExitCode(); code != 2 {
 				t.Errorf("exit status %d:\n%s", code, comparing.said)

@@ -8,41 +8,44 @@ import (
 	"github.com/skytools-go/skytools/internal/pgtest"
 )
 
+// hardStops are the servers that a case stops.
+var hardStops = []string{"provider", "subscriber", "both"}
+
+// ownServers is a pair on servers of its own, which may be stopped.
+func ownServers(t *testing.T) *pair {
+	t.Helper()
+	return newPair(t, pgtest.Own(t, pgserver.Options{Fsync: true}), pgtest.Own(t, pgserver.Options{Fsync: true}))
+}
+
+// stopHard stops one of hardStops, `immediate`, and starts it again.
+func (p *pair) stopHard(which string) {
+	p.t.Helper()
+	for side, srv := range map[string]*pgserver.Server{"provider": p.providerSrv, "subscriber": p.subscriberSrv} {
+		if which != side && which != "both" {
+			continue
+		}
+		if err := srv.Stop(p.t.Context(), "immediate"); err != nil {
+			p.t.Fatal(err)
+		}
+		if err := srv.Restart(p.t.Context()); err != nil {
+			p.t.Fatal(err)
+		}
+	}
+}
+
 // TestServersAreStoppedHard stops one side's server or both, `immediate`,
 // while rows are copied and applied; the programs go on by themselves.
 func TestServersAreStoppedHard(t *testing.T) {
-	for _, c := range []struct {
-		name                 string
-		provider, subscriber bool
-	}{
-		{"provider", true, false},
-		{"subscriber", false, true},
-		{"both", true, true},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			providerSrv := pgtest.Own(t, pgserver.Options{Fsync: true})
-			subscriberSrv := pgtest.Own(t, pgserver.Options{Fsync: true})
-			p := newPair(t, providerSrv, subscriberSrv)
+	for _, which := range hardStops {
+		t.Run(which, func(t *testing.T) {
+			p := ownServers(t)
 			p.install()
 			p.start("", "pgqadm ticker.ini ticker")
 			worker := p.start("", "londiste replica.ini replay")
 			stop := p.load(t.Context(), 2)
 			for _, pause := range []time.Duration{150 * time.Millisecond, 700 * time.Millisecond, 1500 * time.Millisecond} {
-				time.Sleep(pause)
-				for _, side := range []struct {
-					hit bool
-					srv *pgserver.Server
-				}{{c.provider, providerSrv}, {c.subscriber, subscriberSrv}} {
-					if !side.hit {
-						continue
-					}
-					if err := side.srv.Stop(t.Context(), "immediate"); err != nil {
-						t.Fatal(err)
-					}
-					if err := side.srv.Restart(t.Context()); err != nil {
-						t.Fatal(err)
-					}
-				}
+				time.Sleep(pause) // now here, now there in the copies and batches
+				p.stopHard(which)
 			}
 			time.Sleep(time.Second)
 			stop()
@@ -67,13 +70,8 @@ func TestLostCommits(t *testing.T) {
 	p.start("", "londiste replica.ini replay")
 	stop := p.load(t.Context(), 2)
 	for range 2 {
-		time.Sleep(2 * time.Second)
-		if err := subscriberSrv.Stop(t.Context(), "immediate"); err != nil {
-			t.Fatal(err)
-		}
-		if err := subscriberSrv.Restart(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		time.Sleep(2 * time.Second) // commits that are not on the disk yet
+		p.stopHard("subscriber")
 	}
 	time.Sleep(time.Second)
 	stop()
