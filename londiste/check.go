@@ -2,6 +2,7 @@ package londiste
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -93,9 +94,26 @@ func compareTables(ctx context.Context, prov, sub *session, names, seqs []ident.
 	if err != nil {
 		return nil, err
 	}
-	found := structure.Compare(there, here, structure.Options{Keys: keys})
+	// Where the role may not, triggers are disabled while rows are replicated:
+	// one that check's statements made would fire on them.
+	tx, err := sub.conn.Begin(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("subscriber: %w", err)
+	}
+	replica, err := mayBeReplica(ctx, tx)
+	if err = errors.Join(err, tx.Rollback(context.WithoutCancel(ctx))); err != nil {
+		return nil, fmt.Errorf("subscriber: %w", err)
+	}
+	found := structure.Compare(there, here, structure.Options{Keys: keys, Own: queueSchemas})
 	found = slices.DeleteFunc(found, func(d Difference) bool {
-		return (d.Kind == structure.Constraint || d.Kind == structure.Index) && d.Missing && pending[pendingObject{d.Table, d.Name}]
+		waits := pending[pendingObject{d.Table, d.Name, d.Kind == structure.Trigger}]
+		switch d.Kind {
+		case structure.Constraint, structure.Index:
+			return d.Missing && waits
+		case structure.Trigger:
+			return !replica || d.Fact == structure.TriggerState && waits
+		}
+		return false
 	})
 	for i := range found {
 		advise(&found[i])
@@ -145,24 +163,29 @@ func (s *session) captureKeys(ctx context.Context) (map[ident.Name][]string, err
 }
 
 type pendingObject struct {
-	table ident.Name
-	name  string
+	table   ident.Name
+	name    string
+	trigger bool // which has its name among triggers
 }
 
+// queueSchemas have the functions of queues' triggers, which are of one end.
+var queueSchemas = []string{"pgq", "pgq_coop", "pgq_ext", "pgq_node", "londiste", "skytools"}
+
 // pendingObjects are the indexes, constraints and foreign keys that copies
-// have dropped.
+// have dropped, and the triggers that are disabled while tables are replicated.
 func (s *session) pendingObjects(ctx context.Context) (map[pendingObject]bool, error) {
 	rows, err := s.conn.Query(ctx, `
-		select table_name, object_name from skytools.pending_ddl where kind in ('index', 'constraint')
-		union all select from_table, fkey_name from londiste.pending_fkeys`)
+		select table_name, object_name, kind = 'trigger' from skytools.pending_ddl where kind in ('index', 'constraint', 'trigger')
+		union all select from_table, fkey_name, false from londiste.pending_fkeys`)
 	if err != nil {
 		return nil, fmt.Errorf("read what copies have dropped: %w", err)
 	}
 	found := map[pendingObject]bool{}
 	var table, name string
-	_, err = pgx.ForEachRow(rows, []any{&table, &name}, func() error {
+	var trigger bool
+	_, err = pgx.ForEachRow(rows, []any{&table, &name, &trigger}, func() error {
 		n, err := ident.Parse(table)
-		found[pendingObject{n, name}] = true
+		found[pendingObject{n, name, trigger}] = true
 		return err
 	})
 	return found, err

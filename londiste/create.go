@@ -118,7 +118,7 @@ func (c *creation) round(ctx context.Context, tx pgx.Tx, todo []Difference, exis
 }
 
 func (c *creation) compare(here *structure.Target) []Difference {
-	return structure.Compare(c.there, here, structure.Options{Keys: c.keys, Base: !c.opt.CreateFull})
+	return structure.Compare(c.there, here, structure.Options{Keys: c.keys, Base: !c.opt.CreateFull, Own: queueSchemas})
 }
 
 // judge sorts out what is to be made. Nothing that is there already is

@@ -20,10 +20,10 @@ type Trigger struct {
 	Def   string     `json:"def"` // the statement that makes it
 }
 
-// userTrigger is a trigger that is neither the server's own nor ours.
+// userTrigger is a trigger or rule that is neither the server's own nor ours.
 type userTrigger struct {
 	name    string
-	enabled string // pg_trigger.tgenabled: O, R, A
+	enabled string // pg_trigger.tgenabled, pg_rewrite.ev_enabled: O, R, A
 }
 
 // settleTriggers keeps the user's triggers from firing on applied rows. Where
@@ -32,12 +32,21 @@ type userTrigger struct {
 // and disabled; with keep they are reported and left.
 func (s *session) settleTriggers(ctx context.Context, tx pgx.Tx, table ident.Name, keep bool) error {
 	list, err := firingTriggers(ctx, tx, table)
-	if err != nil || len(list) == 0 {
+	if err != nil {
+		return err
+	}
+	rules, err := firingRules(ctx, tx, table)
+	if err != nil || len(list)+len(rules) == 0 {
 		return err
 	}
 	replica, err := mayBeReplica(ctx, tx)
 	if err != nil {
 		return err
+	}
+	for _, r := range rules {
+		if r.enabled == "A" || (r.enabled == "R") == replica {
+			s.log.Warn(fmt.Sprintf("Rule %s on %s acts on replicated rows", ident.Quote(r.name), table))
+		}
 	}
 	for _, t := range list {
 		asReplica := t.enabled == "R" || t.enabled == "A"
@@ -74,6 +83,21 @@ func firingTriggers(ctx context.Context, q set.Queryer, table ident.Name) ([]use
 		var t userTrigger
 		err := row.Scan(&t.name, &t.enabled)
 		return t, err
+	})
+}
+
+// firingRules lists the rules that rewrite statements of some session.
+func firingRules(ctx context.Context, q set.Queryer, table ident.Name) ([]userTrigger, error) {
+	rows, err := q.Query(ctx, `
+		select r.rulename, r.ev_enabled::text from pg_rewrite r
+		where r.ev_class = to_regclass($1)::oid and r.ev_type <> '1' and r.ev_enabled <> 'D' order by r.rulename`, table.SQL())
+	if err != nil {
+		return nil, fmt.Errorf("read rules of %s: %w", table, err)
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (userTrigger, error) {
+		var r userTrigger
+		err := row.Scan(&r.name, &r.enabled)
+		return r, err
 	})
 }
 

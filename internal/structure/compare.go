@@ -19,6 +19,9 @@ type Options struct {
 	// Base: nothing but schema, types, columns, defaults, identity, checks and
 	// key.
 	Base bool
+	// Own are schemas whose functions are the caller's: triggers that call
+	// them are passed over.
+	Own []string
 }
 
 type comparer struct {
@@ -53,6 +56,7 @@ func Compare(prov *Structure, sub *Target, opt Options) []Difference {
 			c.extra(s)
 		}
 	}
+	c.rules()
 	for _, n := range prov.want.tables {
 		c.judgeKey(n)
 	}
@@ -128,7 +132,7 @@ func (c *comparer) about(p *Part, text string) *Difference {
 }
 
 func (c *comparer) concerns(p *Part) bool {
-	return !c.ignored[p.Table] && (!c.opt.Base || p.base || c.isKey(p))
+	return !c.ignored[p.Table] && !slices.Contains(c.opt.Own, p.calls) && (!c.opt.Base || p.base || c.isKey(p))
 }
 
 // isKey tells whether the part is what rows are told apart by.
@@ -432,7 +436,7 @@ func (c *comparer) fact(p, s *Part, f *fact, old string) {
 	}
 	text := fmt.Sprintf("%s is %s at the provider, %s at the subscriber", f.subject(p), f.text(value), f.text(old))
 	d := c.about(p, text)
-	d.Decorates = f.full
+	d.Decorates, d.Fact = f.full, f.name
 	if f.since > c.sub.Version {
 		d.Text += fmt.Sprintf("; PostgreSQL %d has no such thing", c.sub.Version)
 		return

@@ -133,7 +133,7 @@ func (c *constraint) part(t *relation) *Part {
 func attachFact(index ident.Name, parent string) fact {
 	return fact{name: "parent index", value: parent, later: true, stage: attachIndexes, set: func(old, v string) []string {
 		if old != "" {
-			return nil // there is no way back
+			return nil // there is no way back but to lose the parent
 		}
 		return []string{"alter index " + v + " attach partition " + index.SQL()}
 	}}

@@ -25,6 +25,7 @@ type Difference struct {
 	Table  ident.Name `json:"-"` // zero for what tables share
 	Kind   Kind       `json:"-"`
 	Name   string     `json:"-"` // the part's
+	Fact   string     `json:"-"` // of the part, where one of its facts differs
 	Absent bool       `json:"-"` // an end has no such table or sequence at all
 	// Missing: the subscriber has nothing of that name; else it has another.
 	Missing bool `json:"-"`

@@ -39,7 +39,9 @@
 //
 // # What is left out
 //
-// Triggers and rules are what one end does, not what the table is: neither
-// made nor compared. The same goes for tablespaces, for privileges of the
-// owner itself, and for the order of columns.
+// Rules rewrite what is written: the provider's rows show what they did, and at
+// the subscriber they would act on what brings these rows. None is made, and
+// those that are there are told. Tablespaces, privileges of the owner itself,
+// the order of columns, and whether a trigger fires on one partition otherwise
+// than on its parent are neither made nor compared.
 package structure

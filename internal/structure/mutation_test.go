@@ -47,6 +47,11 @@ var changesSQL = []string{
 	`select format('alter table %s disable row level security', c::regclass) from unnest($1) c`,
 	`select format('alter table %s replica identity nothing', c::regclass) from unnest($1) c`,
 	`select format('alter table %s reset (fillfactor), set (autovacuum_enabled = true)', c::regclass) from unnest($1) c`,
+	`select format('drop trigger %I on %s', tgname, tgrelid::regclass) from pg_trigger where tgrelid = any($1) and not tgisinternal`,
+	`select format('alter table %s %s trigger %I', tgrelid::regclass, how, tgname) from pg_trigger, unnest('{disable,enable,enable replica,enable always}'::text[]) how
+		where tgrelid = any($1) and not tgisinternal`,
+	`select format('alter trigger %I on %s rename to %I', tgname, tgrelid::regclass, 'named ' || oid) from pg_trigger where tgrelid = any($1) and not tgisinternal`,
+	`select format('comment on trigger %I on %s is %L', tgname, tgrelid::regclass, 'why ' || oid) from pg_trigger where tgrelid = any($1) and not tgisinternal`,
 	`select format('drop policy %I on %s', polname, polrelid::regclass) from pg_policy where polrelid = any($1)`,
 	`select format('drop statistics %s.%I', stxnamespace::regnamespace, stxname) from pg_statistic_ext where stxrelid = any($1)`,
 	`select format('alter table %s set %s', oid::regclass, case relpersistence when 'u' then 'logged' else 'unlogged' end) from pg_class where oid = any($1) and relkind = 'r'`,

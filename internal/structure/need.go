@@ -23,6 +23,7 @@ const dependencesSQL = `
 		union all select 'pg_class'::regclass, indexrelid, indrelid from pg_index where indrelid = any($1)
 		union all select 'pg_class'::regclass, oid, oid from pg_class where oid = any($1)
 		union all select 'pg_policy'::regclass, oid, polrelid from pg_policy where polrelid = any($1)
+		union all select 'pg_trigger'::regclass, oid, tgrelid from pg_trigger where tgrelid = any($1) and not tgisinternal
 		union all select 'pg_statistic_ext'::regclass, oid, stxrelid from pg_statistic_ext where stxrelid = any($1)
 		union all select 'pg_type'::regclass, oid, 0 from pg_type where oid = any($2)
 		union all select 'pg_class'::regclass, typrelid, 0 from pg_type where oid = any($2) and typrelid <> 0
@@ -123,6 +124,7 @@ func (r *reader) builtinFunctions(ctx context.Context) (map[address][]need, erro
 			union all select 'pg_constraint', oid, conbin::text from pg_constraint where conrelid = any($1) or contypid = any($2)
 			union all select 'pg_class', indexrelid, concat(indexprs::text, indpred::text) from pg_index where indrelid = any($1)
 			union all select 'pg_policy', oid, concat(polqual::text, polwithcheck::text) from pg_policy where polrelid = any($1)
+			union all select 'pg_trigger', oid, tgqual::text from pg_trigger where tgrelid = any($1) and tgqual is not null
 			union all select 'pg_type', oid, typdefaultbin::text from pg_type where oid = any($2)
 		), f as (
 			select distinct class, oid, m[1]::oid as func from e, regexp_matches(tree, ':funcid (\d+)', 'g') m

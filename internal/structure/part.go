@@ -23,6 +23,8 @@ const (
 	Index      Kind = "index"
 	Statistics Kind = "statistics"
 	Policy     Kind = "policy"
+	Trigger    Kind = "trigger"
+	Rule       Kind = "rule"
 )
 
 // Part is one thing that makes up a table or that it needs.
@@ -54,6 +56,7 @@ type Part struct {
 	inline      bool // told in the table's create statement
 	expressions bool // its text may hold expressions: it stands in the way of a column's new type
 	rename      func(old string) string
+	calls       string                  // of a trigger: the schema of its function
 	index       string                  // the index's name as other parts tell their parent
 	retyped     func(via string) string // of a column: the statement for its type
 }
@@ -128,6 +131,7 @@ const (
 	attachIndexes
 	makeReferences
 	makePolicies
+	makeTriggers
 	dropLeft // sequences nobody refers to any more
 	comment
 	grant

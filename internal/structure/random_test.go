@@ -43,13 +43,17 @@ var values = map[string][]string{
 	"date": {"CURRENT_DATE", "'0044-03-15 BC'"}, "interval": {"'1 year 2 days'", "'-1:30'"}, "time with time zone": {"'12:00+01'"},
 	"jsonb": {"'{\"a\": [1, null]}'"}, "bytea": {"'\\x00ff'"}, "uuid": {"gen_random_uuid()"}, "inet": {"'10.0.0.1/8'"},
 	"integer[]": {"'{1,NULL,3}'"}, "text[]": {"ARRAY['a', 'b,c']"}, "int4range": {"'[1,5)'"}, "tsvector": {"'a b'"}, "bit varying(8)": {"B'101'"},
-	"money": {"12.34::money"}, "oid": {"5"}, "xml": nil, "point": {"'(1,2)'"},
+	"money": {"12.34::money"}, "oid": {"5"}, "xml": nil, "point": {"'(1,2)'"}, "numeric": {"1e100"}, "\"char\"": {"'c'"}, "name": {"'n'"},
+	"character varying": {"'w'"}, "timestamp(0) with time zone": {"'epoch'"}, "interval day to second(2)": {"'1 2:03:04.56'"}, "bit(3)": {"B'101'"},
+	"daterange[]": {"'{}'"}, "json": {"'{}'"}, "numeric(5,0)[]": {"'{{1,2},{3,4}}'"}, "macaddr": nil, "time(1) without time zone": {"LOCALTIME"},
 }
 
 var baseTypes = []string{
 	"integer", "bigint", "smallint", "text", "character varying(20)", "character(5)", "numeric(10,2)", "double precision", "real", "boolean",
 	"timestamp with time zone", "timestamp(3) without time zone", "date", "interval", "time with time zone", "jsonb", "bytea", "uuid", "inet",
 	"integer[]", "text[]", "int4range", "tsvector", "bit varying(8)", "money", "oid", "xml", "point",
+	"numeric", "\"char\"", "name", "character varying", "timestamp(0) with time zone", "interval day to second(2)", "bit(3)", "daterange[]", "json",
+	"numeric(5,0)[]", "macaddr", "time(1) without time zone",
 }
 
 // functionsSQL are at both ends before any table is: functions are nobody's
@@ -58,6 +62,8 @@ const functionsSQL = `
 	create schema fn;
 	create function fn.twice(integer) returns integer language sql immutable as 'select 2 * $1';
 	create function fn.next_label() returns text language sql as $$select 'l'$$;
+	create function fn.note() returns trigger language plpgsql as $$begin return new; end$$;
+	create function fn."Note It"() returns trigger language plpgsql as $$begin return null; end$$;
 	create function fn."Is Fine"(text) returns boolean language sql immutable as 'select length($1) < 1000'`
 
 func newWorld(seed uint64, version int) *world {
@@ -74,6 +80,9 @@ func newWorld(seed uint64, version int) *world {
 	}
 	if w.chance(3) {
 		w.partitions()
+	}
+	if w.chance(3) {
+		w.listed()
 	}
 	if w.chance(3) {
 		w.heir()
@@ -102,6 +111,8 @@ func (w *world) fresh(kind string) string {
 		name += "ä.ö"
 	case 3:
 		name += "$" + strings.Repeat("long", 8)
+	case 4:
+		return w.longName(kind)
 	}
 	return name
 }
@@ -163,7 +174,7 @@ func (w *world) typ() string {
 }
 
 func (w *world) table() {
-	t := &randomTable{name: w.place("t")}
+	t := &randomTable{name: w.tableName()}
 	kind, lines := "table", []string{w.keyColumn(t)}
 	if w.chance(6) {
 		kind = "unlogged table"
@@ -178,6 +189,9 @@ func (w *world) table() {
 	w.run("alter table %s add constraint %s primary key (%s)%s", t.name.SQL(), ident.Quote(w.fresh("pk")),
 		ident.Quote(t.columns[0].name), pick(w, []string{"", "", " with (fillfactor = 60)"}))
 	w.decorate(t, 6)
+	for range 4 {
+		w.more(t)
+	}
 }
 
 func (w *world) keyColumn(t *randomTable) string {

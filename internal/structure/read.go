@@ -21,6 +21,7 @@ type Structure struct {
 	Version int // the server's major version
 	Tables  map[ident.Name]*Table
 
+	rules []rule
 	parts []*Part // parents before their partitions and heirs
 	byKey map[string]*Part
 	order []ident.Name // of the tables
@@ -91,6 +92,7 @@ type reader struct {
 
 	schemas map[string]bool // that hold something made
 	parts   []*Part
+	rules   []rule
 }
 
 // address is where the catalogue keeps an object.
@@ -124,6 +126,8 @@ func read(ctx context.Context, tx pgx.Tx, w want) (*Structure, error) {
 		{"indexes", r.indexes},
 		{"statistics", r.statistics},
 		{"policies", r.policies},
+		{"triggers", r.triggers},
+		{"rules", r.readRules},
 		{"schemas", r.readSchemas},
 	} {
 		if err := step.do(ctx); err != nil {
@@ -162,7 +166,7 @@ func (r *reader) finish() *Structure {
 	slices.SortStableFunc(r.parts, func(a, b *Part) int {
 		return cmp.Or(cmp.Compare(place[a.Table], place[b.Table]), cmp.Compare(rank(a), rank(b)))
 	})
-	s.parts = r.parts
+	s.parts, s.rules = r.parts, r.rules
 	for _, p := range s.parts {
 		s.byKey[p.id()] = p
 		s.want.note(p)
@@ -171,7 +175,7 @@ func (r *reader) finish() *Structure {
 }
 
 // kinds in the order in which they are told.
-var kinds = []Kind{Schema, Collation, Type, Sequence, Relation, Column, Constraint, Index, Statistics, Policy}
+var kinds = []Kind{Schema, Collation, Type, Sequence, Relation, Column, Constraint, Index, Statistics, Policy, Trigger}
 
 // note adds a shared part to what is to be looked for elsewhere.
 func (w *want) note(p *Part) {

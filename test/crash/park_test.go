@@ -141,6 +141,55 @@ func TestParkedThroughCrashes(t *testing.T) {
 	}
 }
 
+// TestGivenUpThroughCrashes: the budget of three parked tables runs out under
+// load, and the worker dies as it gives up the first or another of them. A copy
+// brings them back, through the same crash once more.
+func TestGivenUpThroughCrashes(t *testing.T) {
+	for _, at := range []string{".before-commit=kill", ".after-commit=kill", ".before-commit=kill@2", ".after-commit=kill@3"} {
+		t.Run(at, func(t *testing.T) {
+			t.Parallel()
+			p := parkPair(t, nil, nil)
+			p.start("", "pgqadm ticker.ini ticker")
+			worker := p.start("", "londiste replica.ini replay")
+			p.until("all tables to be ok", func() bool { return p.states() == allOK })
+			stop := p.load(t.Context(), 2)
+			p.exec(p.subscriber, refuse)
+			p.exec(p.provider, spoil)
+			p.extra++
+			p.until("the tables to be parked", func() bool { return p.states() == parked })
+			_ = worker.cmd.Process.Kill()
+			<-worker.done
+
+			ini := filepath.Join(p.dir, "replica.ini")
+			text, err := os.ReadFile(ini)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p.write("replica.ini", string(text)+"park_max_age = 1\n")
+			p.start(string(failpoint.ParkEnd)+at, "londiste replica.ini replay").killed(t)
+			worker = p.start("", "londiste replica.ini replay")
+			p.until("the tables to be given up", func() bool {
+				return p.value(p.subscriber, "select count(given_up)::text from skytools.parked_table") == "3"
+			})
+			p.until("their events to be let go", func() bool {
+				return p.value(p.provider, "select count(*)::text from pgq.consumer where co_name like '%.copy.%'") == "0"
+			})
+			p.others()
+			p.exec(p.subscriber, mend)
+			_ = worker.cmd.Process.Kill()
+			<-worker.done
+			p.command("londiste replica.ini subscriber resync line owner counter")
+			p.start(string(failpoint.CopyState)+".after-commit=kill@2", "londiste replica.ini replay").killed(t)
+			p.start("", "londiste replica.ini replay")
+			p.until("all tables to be ok", func() bool { return p.states() == allOK })
+			p.others()
+			stop()
+			p.settled()
+			p.exactly()
+		})
+	}
+}
+
 // TestParkedIsSkipped passes over the bad event: the only row that differs is
 // its.
 func TestParkedIsSkipped(t *testing.T) {
