@@ -212,6 +212,7 @@ func unquote(s string) string {
 // missing is about a part that is to be made.
 func (c *comparer) missing(p *Part) {
 	if c.inherited(p) {
+		c.unlikeParent(p)
 		return
 	}
 	from := len(c.list)

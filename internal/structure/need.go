@@ -2,6 +2,7 @@ package structure
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/jackc/pgx/v5"
@@ -257,8 +258,15 @@ func isMissing(ctx context.Context, tx pgx.Tx, n need) (missing bool, err error)
 		if n.kind == "table" {
 			name = quoted(n.names)
 		}
-		err = tx.QueryRow(ctx, "select "+test, name).Scan(&missing)
-		return missing, err
+		sub, err := tx.Begin(ctx)
+		if err != nil {
+			return false, err
+		}
+		err = sub.QueryRow(ctx, "select "+test, name).Scan(&missing)
+		if err != nil && refusal(err) { // a type among a function's arguments is missing, before 16
+			missing, err = true, nil
+		}
+		return missing, errors.Join(err, sub.Rollback(context.WithoutCancel(ctx)))
 	}
 	// The others have no function that says null.
 	return fails(ctx, tx, "select pg_get_object_address($1, $2, $3)", n.kind, n.names, n.args)

@@ -77,3 +77,29 @@ func (c *comparer) retype(d *Difference, p, s *Part) {
 		}
 	}
 }
+
+// unlikeParent is about a column that comes with a parent's, and then is made
+// what the provider's is: an heir may have another default, or allow null.
+func (c *comparer) unlikeParent(p *Part) {
+	d := &Difference{}
+	c.laterFacts(d, p, false)
+	for _, n := range p.parents {
+		parent := c.prov.byKey[(&Part{Kind: Column, Table: n, Name: p.Name}).id()]
+		if parent == nil {
+			continue
+		}
+		for i := range p.facts {
+			f := &p.facts[i]
+			was := parent.twin(f)
+			if f.later || was == nil || was.value == f.value || f.set == nil || c.sub.lacks(f.needs) != nil || f.since > c.sub.Version {
+				continue
+			}
+			d.add(max(f.stage, changeColumns), f.set(was.value, f.value)...)
+		}
+		break
+	}
+	if len(d.steps) > 0 {
+		told := c.about(p, p.words+" does not exist at the subscriber")
+		told.Missing, told.steps = true, d.steps
+	}
+}
