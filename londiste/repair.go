@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
@@ -56,7 +57,7 @@ func (b *Subscriber) Repair(ctx context.Context, sel Selection, o CompareOptions
 				return err
 			}
 			if apply {
-				told, err = b.tellAgain(ctx, prov, there, rows)
+				told, err = b.tellAgain(ctx, prov, there.name, rows)
 			} else {
 				err = writeStatements(ctx, prov, there, here, rows, print)
 			}
@@ -68,27 +69,54 @@ func (b *Subscriber) Repair(ctx context.Context, sel Selection, o CompareOptions
 	})
 }
 
-// repaired finds a table's name at either side.
-func (b *Subscriber) repaired(ctx context.Context, prov *pgx.Conn, name ident.Name) (here, there ident.Name, err error) {
+// repairSide is a table at one side, as statements there need it.
+type repairSide struct {
+	name    ident.Name
+	columns []string // that can be read at the provider, written at the subscriber
+	only    string   // "only " where the table's own rows are meant
+	always  bool     // a column draws its values itself, unless it is told not to
+}
+
+// repaired finds a table at either side.
+func (b *Subscriber) repaired(ctx context.Context, prov *pgx.Conn, name ident.Name) (here, there repairSide, err error) {
 	s, err := b.openSubscriber(ctx, false)
 	if err != nil {
 		return here, there, err
 	}
 	defer s.close()
 	for _, side := range []struct {
-		conn *pgx.Conn
-		name *ident.Name
-	}{{s.conn, &here}, {prov, &there}} {
+		conn  *pgx.Conn
+		table *repairSide
+		left  string // kinds of generated columns that are left out
+	}{{s.conn, &here, "sv"}, {prov, &there, "v"}} {
 		t, found, err := set.OneTable(ctx, side.conn, b.Queue, name)
 		if err == nil && !found {
 			err = fmt.Errorf("table %s left the set meanwhile", name)
 		}
+		if err == nil {
+			err = side.table.read(ctx, side.conn, t.Dest, side.left)
+		}
 		if err != nil {
 			return here, there, err
 		}
-		*side.name = t.Dest
 	}
 	return here, there, nil
+}
+
+func (r *repairSide) read(ctx context.Context, conn *pgx.Conn, name ident.Name, left string) error {
+	r.name = name
+	err := conn.QueryRow(ctx, `
+		select case c.relkind when 'p' then '' else 'only ' end,
+			coalesce(array_agg(a.attname::text order by a.attnum) filter (where a.attgenerated = '' or strpos($3, a.attgenerated::text) = 0), '{}'),
+			coalesce(bool_or(a.attidentity = 'a'), false)
+		from pg_class c join pg_namespace n on n.oid = c.relnamespace
+			left join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+		where n.nspname = $1 and c.relname = $2 and c.relkind in ('r', 'p')
+		group by c.relkind`, name.Schema, name.Name, left).Scan(&r.only, &r.columns, &r.always)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return fmt.Errorf("table %s does not exist any more", name)
+	}
+	return err
 }
 
 // tellAgain has rows told once more, some at a time. A writer that holds a row
@@ -140,13 +168,9 @@ func (b *Subscriber) tellSome(ctx context.Context, prov *pgx.Conn, table ident.N
 }
 
 // writeStatements prints what would make rows at the subscriber what they are
-// at the provider now.
-func writeStatements(ctx context.Context, prov *pgx.Conn, there, here ident.Name, rows []RowDifference, print func(string) error) error {
-	columns, err := set.TextColumn(ctx, prov, `select a.attname::text from pg_attribute a
-		where a.attrelid = to_regclass($1)::oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = '' order by a.attnum`, there.SQL())
-	if err != nil {
-		return err
-	}
+// at the provider now. Either of the two may be partitioned.
+func writeStatements(ctx context.Context, prov *pgx.Conn, there, here repairSide, rows []RowDifference, print func(string) error) error {
+	columns := slices.DeleteFunc(slices.Clone(there.columns), func(c string) bool { return !slices.Contains(here.columns, c) })
 	list := make([]string, len(columns))
 	for i, c := range columns {
 		// concat calls the type's output function and nothing of its owner's.
@@ -155,13 +179,13 @@ func writeStatements(ctx context.Context, prov *pgx.Conn, there, here ident.Name
 	for _, r := range rows {
 		where := keyCondition(r)
 		var values []*string
-		err := prov.QueryRow(ctx, fmt.Sprintf("select array[%s] from only %s where %s", strings.Join(list, ", "), there.SQL(), where)).Scan(&values)
+		err := prov.QueryRow(ctx, fmt.Sprintf("select array[%s] from %s where %s", strings.Join(list, ", "), there.sql(), where)).Scan(&values)
 		var statement string
 		switch {
 		case errors.Is(err, pgx.ErrNoRows) && r.Kind == RowMissing:
 			continue // gone meanwhile
 		case errors.Is(err, pgx.ErrNoRows):
-			statement = fmt.Sprintf("delete from only %s where %s;", here.SQL(), where)
+			statement = fmt.Sprintf("delete from %s where %s;", here.sql(), where)
 		case err != nil:
 			return err
 		case r.Kind == RowMissing:
@@ -175,6 +199,9 @@ func writeStatements(ctx context.Context, prov *pgx.Conn, there, here ident.Name
 	}
 	return nil
 }
+
+// sql is the table where rows of it are looked for.
+func (r *repairSide) sql() string { return r.only + r.name.SQL() }
 
 func keyCondition(r RowDifference) string {
 	var parts []string
@@ -195,17 +222,21 @@ func literalOf(v *string) string {
 	return ident.Literal(*v)
 }
 
-func insertStatement(here ident.Name, columns []string, values []*string) string {
+func insertStatement(here repairSide, columns []string, values []*string) string {
 	var names, texts []string
 	for i, c := range columns {
 		names, texts = append(names, ident.Quote(c)), append(texts, literalOf(values[i]))
 	}
-	return fmt.Sprintf("insert into %s (%s) values (%s);", here.SQL(), strings.Join(names, ", "), strings.Join(texts, ", "))
+	overriding := ""
+	if here.always {
+		overriding = "overriding system value "
+	}
+	return fmt.Sprintf("insert into %s (%s) %svalues (%s);", here.name.SQL(), strings.Join(names, ", "), overriding, strings.Join(texts, ", "))
 }
 
 // updateStatement sets the columns that differ, of an extra row all: by now
 // the provider has it.
-func updateStatement(here ident.Name, columns []string, values []*string, where string, r RowDifference) string {
+func updateStatement(here repairSide, columns []string, values []*string, where string, r RowDifference) string {
 	differ := map[string]bool{}
 	for _, v := range r.Values {
 		differ[v.Column] = true
@@ -216,5 +247,5 @@ func updateStatement(here ident.Name, columns []string, values []*string, where 
 			set = append(set, ident.Quote(c)+" = "+literalOf(values[i]))
 		}
 	}
-	return fmt.Sprintf("update only %s set %s where %s;", here.SQL(), strings.Join(set, ", "), where)
+	return fmt.Sprintf("update %s set %s where %s;", here.sql(), strings.Join(set, ", "), where)
 }

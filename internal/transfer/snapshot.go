@@ -3,6 +3,7 @@ package transfer
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -43,8 +44,10 @@ func begin(ctx context.Context, conn *pgx.Conn) (pgx.Tx, error) {
 }
 
 // Read runs fn in a transaction of another connection that reads by the
-// snapshot, under a lock that keeps table from being rewritten meanwhile.
-func (s *Snapshot) Read(ctx context.Context, conn *pgx.Conn, table ident.Name, fn func(tx pgx.Tx) error) error {
+// snapshot, under a lock that keeps table from being rewritten meanwhile. It
+// waits for that lock no longer than wait: whoever holds the table against
+// readers may never end.
+func (s *Snapshot) Read(ctx context.Context, conn *pgx.Conn, table ident.Name, wait time.Duration, fn func(tx pgx.Tx) error) error {
 	tx, err := begin(ctx, conn)
 	if err != nil {
 		return fmt.Errorf("provider: %w", err)
@@ -52,6 +55,7 @@ func (s *Snapshot) Read(ctx context.Context, conn *pgx.Conn, table ident.Name, f
 	defer tx.Rollback(context.WithoutCancel(ctx))
 	for _, sql := range []string{
 		"set transaction snapshot " + ident.Literal(s.id),
+		fmt.Sprintf("set local lock_timeout = '%dms'", wait.Milliseconds()),
 		// As a statement of its own it is granted before anything is looked at.
 		"lock table only " + table.SQL() + " in access share mode",
 	} {

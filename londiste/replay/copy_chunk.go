@@ -266,7 +266,7 @@ func (a *attempt) chunk(ctx context.Context, prov, sub *pgx.Conn, chunk transfer
 			guess, bytes = guess+r, bytes+b
 			return a.meter(ctx, r, b)
 		}}
-		err := a.snap.Read(ctx, prov, a.src.name, func(read pgx.Tx) error {
+		err := a.snap.Read(ctx, prov, a.src.name, a.LockWait(), func(read pgx.Tx) error {
 			file, err := transfer.File(ctx, read, a.src.name)
 			if err != nil {
 				return fmt.Errorf("provider: %w", err)

@@ -1,0 +1,79 @@
+package londiste_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/skytools-go/skytools/londiste"
+)
+
+// TestRepairOfShapes: the table may be partitioned at one end only, or draw
+// values of its own. The statements printed make it equal, and so does --apply.
+func TestRepairOfShapes(t *testing.T) {
+	const (
+		plain       = `create table shaped (id int primary key, item text, n int)`
+		partitioned = `create table shaped (id int primary key, item text, n int) partition by range (id);
+			create table shaped_low (n int, item text, id int not null); alter table shaped attach partition shaped_low for values from (minvalue) to (10);
+			create table shaped_high partition of shaped for values from (10) to (maxvalue)`
+	)
+	for _, c := range []struct{ name, provider, subscriber string }{
+		{"provider partitioned", partitioned, plain},
+		{"subscriber partitioned", plain, partitioned},
+		{"both partitioned", partitioned, partitioned},
+		{
+			"generated and identity", `create table shaped (id int generated always as identity primary key, item text, n int generated always as (3) stored, g int)`,
+			`create table shaped (id int generated always as identity primary key, item text, n int, g int generated always as (4) stored)`,
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := newFlow(t)
+			f.exec(f.provConn, c.provider)
+			f.exec(f.subConn, c.subscriber)
+			f.exec(f.provConn, `insert into shaped (id, item) overriding system value select g, 'item ' || g from generate_series(1, 20) g`)
+			f.add("shaped")
+			start(t, f.worker.Run)
+			f.eventually(f.subConn, `select merge_state from londiste.table_info`, "ok")
+			const spoil = `delete from shaped where id in (3, 13); update shaped set item = 'it''s' where id in (4, 14);
+				insert into shaped (id, item) overriding system value values (-1, 'x'), (100, null)`
+
+			f.exec(f.subConn, spoil)
+			statements := f.repair(false)
+			if len(statements) != 6 {
+				t.Errorf("%d statements:\n%s", len(statements), strings.Join(statements, "\n"))
+			}
+			for _, s := range statements {
+				f.exec(f.subConn, s)
+			}
+			f.comparesEqual(20)
+
+			f.exec(f.subConn, spoil)
+			f.repair(true)
+			f.comparesEqual(20)
+		})
+	}
+}
+
+// repair returns the statements that it printed.
+func (f *flow) repair(apply bool) (statements []string) {
+	f.t.Helper()
+	f.ok(f.sub.Repair(f.t.Context(), londiste.Selection{}, londiste.CompareOptions{}, apply, func(s string) error {
+		statements = append(statements, s)
+		return nil
+	}, func(c londiste.Comparison, told int64) error {
+		if c.Equal || c.Skipped != "" || c.Error != "" || apply != (told > 0) {
+			f.t.Errorf("%+v, %d told", c, told)
+		}
+		return nil
+	}))
+	return statements
+}
+
+func (f *flow) comparesEqual(rows int64) {
+	f.t.Helper()
+	f.ok(f.sub.Compare(f.t.Context(), londiste.Selection{}, londiste.CompareOptions{}, func(c londiste.Comparison) error {
+		if !c.Equal || c.Provider != rows {
+			f.t.Errorf("not equal: %+v", c)
+		}
+		return nil
+	}))
+}
