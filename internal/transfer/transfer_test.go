@@ -2,12 +2,14 @@ package transfer
 
 import (
 	"context"
+	"errors"
 	"runtime"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/skytools-go/skytools/internal/hint"
 	"github.com/skytools-go/skytools/internal/ident"
@@ -197,5 +199,31 @@ func TestMemoryOfOneRow(t *testing.T) {
 		if err := r.to.QueryRow(t.Context(), `select max(length(a)) from t`).Scan(&n); err != nil || n != size {
 			t.Errorf("%d bytes arrived, %v", n, err)
 		}
+	}
+}
+
+// TestReadWaitsNotForever: whoever holds the table may never end.
+func TestReadWaitsNotForever(t *testing.T) {
+	r := newRig(t, `create table t (id int)`, `create table t (id int)`)
+	holder := pgtest.Connect(t, r.from.Config().ConnString())
+	snap, err := TakeSnapshot(t.Context(), holder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer snap.Close(t.Context())
+	rewriter := pgtest.Connect(t, r.from.Config().ConnString())
+	r.exec(rewriter, `begin; lock table t in access exclusive mode`)
+	reading := pgtest.Connect(t, r.from.Config().ConnString())
+	read := func() error {
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		return snap.Read(ctx, reading, t0, 50*time.Millisecond, func(pgx.Tx) error { return nil })
+	}
+	if pg, ok := errors.AsType[*pgconn.PgError](read()); !ok || pg.Code != "55P03" {
+		t.Errorf("%v, want a lock timeout", pg)
+	}
+	r.exec(rewriter, `rollback`)
+	if err := read(); err != nil {
+		t.Error(err)
 	}
 }
