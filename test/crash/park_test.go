@@ -148,7 +148,7 @@ func TestGivenUpThroughCrashes(t *testing.T) {
 	for _, at := range []string{".before-commit=kill", ".after-commit=kill", ".before-commit=kill@2", ".after-commit=kill@3"} {
 		t.Run(at, func(t *testing.T) {
 			t.Parallel()
-			p := parkPair(t, nil, nil)
+			p := parkPair(newPair(t, nil, nil))
 			p.start("", "pgqadm ticker.ini ticker")
 			worker := p.start("", "londiste replica.ini replay")
 			p.until("all tables to be ok", func() bool { return p.states() == allOK })
