@@ -93,13 +93,17 @@ func (t *Ticker) lead(ctx context.Context) (bool, error) {
 
 // stoodBy says who leads, each of them once.
 func (t *Ticker) stoodBy(ctx context.Context) error {
-	if time.Since(t.searched) < 2*time.Second {
+	if time.Now().Before(t.searchAt) {
 		return nil
 	}
-	t.searched = time.Now()
+	t.searchAt = time.Now().Add(200 * time.Millisecond) // it has just come, or gone
 	all, err := Sessions(ctx, t.conn)
 	for _, other := range all {
-		if other.Leads && other.PID != t.behind {
+		if !other.Leads {
+			continue
+		}
+		t.searchAt = time.Now().Add(2 * time.Second)
+		if other.PID != t.behind {
 			t.behind = other.PID
 			t.Log.Info("this ticker stands by: " + other.String() + " leads")
 		}

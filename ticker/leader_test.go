@@ -124,7 +124,13 @@ func TestTakeover(t *testing.T) {
 
 	for n := 2; n > 0; n-- {
 		leader, _ = who(t, conn)
+		for name, log := range logs {
+			if name != leader && processes[name] != nil {
+				pgtest.Eventually(t, 5*time.Second, "it says that it stands by", func() bool { return log.Count("this ticker stands by: process ") > 0 })
+			}
+		}
 		_ = processes[leader].Kill()
+		processes[leader] = nil
 		ticked("killed")
 		next, standing := who(t, conn)
 		if next == leader || standing != n-1 {

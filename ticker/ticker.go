@@ -61,7 +61,7 @@ type Ticker struct {
 	beside   bool          // the queues are the real extension's
 	wait     notice.Notice // for the database
 	behind   int           // the leader's process that the log has named; 0: this one leads
-	searched time.Time     // when the leader was last looked for
+	searchAt time.Time     // when the leader is looked for again
 	heard    time.Time     // when the server last answered
 	watched  time.Time     // when other tickers were last looked for
 	trouble  notice.Notice // with single queues
