@@ -131,6 +131,12 @@ func figures(p *set.CopyProgress) string {
 		return ""
 	}
 	text := fmt.Sprintf("%d rows, %s", p.Rows, size(p.Bytes))
+	switch {
+	case p.ChunksRedone == 1:
+		text += ", 1 chunk redone"
+	case p.ChunksRedone > 1:
+		text += fmt.Sprintf(", %d chunks redone", p.ChunksRedone)
+	}
 	if p.Finished != nil {
 		return text
 	}

@@ -40,6 +40,9 @@ func TestBars(t *testing.T) {
 	if got := out.String(); !strings.HasPrefix(got, "\x1b[3A\x1b[J") || !strings.Contains(got, "50%, 50 rows, 1024 kB, 2048 kB/s, 1m1s left\n") {
 		t.Errorf("the second picture: %q", got)
 	}
+	if got := figures(&set.CopyProgress{Finished: &now, Rows: 9, Bytes: 10, ChunksRedone: 3}); got != "9 rows, 10 bytes, 3 chunks redone" {
+		t.Errorf("a copy that was interrupted: %q", got)
+	}
 	many := &londiste.Sync{Running: true}
 	for range 40 {
 		many.Tables = append(many.Tables, londiste.TableSync{Name: "public.t", State: "-"})

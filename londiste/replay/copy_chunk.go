@@ -133,7 +133,7 @@ func (a *attempt) begin(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("provider: %w", err)
 	}
-	return a.writeLedger(ctx, func(tx pgx.Tx) error {
+	return a.writeLedger(ctx, a.sub, func(tx pgx.Tx) error {
 		if err := a.still(ctx, tx); err != nil {
 			return err
 		}
@@ -255,8 +255,14 @@ func (a *attempt) work(ctx context.Context, next <-chan transfer.Chunk) error {
 }
 
 // chunk brings the rows of one chunk and its line of the ledger in one
-// transaction.
+// transaction, after a small one that counts the try.
 func (a *attempt) chunk(ctx context.Context, prov, sub *pgx.Conn, chunk transfer.Chunk) error {
+	err := a.writeLedger(ctx, sub, func(tx pgx.Tx) error {
+		return a.ledger.begin(ctx, tx, a.Pair, a.name, chunk)
+	})
+	if err != nil {
+		return err
+	}
 	return a.fence.Write(ctx, sub, failpoint.CopyChunk, func(tx pgx.Tx) error {
 		if err := a.ledger.keep(ctx, tx, a.Pair, a.name); err != nil {
 			return err

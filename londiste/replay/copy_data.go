@@ -142,7 +142,7 @@ func (c *copier) expect(ctx context.Context, src *source) error {
 		return fmt.Errorf("provider: %w", err)
 	}
 	c.hold.moved.start(0, 0)
-	return c.writeLedger(ctx, func(tx pgx.Tx) error {
+	return c.writeLedger(ctx, c.sub, func(tx pgx.Tx) error {
 		var l ledger
 		if err := l.read(ctx, tx, c.Pair, c.name); err != nil {
 			return err

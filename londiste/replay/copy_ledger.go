@@ -58,9 +58,9 @@ func (l *ledger) sums() (rows, bytes int64) {
 	return rows, bytes
 }
 
-// writeLedger runs fn, which begins an attempt.
-func (c *copier) writeLedger(ctx context.Context, fn func(tx pgx.Tx) error) error {
-	return c.fence.Write(ctx, c.sub, failpoint.CopyLedger, fn)
+// writeLedger runs fn, which begins an attempt or a chunk.
+func (c *copier) writeLedger(ctx context.Context, conn *pgx.Conn, fn func(tx pgx.Tx) error) error {
+	return c.fence.Write(ctx, conn, failpoint.CopyLedger, fn)
 }
 
 // read reads the ledger, having waited for the chunks under way.
@@ -95,6 +95,9 @@ func (l *ledger) reset(ctx context.Context, tx pgx.Tx, p *set.Pair, name ident.N
 		first[i], end[i] = n.First, n.End
 	}
 	b := &pgx.Batch{}
+	b.Queue(`update skytools.copy_table k set chunks_voided = chunks_voided + (
+			select coalesce(sum(begun), 0) from skytools.copy_chunk c where (c.queue_name, c.table_name) = (k.queue_name, k.table_name))
+		where queue_name = $1 and table_name = $2`, p.Queue, name.String())
 	b.Queue(`delete from skytools.copy_chunk where queue_name = $1 and table_name = $2`, p.Queue, name.String())
 	b.Queue(`insert into skytools.copy_chunk (queue_name, table_name, first_page, end_page)
 		select $1, $2, c.first, nullif(c.last, 0) from unnest($3::bigint[], $4::bigint[]) c (first, last)`,
@@ -124,6 +127,17 @@ func (l *ledger) keep(ctx context.Context, tx pgx.Tx, p *set.Pair, name ident.Na
 	if errors.Is(err, pgx.ErrNoRows) || err == nil && !mine {
 		return set.ErrMoved
 	}
+	return err
+}
+
+// begin writes down that a chunk is begun, in a transaction before that of its
+// rows: one that is lost tells nothing of itself.
+func (l *ledger) begin(ctx context.Context, tx pgx.Tx, p *set.Pair, name ident.Name, c transfer.Chunk) error {
+	if err := l.keep(ctx, tx, p, name); err != nil {
+		return err
+	}
+	_, err := tx.Exec(ctx, `update skytools.copy_chunk set begun = begun + 1
+		where queue_name = $1 and table_name = $2 and first_page = $3`, p.Queue, name.String(), c.First)
 	return err
 }
 

@@ -21,6 +21,7 @@ type CopyProgress struct {
 	RowsExpected *int64   `json:"rows_expected"`
 	Chunks       int      `json:"chunks"` // 0: one stream
 	ChunksDone   int      `json:"chunks_done"`
+	ChunksRedone int      `json:"chunks_redone"` // begun again after an attempt was cut off, or its rows were void
 	Done         *float64 `json:"fraction_done"` // nil where it cannot be told
 	Rate         float64  `json:"bytes_per_second"`
 	Left         *float64 `json:"seconds_left"`
@@ -60,6 +61,7 @@ func ReadProgress(ctx context.Context, q Queryer, queue string) (map[ident.Name]
 	rows, err := q.Query(ctx, `
 		select k.table_name, k.started_at, k.finished_at, k.attempt, k.rows_copied, k.bytes_copied, k.rows_expected,
 			coalesce(k.bytes_per_second, 0), count(c.first_page), count(c.attempt),
+			k.chunks_voided + coalesce(sum(greatest(c.begun - 1, 0)), 0)::int,
 			coalesce(sum(c.rows_copied), 0)::bigint, coalesce(sum(c.bytes_copied), 0)::bigint
 		from skytools.copy_table k left join skytools.copy_chunk c using (queue_name, table_name)
 		where k.queue_name = $1 group by k.queue_name, k.table_name`, queue)
@@ -74,7 +76,7 @@ func ReadProgress(ctx context.Context, q Queryer, queue string) (map[ident.Name]
 	)
 	_, err = pgx.ForEachRow(rows, []any{
 		&text, &p.Started, &p.Finished, &p.Attempts, &p.Rows, &p.Bytes, &p.RowsExpected,
-		&p.Rate, &p.Chunks, &p.ChunksDone, &chunkRows, &p.chunkBytes,
+		&p.Rate, &p.Chunks, &p.ChunksDone, &p.ChunksRedone, &chunkRows, &p.chunkBytes,
 	}, func() error {
 		name, err := ident.Parse(text)
 		if err != nil {
@@ -97,6 +99,7 @@ func (p *CopyProgress) Add(q *CopyProgress) {
 	p.Attempts += q.Attempts
 	p.Rows, p.Bytes = p.Rows+q.Rows, p.Bytes+q.Bytes
 	p.Chunks, p.ChunksDone = p.Chunks+q.Chunks, p.ChunksDone+q.ChunksDone
+	p.ChunksRedone += q.ChunksRedone
 	p.Rate += q.Rate
 	if q.Done == nil || *q.Done == 0 {
 		p.unknown = true

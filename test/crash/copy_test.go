@@ -1,6 +1,7 @@
 package crash
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -26,15 +27,15 @@ func (p *pair) inChunks() {
 const chunksDone = "select count(*) from skytools.copy_chunk where table_name = 'public.counter' and attempt is not null"
 
 // TestKilledCopyGoesOn kills the daemon again and again while it copies, and
-// counts the rows that the subscriber was sent: what is done twice is at most
-// one chunk of each connection that was cut off.
+// counts what is done again: the chunks as the daemon tells them, and the rows that
+// the subscriber was sent. It is at most one chunk of each connection cut off.
 func TestKilledCopyGoesOn(t *testing.T) {
 	p := newPair(t, nil, nil)
 	p.inChunks()
 	p.exec(p.provider, "update counter set log = array_fill(1, array[100])")
 	p.install()
 	p.start("", "pgqadm ticker.ini ticker")
-	const kills, workers = 3, 2
+	const kills, workers = 5, 2
 	for i := range kills {
 		worker := p.start("", "londiste replica.ini replay")
 		more := p.number(p.subscriber, chunksDone) + 5
@@ -49,13 +50,31 @@ func TestKilledCopyGoesOn(t *testing.T) {
 	}
 	p.start("", "londiste replica.ini replay")
 	p.settled()
-	chunks := p.number(p.subscriber, chunksDone)
+	var told struct {
+		Tables []struct {
+			Name string `json:"name"`
+			Copy struct {
+				Chunks   int `json:"chunks"`
+				Attempts int `json:"attempts"`
+				Redone   int `json:"chunks_redone"`
+			} `json:"copy"`
+		} `json:"tables"`
+	}
+	said := p.command("londiste replica.ini wait-sync counter --json")
+	if err := json.Unmarshal([]byte(said), &told); err != nil || len(told.Tables) != 1 {
+		t.Fatalf("%v: %s", err, said)
+	}
+	progress := told.Tables[0].Copy
+	chunks, redone := p.number(p.subscriber, chunksDone), progress.Redone
 	rows := p.number(p.subscriber, "select count(*) from counter")
 	most := p.number(p.subscriber, "select max(rows_copied) from skytools.copy_chunk where table_name = 'public.counter'")
 	inserted := p.number(p.subscriber, "select n_tup_ins from pg_stat_all_tables where relid = 'counter'::regclass")
-	t.Logf("%d rows in %d chunks of at most %d rows, %d rows inserted", rows, chunks, most, inserted)
-	if again := inserted - rows; again > kills*workers*most {
-		t.Errorf("%d rows were copied again, more than one chunk of %d rows for each of %d connections", again, most, kills*workers)
+	t.Logf("%d rows in %d chunks of at most %d rows, %d rows inserted, %d chunks redone", rows, chunks, most, inserted, redone)
+	if redone < 1 || redone > kills*workers || progress.Chunks != chunks || progress.Attempts != kills+1 {
+		t.Errorf("after %d kills of %d workers, each amid a chunk: %+v", kills, workers, progress)
+	}
+	if again := inserted - rows; again > redone*most {
+		t.Errorf("%d rows were copied again, more than %d chunks of %d rows", again, redone, most)
 	}
 	if chunks < 25 {
 		t.Errorf("%d chunks: this shows little", chunks)

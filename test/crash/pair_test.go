@@ -249,8 +249,9 @@ func begin(t *testing.T, spec, line string, cmd *exec.Cmd) *process {
 	return proc
 }
 
-// command runs a program to its end, which must be a good one.
-func (p *pair) command(line string) {
+// command runs a program to its end, which must be a good one, and returns what
+// it said.
+func (p *pair) command(line string) string {
 	p.t.Helper()
 	proc := p.start("", line)
 	select {
@@ -261,6 +262,7 @@ func (p *pair) command(line string) {
 	if !proc.cmd.ProcessState.Success() {
 		p.t.Fatalf("%s: %v\n%s", line, proc.cmd.ProcessState, proc.said)
 	}
+	return proc.said.String()
 }
 
 // killed waits for the failpoint to end the process.

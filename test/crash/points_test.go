@@ -54,7 +54,8 @@ var whoPasses = map[failpoint.Point]string{
 func passes(name string) []int {
 	point, side, _ := strings.Cut(name, ".")
 	later := map[failpoint.Point]int{
-		failpoint.CopyChunk: 6, failpoint.ParkHold: 3,
+		failpoint.CopyLedger: 3, // a chunk's beginning, the first pass is an attempt's
+		failpoint.CopyChunk:  6, failpoint.ParkHold: 3,
 		failpoint.Tick: 4, failpoint.Apply: 4, failpoint.Settle: 4, failpoint.Ack: 4, failpoint.CopyState: 4,
 		failpoint.Batch: 4, failpoint.Deliver: 4, failpoint.Finish: 4,
 	}[failpoint.Point(point)]
