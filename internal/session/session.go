@@ -16,7 +16,8 @@ import (
 
 // sessionSQL undoes what the database or the role may have set for people: a
 // tick under a higher isolation level would be refused, idle sessions ended.
-const sessionSQL = `set session characteristics as transaction isolation level read committed, read write;
+// And what others may create in a schema of the path must not run as us.
+const sessionSQL = `set search_path = pg_catalog; set session characteristics as transaction isolation level read committed, read write;
 	select set_config(name, '0', false) from pg_settings
 	where name in ('statement_timeout', 'transaction_timeout', 'idle_session_timeout');
 	set lock_timeout = %d`

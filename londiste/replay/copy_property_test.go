@@ -264,7 +264,7 @@ func TestChunksOfAnyMoment(t *testing.T) {
 func (r *chunkRig) compare(seed int) {
 	r.Helper()
 	const sum = `select count(*) || ' ' || md5(string_agg(b::text, ';' order by id)) || ' ' ||
-		(select count(*) from pg_index where indrelid = 'book'::regclass) from book b`
+		(select count(*) from pg_index where indrelid = 'public.book'::regclass) from public.book b`
 	var there, here string
 	r.ok(r.write.QueryRow(r.Context(), sum).Scan(&there))
 	r.ok(r.sub.QueryRow(r.Context(), sum).Scan(&here))

@@ -3,6 +3,7 @@ package set
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -69,6 +70,13 @@ func ConnectSide(ctx context.Context, side string, cfg *pgx.ConnConfig) (*pgx.Co
 	conn, err := pgx.ConnectConfig(ctx, cfg)
 	if err != nil {
 		return nil, hint.Connect(err, &cfg.Config, "the "+side+" database", side+"_db")
+	}
+	// Whoever may create in a schema of the path could else have functions and
+	// operators of their own run as our role: where an argument's type fits them
+	// better than the server's.
+	if _, err := conn.Exec(ctx, "set search_path = pg_catalog"); err != nil {
+		CloseConn(&conn)
+		return nil, fmt.Errorf("%s: %w", side, err)
 	}
 	return conn, nil
 }
