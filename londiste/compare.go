@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -50,7 +51,8 @@ type Comparison struct {
 	Extra      int64      `json:"extra"`
 	Differing  int64      `json:"differing"`
 	Notes      []string   `json:"notes,omitempty"`
-	Skipped    string     `json:"skipped,omitempty"` // why it was not compared
+	Shared     []string   `json:"shared_with,omitempty"` // other queues that fill the table: extra rows may be theirs
+	Skipped    string     `json:"skipped,omitempty"`     // why it was not compared
 	Error      string     `json:"error,omitempty"`
 	Bytes      int64      `json:"bytes"`
 	Seconds    float64    `json:"seconds"`
@@ -161,6 +163,11 @@ func (b *Subscriber) compareOnce(ctx context.Context, ends [2]*compare.End, name
 		c.Skipped = skipped
 		return c, err
 	}
+	shared, err := set.Shared(ctx, m.sub, b.Queue)
+	if err != nil {
+		return nil, err
+	}
+	c.Shared = shared[table.Subscriber.String()]
 	table.Where = o.Where
 	var each func(compare.Difference) error
 	if o.Each != nil {
@@ -177,6 +184,9 @@ func (b *Subscriber) compareOnce(ctx context.Context, ends [2]*compare.End, name
 		return nil, err
 	}
 	c.Equal, c.Provider, c.Subscriber, c.Notes = res.Equal, res.Provider, res.Subscriber, res.Notes
+	if len(c.Shared) > 0 {
+		c.Notes = append(c.Notes, "queue "+strings.Join(c.Shared, ", ")+" fills the table as well: extra rows may be of that, and repair leaves them")
+	}
 	c.Missing, c.Extra, c.Differing = res.Missing, res.Extra, res.Differing
 	c.Bytes, c.Seconds = res.Bytes, res.Duration.Seconds()
 	if o.Where == "" {

@@ -51,6 +51,9 @@ func (b *Subscriber) Repair(ctx context.Context, sel Selection, o CompareOptions
 		var told int64
 		rows := found
 		found = nil
+		if len(c.Shared) > 0 { // an extra row told as gone would be deleted, whosever it is
+			rows = slices.DeleteFunc(rows, func(d RowDifference) bool { return d.Kind == RowExtra })
+		}
 		if len(rows) > 0 {
 			here, there, err := b.repaired(ctx, prov, c.Table)
 			if err != nil {

@@ -210,6 +210,15 @@ func (s *session) registerTable(ctx context.Context, tx pgx.Tx, name ident.Name,
 	if opt.ExpectSync {
 		state = set.State{Phase: set.OK}.Text()
 	}
+	if !opt.ExpectSync && !opt.SkipTruncate {
+		err := set.Unshared(ctx, tx, s.queue, name, "its copy")
+		if errors.Is(err, set.ErrShared) {
+			err = hint.With(err, "subscriber add --skip-truncate %s keeps the rows that are there, --expect-sync copies nothing", hint.Shell(name.String()))
+		}
+		if err != nil {
+			return err
+		}
+	}
 	if opt.SkipTruncate {
 		text := url.Values{"skip_truncate": {"1"}}.Encode()
 		attrs = &text
@@ -313,6 +322,9 @@ func (b *Subscriber) Resync(ctx context.Context, sel Selection) error {
 	return s.change(ctx, func(tx pgx.Tx) error {
 		for _, n := range again {
 			s.log.Info("Resyncing " + n.String())
+			if err := s.needUnshared(ctx, tx, n); err != nil {
+				return fmt.Errorf("resync table %s: %w", n, err)
+			}
 			if _, err := tx.Exec(ctx, `
 				update londiste.table_info set merge_state = null, custom_snapshot = null
 				where queue_name = $1 and table_name = $2 and local and (merge_state = 'ok' or exists (
@@ -326,4 +338,18 @@ func (b *Subscriber) Resync(ctx context.Context, sel Selection) error {
 		}
 		return nil
 	})
+}
+
+// needUnshared: a copy empties the table.
+func (s *session) needUnshared(ctx context.Context, tx pgx.Tx, name ident.Name) error {
+	t, found, err := set.OneTable(ctx, tx, s.queue, name)
+	if err != nil || !found {
+		return err
+	}
+	err = set.Unshared(ctx, tx, s.queue, t.Dest, "its copy")
+	if errors.Is(err, set.ErrShared) {
+		n := hint.Shell(name.String())
+		return hint.With(err, "londiste INI repair %s --apply mends what differs; else delete the rows of this set by hand, then subscriber remove %s; subscriber add --skip-truncate %s", n, n, n)
+	}
+	return err
 }

@@ -94,6 +94,8 @@ func New(tables Tables, opt Options) *Applier {
 	}
 }
 
+var errShared = errors.New("the provider emptied the table, which is filled from another queue as well: its rows would go with it")
+
 // Transaction applies the events that feed gives to [Applier.Event], within a
 // subscriber transaction that the caller has begun and will commit or roll
 // back. It checks all deferred constraints and tells what was done; the caller
@@ -156,6 +158,9 @@ func (a *Applier) Event(ctx context.Context, ev Event) error {
 	if st.kind.op == opTruncate {
 		// Never flushed apart from the one before it: foreign keys may
 		// refuse the tables singly.
+		if t.target.Shared {
+			return &Error{Table: t.name, Event: ev.ID, Err: errShared}
+		}
 		t.counts.Events++
 		a.set.truncate(t)
 		return nil

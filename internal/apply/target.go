@@ -59,6 +59,7 @@ type Target struct {
 	References  []ident.Name // tables its foreign keys point at, itself left out
 	Partitioned bool
 	Rules       bool // it has rules, which a COPY passes over
+	Shared      bool // others write to it as well: no TRUNCATE may empty it
 
 	byName map[string]int
 	rows   Key // whole

@@ -32,7 +32,8 @@ func newRegistry(queue string, phase set.Phase) *registry {
 	return &registry{queue: queue, phase: phase}
 }
 
-// versionSQL changes whenever a registration of queue $1 does. It is read in
+// versionSQL changes whenever a registration of queue $1 does, or one of another
+// for the same tables comes or goes. It is read in
 // the transaction of every batch: a table added before the batch's last event
 // was written must not lose that event to a list from before.
 const versionSQL = `select (
@@ -44,6 +45,9 @@ const versionSQL = `select (
 	) || ' ' || (
 		select count(*)::text || ' ' || coalesce(sum(hashtextextended(table_name || xmin::text || ctid::text, 0)::numeric), 0)::text
 		from skytools.parked_table where queue_name = $1
+	) || ' ' || (
+		select count(*)::text || ' ' || coalesce(sum(hashtextextended(table_name || queue_name || local::text, 0)::numeric), 0)::text
+		from londiste.table_info where queue_name <> $1
 	)`
 
 // refresh loads what has changed since the last time and tells whether
@@ -83,6 +87,10 @@ func (g *registry) load(ctx context.Context, q loader) error {
 	if g.seqs, err = set.Sequences(ctx, q, g.queue); err != nil {
 		return err
 	}
+	shared, err := set.Shared(ctx, q, g.queue)
+	if err != nil {
+		return err
+	}
 	g.list, g.byName, g.bad = list, map[ident.Name]*set.Table{}, map[ident.Name]error{}
 	known := g.targets
 	g.targets = map[ident.Name]*apply.Target{}
@@ -100,10 +108,21 @@ func (g *registry) load(ctx context.Context, q loader) error {
 			g.bad[t.Name] = err
 			continue
 		}
-		g.targets[t.Name] = target
+		g.targets[t.Name] = sharing(target, len(shared[t.Dest.String()]) > 0)
 	}
 	g.version = version
 	return nil
+}
+
+// sharing notes on a target whether other queues fill it, too. A target in use
+// is not changed.
+func sharing(target *apply.Target, shared bool) *apply.Target {
+	if target.Shared == shared {
+		return target
+	}
+	other := *target
+	other.Shared = shared
+	return &other
 }
 
 // forget makes the next refresh read everything, descriptions of tables too.

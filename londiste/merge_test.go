@@ -1,0 +1,78 @@
+package londiste_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/skytools-go/skytools/internal/pgtest"
+	"github.com/skytools-go/skytools/londiste"
+	"github.com/skytools-go/skytools/londiste/replay"
+	"github.com/skytools-go/skytools/londiste/set"
+	"github.com/skytools-go/skytools/ticker"
+)
+
+// beside is a flow from another provider into the same subscriber.
+func (f *flow) beside() *flow {
+	f.t.Helper()
+	p := *f.pair
+	p.provDSN = pgtest.Database(f.t, pgtest.Server(f.t), installed)
+	p.provConn = pgtest.Connect(f.t, p.provDSN)
+	values := f.sub.Pair
+	values.Job, values.Queue, values.Provider = "job2", "londiste.other", p.provConn.Config()
+	p.prov, p.sub = &londiste.Provider{Pair: values}, &londiste.Subscriber{Pair: values}
+	other := &flow{pair: &p, log: f.log}
+	other.worker = &replay.Worker{Pair: values}
+	f.ok(p.prov.Install(f.t.Context(), install))
+	f.ok(p.sub.Install(f.t.Context(), install))
+	start(f.t, (&ticker.Ticker{Database: p.provConn.Config(), Log: values.Logger()}).Run)
+	return other
+}
+
+// Two providers fill one table. Nothing that is done for the one may take the
+// rows of the other.
+func TestTwoProvidersFillOneTable(t *testing.T) {
+	f := newFlow(t)
+	f.exec(f.provConn, "insert into entry select i, 'one' from generate_series(1, 10) i")
+	f.add("entry")
+	start(t, f.quickly().Run)
+	of := func(conn *pgx.Conn, item, want string) {
+		t.Helper()
+		f.eventually(conn, "select count(*)::text from entry where item = '"+item+"'", want)
+	}
+	of(f.subConn, "one", "10")
+
+	g := f.beside()
+	g.exec(g.provConn, "insert into entry select i, 'two' from generate_series(101, 110) i")
+	g.ok(g.prov.AddTables(t.Context(), named("entry"), londiste.Capture{}))
+	if err := g.sub.AddTables(t.Context(), named("entry"), londiste.AddOptions{}); !errors.Is(err, set.ErrShared) {
+		t.Fatalf("a copy that empties the table: %v", err)
+	}
+	g.ok(g.sub.AddTables(t.Context(), named("entry"), londiste.AddOptions{SkipTruncate: true}))
+	start(t, g.worker.Run)
+	of(f.subConn, "two", "10")
+	of(f.subConn, "one", "10")
+	g.eventually(g.subConn, "select string_agg(merge_state, ' ') from londiste.table_info where local", "ok ok")
+	for _, s := range []*londiste.Subscriber{f.sub, g.sub} {
+		if err := s.Resync(t.Context(), named("entry")); !errors.Is(err, set.ErrShared) {
+			t.Errorf("a resync that empties the table: %v", err)
+		}
+	}
+
+	f.exec(f.subConn, "delete from entry where id in (3, 103)")
+	f.ok(f.sub.Repair(t.Context(), named("entry"), londiste.CompareOptions{}, true, nil, func(c londiste.Comparison, told int64) error {
+		if c.Missing != 1 || c.Extra != 9 || told != 1 || len(c.Shared) != 1 {
+			t.Errorf("repair: %+v, told %d", c, told)
+		}
+		return nil
+	}))
+	of(f.subConn, "one", "10")
+	of(f.subConn, "two", "9")
+
+	f.exec(f.provConn, "truncate entry, note")
+	f.eventually(f.subConn, "select string_agg(queue_name || (error like '%the provider emptied the table%'), '') from skytools.parked_table",
+		"londiste.writetrue")
+	of(f.subConn, "one", "10")
+	of(f.subConn, "two", "9")
+}
