@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/skytools-go/skytools/internal/pgtest"
 	"github.com/skytools-go/skytools/londiste"
 )
 
@@ -76,4 +77,24 @@ func (f *flow) comparesEqual(rows int64) {
 		}
 		return nil
 	}))
+}
+
+// TestRepairWithoutRights: the lock wants more than what capture does, and the
+// refusal's hint is what gives it.
+func TestRepairWithoutRights(t *testing.T) {
+	f := newFlow(t)
+	f.both(`create table shaped (id int primary key)`)
+	f.exec(f.provConn, `insert into shaped values (1), (2)`)
+	f.add("shaped")
+	start(t, f.worker.Run)
+	f.eventually(f.subConn, `select merge_state from londiste.table_info`, "ok")
+	f.exec(f.subConn, `delete from shaped where id = 1`)
+	for _, left := range []string{"select", "update"} {
+		f.exec(f.provConn, `revoke all on shaped from current_user; grant `+left+` on shaped to current_user`)
+		_, err := f.provConn.Exec(t.Context(), `select skytools.repair_emit($1, 'public', 'shaped', '[{"id": "1"}]')`, f.sub.Queue)
+		f.fails(err, "may not read and lock table public.shaped", "grant select, update on table public.shaped to "+pgtest.Role)
+	}
+	f.exec(f.provConn, `grant select, update on table public.shaped to `+pgtest.Role)
+	f.repair(true)
+	f.comparesEqual(2)
 }

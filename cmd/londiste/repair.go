@@ -20,7 +20,9 @@ func (p *program) repairCommand() *cobra.Command {
 		Long: `Compares as compare does. Without --apply it prints the statements that would make
 the subscriber equal, and changes nothing. With --apply the provider tells the rows
 that differ once more, through the queue, as they are by then: nothing is written
-past the worker, and no row is set back to an older state.
+past the worker, and no row is set back to an older state. While it does, for some
+rows at a time, others can read the table but not write. The role that installed the
+provider needs SELECT and UPDATE on it, the one that repairs is that role or in pgq_admin.
 
 Exit status: 0 nothing differs, or it was mended; 1 statements were printed; 2 failed.`,
 	}

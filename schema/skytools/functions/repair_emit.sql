@@ -13,6 +13,7 @@ declare
     keys text;
     told bigint;
     total bigint := 0;
+    denied boolean;
 begin
     select * into c from skytools.capture
         where queue_name = i_queue_name and table_schema = i_schema and table_name = i_table;
@@ -28,7 +29,16 @@ begin
     end if;
     -- A row read while somebody changes it would be told after the change, as
     -- it was before. Under this lock nobody does.
-    execute format('lock table %s in share mode', skytools.capture_named(relation));
+    denied := not has_table_privilege(relation, 'SELECT');
+    begin
+        execute format('lock table %s in share mode', skytools.capture_named(relation));
+    exception when insufficient_privilege then
+        denied := true;
+    end;
+    if denied then
+        raise exception 'role % may not read and lock table %', current_user, called
+            using errcode = 'insufficient_privilege', hint = format('grant select, update on table %s to %I', called, current_user);
+    end if;
     select * into strict q from pgq.queue where queue_name = i_queue_name;
     if q.queue_disable_insert then
         raise exception 'Insert into queue disallowed'
@@ -50,4 +60,4 @@ end;
 $$;
 
 comment on function skytools.repair_emit(text, text, text, jsonb) is
-'Writes the present state of rows into the queue once more, as the triggers would: the rows with the keys given, objects of text by column, and deletes of those that are not there. The table is locked against writers until the transaction ends. Returns the number of events.';
+'Writes the present state of rows into the queue once more, as the triggers would: the rows with the keys given, objects of text by column, and deletes of those that are not there. The table is locked against writers until the transaction ends; for that the owner of this function needs SELECT and UPDATE on it. Returns the number of events.';
