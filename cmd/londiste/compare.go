@@ -61,12 +61,13 @@ Without a worker it works while no changes wait to be applied.
 
 While others are at work on a server it reads a thirty-second part of the time.
 
-Exit status: 0 all are equal, 1 some differ, 2 it could not tell of some.`,
+Exit status: 0 all are equal, 1 some differ, 2 it could not tell of some; with
+--watch 0 when SIGINT or SIGTERM end it.`,
 	}
 	f.flags(cmd)
 	cmd.Flags().BoolVar(&f.CountOnly, "count-only", false, "count and add up, do not look for the rows that differ")
 	cmd.Flags().IntVar(&f.limit, "limit", 100, "show no more rows than this of a table")
-	cmd.Flags().BoolVar(&f.watch, "watch", false, "go on for ever, slowly: status shows what was found")
+	cmd.Flags().BoolVar(&f.watch, "watch", false, "go on for ever, slowly, and tell of a table when what was found changes; status shows it")
 	cmd.Flags().DurationVar(&f.every, "every", time.Hour, "with --watch, pause after all tables were compared")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return p.comparing(func(ctx context.Context, c *call) error {
@@ -237,18 +238,28 @@ func valueText(v *string) string {
 // scrubRate is how fast --watch reads, unless --max-rate says otherwise.
 const scrubRate = 4 << 20
 
-// scrub compares table after table for ever. What stands in its way now may
-// not next time.
+// verdict is what --watch tells when it changes.
+func verdict(c *londiste.Comparison) string {
+	return fmt.Sprint(c.Equal, c.Missing, c.Extra, c.Differing, c.Notes, c.Skipped, c.Error)
+}
+
+// scrub compares table after table for ever, and tells of a table when that is
+// news. What stands in its way now may not next time.
 func (f *comparing) scrub(ctx context.Context, p *program, c *call) error {
 	o := f.CompareOptions
 	if o.MaxRate == 0 {
 		o.MaxRate = scrubRate
 	}
+	said := map[ident.Name]string{}
 	for ctx.Err() == nil {
 		err := c.subscriber().Compare(ctx, londiste.Selection{Names: c.args}, o, func(res londiste.Comparison) error {
 			if p.JSON() {
 				return printJSON(c.out, res)
 			}
+			if said[res.Table] == verdict(&res) {
+				return nil
+			}
+			said[res.Table] = verdict(&res)
 			one := compared{Comparison: res}
 			_, err := fmt.Fprintf(c.out, "%s %s", time.Now().Format(time.DateTime), one.text())
 			return err

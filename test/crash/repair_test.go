@@ -83,18 +83,40 @@ func killRepair(t *testing.T, spec string) {
 	p, stop := replicating(t)
 	p.start("", "londiste replica.ini replay")
 	p.allOK()
-	p.exec(p.subscriber, `update counter set n = n + 1000000 where id % 3 = 0; delete from line where id % 50 = 0;
-		insert into line (id, writer, nr) select -g, -2, g from generate_series(1, 700) g`)
+	p.exec(p.subscriber, spoilt)
 	p.start(spec, "londiste replica.ini repair --apply --full-speed").killed(t)
 	p.command("londiste replica.ini repair --apply --full-speed")
+	p.mended()
+	stop()
+	p.settled()
+}
+
+// spoilt changes, loses and adds rows at the subscriber.
+const spoilt = `update counter set n = n + 1000000 where id % 3 = 0; delete from line where id % 50 = 0;
+	insert into line (id, writer, nr) select -g, -2, g from generate_series(1, 700) g`
+
+// mended waits until all that was told once more has come.
+func (p *pair) mended() {
+	p.t.Helper()
 	p.until("both sides to be equal", func() bool {
 		proc := p.start("", "londiste replica.ini compare --full-speed")
 		<-proc.done
 		return proc.cmd.ProcessState.ExitCode() == 0
 	})
 	p.nothingLeft()
-	stop()
-	p.settled()
+}
+
+// ends waits for a process to end by itself, with a status.
+func (proc *process) ends(t *testing.T, status int) {
+	t.Helper()
+	select {
+	case <-proc.done:
+	case <-time.After(patience):
+		t.Fatal("it does not end")
+	}
+	if code := proc.cmd.ProcessState.ExitCode(); code != status {
+		t.Errorf("exit status %d, want %d:\n%s", code, status, proc.said)
+	}
 }
 
 // TestServersAreStoppedHardAmidComparing: a comparison that loses a server ends
@@ -123,6 +145,31 @@ func TestServersAreStoppedHardAmidComparing(t *testing.T) {
 			stop()
 			p.settled()
 			p.exactly()
+		})
+	}
+}
+
+// TestServersAreStoppedHardAmidRepair: a repair that loses a server ends with
+// status 2, and another one makes both sides equal, while writers go on.
+func TestServersAreStoppedHardAmidRepair(t *testing.T) {
+	for _, which := range hardStops {
+		t.Run(which, func(t *testing.T) {
+			p := ownServers(t)
+			p.install()
+			p.start("", "pgqadm ticker.ini ticker")
+			p.start("", "londiste replica.ini replay")
+			p.allOK()
+			stop := p.load(t.Context(), 2)
+			p.exec(p.subscriber, spoilt)
+			// The rate makes it last: line is still to be told again.
+			repairing := p.start("", "londiste replica.ini repair --apply --max-rate 20kB")
+			p.until("rows to be told again", func() bool { return strings.Contains(repairing.said.String(), "told once more") })
+			p.stopHard(which)
+			repairing.ends(t, 2)
+			p.command("londiste replica.ini repair --apply --full-speed")
+			p.mended()
+			stop()
+			p.settled()
 		})
 	}
 }
