@@ -193,6 +193,11 @@ func (b *Subscriber) forgetTable(ctx context.Context, sub *session, tx pgx.Tx, n
 			return err
 		}
 	}
+	// What was found of its rows must not be told of those that come when it is added again.
+	_, err = tx.Exec(ctx, "delete from skytools.compared_table where queue_name = $1 and table_name = $2", b.Queue, n.String())
+	if err != nil {
+		return err
+	}
 	// One of a copy under way is held by its chunks: replay sweeps it up.
 	_, err = tx.Exec(ctx, `delete from skytools.copy_table where (queue_name, table_name) in (
 		select queue_name, table_name from skytools.copy_table
