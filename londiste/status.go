@@ -93,13 +93,14 @@ type TableStatus struct {
 	Name     string            `json:"name"`
 	Provider bool              `json:"at_provider"` // registered there
 	Here     bool              `json:"at_subscriber"`
-	State    string            `json:"state"`              // merge_state, "-" for none; parked, given-up
+	State    string            `json:"state"`              // merge_state, "-" for none; parked, given-up, resyncing
 	Capture  string            `json:"capture,omitempty"`  // statement or row
 	Drift    string            `json:"drift,omitempty"`    // what changed since the capture was made
 	Disabled []string          `json:"disabled_triggers"`  // saved until restore-triggers
 	Waiting  int               `json:"pending_ddl"`        // indexes and constraints dropped for the copy
 	Counters TableCounters     `json:"counters,omitempty"` // of this subscriber
 	Parked   *set.ParkedTable  `json:"parked"`             // why the worker leaves it aside; null: it does not
+	Resync   *set.PartResync   `json:"resync"`             // the part that is being copied anew; null: none is
 	Passed   int64             `json:"passed_over_events"` // by subscriber skip, since its last copy
 	Copy     *set.CopyProgress `json:"copy"`               // under way, or the last one; nil: none was made
 

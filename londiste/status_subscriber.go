@@ -22,7 +22,7 @@ func (s *session) subscriberStatus(ctx context.Context, st *Status) error {
 	}
 	for _, t := range list {
 		row := st.table(t.Name.String())
-		row.Here, row.State, row.Parked = true, t.Shown(), t.Parked
+		row.Here, row.State, row.Parked, row.Resync = true, t.Shown(), t.Parked, t.Part
 	}
 	if err := s.workerStatus(ctx, st); err != nil {
 		return err

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"net/url"
 	"slices"
 
@@ -276,80 +275,4 @@ func minus(ctx context.Context, prov, sub *session, list func(*session, context.
 	}
 	here, err := list(sub, ctx)
 	return slices.DeleteFunc(there, func(n ident.Name) bool { return slices.Contains(here, n) }), err
-}
-
-// Resync has the named tables copied anew. Where all are meant, those whose
-// copy is on its way already are left to it.
-func (b *Subscriber) Resync(ctx context.Context, sel Selection) error {
-	s, err := b.openSubscriber(ctx, b.Fake)
-	if err != nil {
-		return err
-	}
-	defer s.close()
-	list, err := s.localTables(ctx)
-	if err != nil {
-		return err
-	}
-	states := map[ident.Name]set.State{}
-	parked := map[ident.Name]bool{}
-	for _, t := range list {
-		states[t.Name], parked[t.Name] = t.State, t.Parked != nil
-	}
-	if sel.empty() {
-		return hint.With(ErrNothingNamed, "type: londiste INI subscriber resync TABLE…, or resync --all (--force means the same) for every table")
-	}
-	found, err := sel.pick(slices.Collect(maps.Keys(states)))
-	switch {
-	case err != nil:
-		return err
-	case len(found.absent) > 0:
-		return hint.With(refusal("Table "+joinNames(found.absent)+" not found"), "subscriber tables lists those that are replicated")
-	case len(found.unknown) > 0:
-		return hint.With(refusal("Table "+found.unknown[0]+" not found: nothing matches"), "subscriber tables lists those that are replicated")
-	}
-	var again []ident.Name
-	for _, n := range found.names {
-		switch phase := states[n].Phase; {
-		case phase == set.OK, parked[n]:
-			again = append(again, n)
-		case found.byGlob[n]:
-			s.log.Info("Table " + n.String() + " is being copied already")
-		default:
-			return hint.With(refusal("Table "+n.String()+" is not in stable state"),
-				"its state is %s; it is copied already", states[n])
-		}
-	}
-	return s.change(ctx, func(tx pgx.Tx) error {
-		for _, n := range again {
-			s.log.Info("Resyncing " + n.String())
-			if err := s.needUnshared(ctx, tx, n); err != nil {
-				return fmt.Errorf("resync table %s: %w", n, err)
-			}
-			if _, err := tx.Exec(ctx, `
-				update londiste.table_info set merge_state = null, custom_snapshot = null
-				where queue_name = $1 and table_name = $2 and local and (merge_state = 'ok' or exists (
-					select from skytools.parked_table p where p.queue_name = $1 and p.table_name = $2))`,
-				s.queue, n.String()); err != nil {
-				return fmt.Errorf("resync table %s: %w", n, err)
-			}
-			if err := set.Unpark(ctx, tx, s.queue, n, true); err != nil {
-				return fmt.Errorf("resync table %s: %w", n, err)
-			}
-		}
-		return nil
-	})
-}
-
-// needUnshared: a copy empties the table.
-func (s *session) needUnshared(ctx context.Context, tx pgx.Tx, name ident.Name) error {
-	t, found, err := set.OneTable(ctx, tx, s.queue, name)
-	if err != nil || !found {
-		return err
-	}
-	err = set.Unshared(ctx, tx, s.queue, t.Dest, "its copy")
-	if errors.Is(err, set.ErrShared) {
-		n := hint.Shell(name.String())
-		return hint.With(err, "londiste INI repair %s --apply mends what differs; else delete the rows of this set by hand, then subscriber remove %s; subscriber add --skip-truncate %s", n, n, n)
-	}
-	return err
 }

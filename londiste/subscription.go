@@ -79,8 +79,10 @@ func (b *Subscriber) Unregister(ctx context.Context) error {
 				return err
 			}
 		}
-		if _, err := tx.Exec(ctx, "delete from skytools.parked_table where queue_name = $1", b.Queue); err != nil {
-			return err
+		for _, table := range []string{"parked_table", "resync_part", "resync_key"} {
+			if _, err := tx.Exec(ctx, "delete from skytools."+table+" where queue_name = $1", b.Queue); err != nil {
+				return err
+			}
 		}
 		_, err := tx.Exec(ctx, `
 			update londiste.table_info set merge_state = null, custom_snapshot = null

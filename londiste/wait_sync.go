@@ -108,7 +108,7 @@ func (b *Subscriber) readSync(ctx context.Context, s *session, sel Selection) (*
 	y := &Sync{Done: true, Running: st.Worker != nil && st.Worker.Running, Problems: st.Problems}
 	for _, n := range names {
 		t := byName[n]
-		one := TableSync{Name: n.String(), State: t.Shown(), OK: t.State.Phase == set.OK && !t.Aside(), Copy: copies[n]}
+		one := TableSync{Name: n.String(), State: t.Shown(), OK: t.State.Phase == set.OK && !t.Aside() && t.Part == nil, Copy: copies[n]}
 		switch {
 		case t.Aside():
 			y.Aside++

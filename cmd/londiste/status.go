@@ -149,6 +149,9 @@ func tableTable(st *londiste.Status) *cli.Table {
 		if row.State == "in-copy" && row.Copy != nil {
 			state += ", " + figures(row.Copy)
 		}
+		if row.Resync != nil {
+			state += ", " + ident.Visible(row.Resync.String())
+		}
 		c := row.Counters
 		sets := "-"
 		if c.Applied > 0 {

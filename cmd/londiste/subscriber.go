@@ -143,15 +143,39 @@ func printMissing(w io.Writer, tables, seqs []ident.Name) {
 }
 
 func (p *program) resyncCommand() *cobra.Command {
-	var all, force bool
+	var all, force, different bool
+	f := &comparing{}
 	cmd := &cobra.Command{
-		Use: "resync TABLE…", Args: cobra.ArbitraryArgs, Short: "Copy tables anew",
-		Long: "Copies the named tables anew; with --all or --force and no name, every table.",
+		Use: "resync TABLE…", Args: cobra.ArbitraryArgs, Short: "Copy tables, or parts of them, anew",
+		Long: `Copies the named tables anew; with --all or --force and no name, every table.
+
+With --where only the rows of one table for which a condition is true at either
+side; a range of keys is such a condition. With --different those that a comparison
+finds to differ now, which it makes first: it needs tables that are ok, and waits
+for the worker. Both together: the different rows among those of the condition.
+The table stays as it is for readers until its rows are exchanged, all at once; the
+other tables go on. A table without key can only be copied as a whole.`,
 	}
 	cmd.Flags().BoolVar(&all, "all", false, "every table")
 	cmd.Flags().BoolVar(&force, "force", false, "the same as --all where no table is named")
+	cmd.Flags().BoolVar(&different, "different", false, "only rows that differ")
+	f.flags(cmd)
+	cmd.Flags().Lookup("where").Usage = "only rows for which this `condition` is true at either side; names outside pg_catalog need their schema"
+	for _, name := range []string{"jobs", "full-speed", "max-rate", "timeout"} {
+		cmd.Flags().Lookup(name).Usage = "with --different: " + cmd.Flags().Lookup(name).Usage
+	}
 	cmd.RunE = p.command(func(ctx context.Context, c *call) error {
-		return c.subscriber().Resync(ctx, londiste.Selection{Names: c.args, All: all || force})
+		sel := londiste.Selection{Names: c.args, All: all || force}
+		if err := f.take(); err != nil {
+			return err
+		}
+		switch {
+		case different:
+			return c.subscriber().ResyncDifferent(ctx, sel, f.CompareOptions)
+		case cmd.Flags().Changed("where"):
+			return c.subscriber().ResyncWhere(ctx, sel, f.Where)
+		}
+		return c.subscriber().Resync(ctx, sel)
 	})
 	return cmd
 }

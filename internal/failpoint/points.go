@@ -37,10 +37,13 @@ const (
 	ParkHold   Point = "park-hold"   // consumer registered that holds a parked table's events
 	Park       Point = "park"        // rows, position and the tables that were left out of a batch
 	ParkEnd    Point = "park-end"    // a table parked again, or given up
+	PartFound  Point = "part-found"  // keys that a comparison has found, for a resync of them
+	PartAside  Point = "part-aside"  // a table set aside, of which a part is to be copied anew
+	PartRows   Point = "part-rows"   // the rows of the part, with the events before them
 )
 
 var points = []Point{
 	Install, Register, Tick, Notify, Rotate, Maintain, Batch, Deliver, Finish, Claim, Position, Apply, Settle, Ack, Fkey,
 	CopyStart, CopyLedger, CopyData, CopyChunk, CopyReport, CopyCatch, CopyIndex, CopyState, CopyFinish, Barrier, Export, Fetch, Compare, Repair,
-	ParkHold, Park, ParkEnd,
+	ParkHold, Park, ParkEnd, PartFound, PartAside, PartRows,
 }

@@ -84,24 +84,22 @@ func (p Plan) OutChunk(c Chunk) string {
 	return "copy (select " + p.columns + " from only " + p.Source.SQL() + " where " + where + ") to stdout" + p.with()
 }
 
-const staging = "pg_temp.skytools_staging"
-
 // Merge moves rows that the table may hold already, by the transaction tx.
 // What conflicts with a row that is there is left out: of the caller it needs
 // that whichever of two rows stays, what is right follows. A unique index on
 // the key must exist. It returns how many rows were read.
 func (p Plan) Merge(ctx context.Context, pipe Pipe, tx pgx.Tx, out string) (int64, error) {
-	_, err := tx.Exec(ctx, "create temp table skytools_staging on commit drop as select "+p.columns+" from only "+
+	_, err := tx.Exec(ctx, "create temp table "+stagingName+" on commit drop as select "+p.columns+" from only "+
 		p.Dest.SQL()+" with no data")
 	if err != nil {
 		return 0, fmt.Errorf("subscriber: staging table: %w", err)
 	}
-	n, err := pipe.Run(ctx, out, p.into(staging))
+	n, err := pipe.Run(ctx, out, p.into("pg_temp."+stagingName))
 	if err != nil {
 		return 0, err
 	}
 	_, err = tx.Exec(ctx, "insert into "+p.Dest.SQL()+" ("+p.columns+") overriding system value select "+p.columns+
-		" from "+staging+" on conflict do nothing")
+		" from pg_temp."+stagingName+" on conflict do nothing")
 	if err != nil {
 		return 0, fmt.Errorf("subscriber: %w", err)
 	}

@@ -21,7 +21,8 @@ type Queryer interface {
 // Plan says which columns of a table are moved and how.
 type Plan struct {
 	Source, Dest ident.Name
-	columns      string // quoted, of both sides
+	names        []string // of the columns at both sides, quoted
+	columns      string   // the same, joined
 	binary       bool
 	query        bool // only a query gives the source's rows out
 	whole        bool // the source is partitioned: its rows are in its partitions
@@ -41,7 +42,6 @@ func NewPlan(ctx context.Context, from Queryer, src ident.Name, to Queryer, dest
 		return p, fmt.Errorf("subscriber: columns of %s: %w", dest, err)
 	}
 	p.binary = theirVersion == ourVersion
-	var columns []string
 	for _, col := range theirs {
 		if col.generated && !col.stored {
 			continue
@@ -56,12 +56,12 @@ func NewPlan(ctx context.Context, from Queryer, src ident.Name, to Queryer, dest
 		}
 		p.query = p.query || col.generated
 		p.binary = p.binary && col.binary != "" && col.binary == ours[i].binary
-		columns = append(columns, ident.Quote(col.name))
+		p.names = append(p.names, ident.Quote(col.name))
 	}
-	if len(columns) == 0 {
+	if len(p.names) == 0 {
 		return p, fmt.Errorf("table %s has no column to copy", dest)
 	}
-	p.columns = strings.Join(columns, ", ")
+	p.columns = strings.Join(p.names, ", ")
 	err = from.QueryRow(ctx, `select relkind = 'p' from pg_class where oid = to_regclass($1)::oid`, src.SQL()).Scan(&p.whole)
 	if err != nil {
 		return p, fmt.Errorf("provider: %s: %w", src, err)

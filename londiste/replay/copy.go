@@ -144,6 +144,9 @@ func (c *copier) step(ctx context.Context) (more bool, err error) {
 	if err := c.isParked(ctx, &t); err != nil {
 		return false, err
 	}
+	if t.Part, err = set.ReadPart(ctx, c.sub, c.Queue, c.name); err != nil {
+		return false, err
+	}
 	c.hold.phase.Store(int32(t.State.Phase))
 	switch t.State.Phase {
 	case set.None:
@@ -151,6 +154,9 @@ func (c *copier) step(ctx context.Context) (more bool, err error) {
 	case set.InCopy:
 		return true, c.copyRows(ctx, &t)
 	case set.CatchingUp:
+		if t.Part.Pending() {
+			return true, c.copyPart(ctx, &t)
+		}
 		return c.catchUp(ctx, &t)
 	case set.DoSync:
 		return true, c.reach(ctx, &t)

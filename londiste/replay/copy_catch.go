@@ -219,34 +219,10 @@ func (c *copier) buildSideBySide(ctx context.Context, t *set.Table) error {
 }
 
 // apply applies the table's events of one batch and moves the copy's position
-// with them. Of a table without a key the copy has what it has seen, and no
-// event may tell it again; of other tables an event may come twice.
+// with them.
 func (c *copier) apply(ctx context.Context, t *set.Table, prev, cur pgq.Tick, seen *pgq.Snapshot) error {
-	g := newRegistry(c.Queue, t.State.Phase)
-	g.only = c.name
-	if err := g.load(ctx, c.sub); err != nil {
-		return err
-	}
-	pass, err := set.PassedOver(ctx, c.sub, c.Queue, c.name)
-	if err != nil {
-		return err
-	}
-	over := func(ev apply.Event) bool {
-		return pass[ev.ID] || seen != nil && seen.Sees(pgq.TxID(ev.Tx)) && ev.Whole()
-	}
-	f := &fetcher{reader: c.reader, budget: c.budget}
-	stop := f.startOne(ctx, prev, cur)
-	defer stop()
-	a := apply.New(g, apply.Options{CatchUp: true})
-	err = c.fence.Write(ctx, c.sub, failpoint.CopyCatch, func(tx pgx.Tx) error {
-		res, err := a.Transaction(ctx, tx, func() error { return feed(ctx, a, f, over) })
-		if err != nil {
-			return g.explain(err)
-		}
-		b := &pgx.Batch{}
-		b.Queue(set.MoveStateSQL, c.Queue, c.consumer, int64(cur.ID))
-		queueCounters(b, c.Pair, c.consumer, only(res, c.name))
-		return tx.SendBatch(ctx, b).Close()
+	err := c.fence.Write(ctx, c.sub, failpoint.CopyCatch, func(tx pgx.Tx) error {
+		return c.events(ctx, tx, batchOf{t, prev, cur, seen, nil})
 	})
 	if err != nil {
 		return err
@@ -254,12 +230,54 @@ func (c *copier) apply(ctx context.Context, t *set.Table, prev, cur pgq.Tick, se
 	if time.Since(c.ackedAt) < time.Second {
 		return nil
 	}
+	return c.ack(ctx, cur)
+}
+
+func (c *copier) ack(ctx context.Context, at pgq.Tick) error {
 	c.ackedAt = time.Now()
-	return set.Ack(ctx, c.prov, c.Queue, c.consumer, cur.ID, c.fence.Epoch)
+	return set.Ack(ctx, c.prov, c.Queue, c.consumer, at.ID, c.fence.Epoch)
+}
+
+// batchOf is a batch of one table's own events.
+type batchOf struct {
+	table     *set.Table
+	prev, cur pgq.Tick
+	seen      *pgq.Snapshot               // by the copy; nil: no more than prev
+	alive     func(context.Context) error // called now and then; may be nil
+}
+
+// events applies a batch by the transaction tx. Of a table without a key the copy
+// has what it has seen, and no event may tell it again; of other tables an event may
+// come twice.
+func (c *copier) events(ctx context.Context, tx pgx.Tx, e batchOf) error {
+	g := newRegistry(c.Queue, e.table.State.Phase)
+	g.only = c.name
+	if err := g.load(ctx, tx); err != nil {
+		return err
+	}
+	pass, err := set.PassedOver(ctx, tx, c.Queue, c.name)
+	if err != nil {
+		return err
+	}
+	over := func(ev apply.Event) bool {
+		return pass[ev.ID] || e.seen != nil && e.seen.Sees(pgq.TxID(ev.Tx)) && ev.Whole()
+	}
+	f := &fetcher{reader: c.reader, budget: c.budget}
+	stop := f.startOne(ctx, e.prev, e.cur)
+	defer stop()
+	a := apply.New(g, apply.Options{CatchUp: true})
+	res, err := a.Transaction(ctx, tx, func() error { return feed(ctx, a, f, over, e.alive) })
+	if err != nil {
+		return g.explain(err)
+	}
+	b := &pgx.Batch{}
+	b.Queue(set.MoveStateSQL, c.Queue, c.consumer, int64(e.cur.ID))
+	queueCounters(b, c.Pair, c.consumer, only(res, c.name))
+	return tx.SendBatch(ctx, b).Close()
 }
 
 // feed gives all events of one batch to an applier, but for those to pass over.
-func feed(ctx context.Context, a *apply.Applier, f *fetcher, over func(apply.Event) bool) error {
+func feed(ctx context.Context, a *apply.Applier, f *fetcher, over func(apply.Event) bool, alive func(context.Context) error) error {
 	for {
 		select {
 		case p := <-f.parts:
@@ -278,6 +296,11 @@ func feed(ctx context.Context, a *apply.Applier, f *fetcher, over func(apply.Eve
 			f.free(p)
 			if p.last {
 				return nil
+			}
+			if alive != nil {
+				if err := alive(ctx); err != nil {
+					return err
+				}
 			}
 		case <-ctx.Done():
 			return ctx.Err()

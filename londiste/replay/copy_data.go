@@ -35,17 +35,8 @@ func (c *copier) source(ctx context.Context) (*source, error) {
 		return nil, nil
 	}
 	s := &source{name: t.Dest}
-	// Whatever else an option does, it may leave something out.
-	err = c.prov.QueryRow(ctx, `select key_columns, options - '{mode,format,key}'::text[] = '{}' from skytools.capture
-		where queue_name = $1 and table_schema = $2 and table_name = $3`,
-		c.Queue, s.name.Schema, s.name.Name).Scan(&s.key, &s.told)
-	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
-		return nil, fmt.Errorf("provider: key of %s: %w", s.name, err)
-	}
-	if len(s.key) == 0 {
-		if s.key, err = set.PrimaryKey(ctx, c.prov, s.name); err != nil {
-			return nil, fmt.Errorf("provider: key of %s: %w", s.name, err)
-		}
+	if s.key, s.told, err = set.EventKey(ctx, c.prov, c.Queue, s.name); err != nil {
+		return nil, err
 	}
 	slices.Sort(s.key)
 	return s, nil

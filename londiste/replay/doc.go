@@ -105,6 +105,19 @@
 // Coming back, a table needs no index built: it has held the state of one tick
 // all the time.
 //
+// # A part copied anew
+//
+// Some rows of a table, by a condition or by their keys (skytools.resync_part):
+//
+//	ok --(worker, set aside at P)--> catching-up, part wanted --(copier, tick B)--> catching-up --> … --> ok
+//
+// Set aside is parked with a retry under way, and in the same order. The copier
+// reads the part by the snapshot of a tick B of its own. One transaction of the
+// subscriber applies the table's events from P to B, makes the part's rows those
+// that were read, and moves the position to B. So here nothing is replayed on
+// newer rows, and no index has to be away. An event that is refused is tried
+// once more with the part's rows deleted before it.
+//
 // # When it fails
 //
 // The copier works inside the worker's process. Everything that it drops is

@@ -141,16 +141,8 @@ func (r *run) hold(ctx context.Context) error {
 	if len(r.tables.aside) == 0 {
 		return nil
 	}
-	// The tick stands while a consumer does.
-	if r.settled != r.position.ID {
-		if err := r.settle(ctx, nil); err != nil {
-			return err
-		}
-	}
-	if r.acked != r.position.ID {
-		if err := r.ack(ctx); err != nil {
-			return err
-		}
+	if err := r.stand(ctx); err != nil {
+		return err
 	}
 	if err := r.setFree(ctx); err != nil {
 		return err
@@ -160,6 +152,20 @@ func (r *run) hold(ctx context.Context) error {
 		if err := holdAt(ctx, r.prov, &r.Pair, name, r.me, r.fence.Epoch, r.position.ID); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// stand has the provider know the position: its tick stays while a consumer
+// stands there.
+func (r *run) stand(ctx context.Context) error {
+	if r.settled != r.position.ID {
+		if err := r.settle(ctx, nil); err != nil {
+			return err
+		}
+	}
+	if r.acked != r.position.ID {
+		return r.ack(ctx)
 	}
 	return nil
 }

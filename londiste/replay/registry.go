@@ -48,6 +48,9 @@ const versionSQL = `select (
 	) || ' ' || (
 		select count(*)::text || ' ' || coalesce(sum(hashtextextended(table_name || queue_name || local::text, 0)::numeric), 0)::text
 		from londiste.table_info where queue_name <> $1
+	) || ' ' || (
+		select count(*)::text || ' ' || coalesce(sum(hashtextextended(table_name || xmin::text || ctid::text, 0)::numeric), 0)::text
+		from skytools.resync_part where queue_name = $1
 	)`
 
 // refresh loads what has changed since the last time and tells whether

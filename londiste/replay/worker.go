@@ -112,6 +112,7 @@ type run struct {
 	tendedAt  time.Time
 	sweptAt   time.Time
 	parkedAt  time.Time // when parked tables were looked after
+	asideAt   time.Time // when a table could not be set aside
 	notedAt   time.Time // progress of the copies
 }
 

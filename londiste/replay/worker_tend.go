@@ -39,6 +39,11 @@ func (r *run) tend(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	aside, err := r.setAside(ctx)
+	if err != nil {
+		return err
+	}
+	changed = changed || aside
 	ended := r.reap()
 	if err := r.noteProgress(ctx); err != nil {
 		return err

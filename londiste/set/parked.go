@@ -32,6 +32,8 @@ func (t *Table) Aside() bool { return t.Parked != nil && t.Parked.RetriedAt == n
 // Shown is the table's state in the words of `subscriber tables`.
 func (t *Table) Shown() string {
 	switch {
+	case !t.Aside() && t.Part.Pending() && t.State.Phase != None:
+		return "resyncing"
 	case !t.Aside():
 		return t.State.String()
 	case t.Parked.GivenUp != "":
@@ -44,7 +46,8 @@ const parkedSQL = `select table_name, parked_at, tick_id, coalesce(parked_with, 
 		coalesce(key, ''), coalesce(statement, ''), retried_at, coalesce(given_up, '')
 	from skytools.parked_table where queue_name = $1`
 
-// NoteParked fills in which of the tables are parked, as a subscriber has it.
+// NoteParked fills in which of the tables are parked, as a subscriber has it,
+// and of which a part is to be copied anew.
 func NoteParked(ctx context.Context, q Queryer, queue string, list []Table) error {
 	rows, err := q.Query(ctx, parkedSQL, queue)
 	if err != nil {
@@ -58,12 +61,17 @@ func NoteParked(ctx context.Context, q Queryer, queue string, list []Table) erro
 			rows.Close()
 			return err
 		}
-		found[name] = p
+		if !p.onlyAside() {
+			found[name] = p
+		}
 	}
 	for i := range list {
 		list[i].Parked = found[list[i].Name.String()]
 	}
-	return rows.Err()
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	return noteParts(ctx, q, queue, list)
 }
 
 // ReadParked reads why one table is parked, nil if it is not.
@@ -107,11 +115,13 @@ func (p *ParkedTable) Park(ctx context.Context, tx pgx.Tx, queue string, table i
 	return tx.SendBatch(ctx, b).Close()
 }
 
-// Unpark forgets that a table was parked; with passed also which of its
-// events were passed over.
+// Unpark forgets that a table was parked and that a part of it was copied anew;
+// with passed also which of its events were passed over.
 func Unpark(ctx context.Context, tx pgx.Tx, queue string, table ident.Name, passed bool) error {
 	b := &pgx.Batch{}
-	b.Queue(`delete from skytools.parked_table where queue_name = $1 and table_name = $2`, queue, table.String())
+	for _, from := range []string{"parked_table", "resync_part", "resync_key"} {
+		b.Queue(`delete from skytools.`+from+` where queue_name = $1 and table_name = $2`, queue, table.String())
+	}
 	if passed {
 		b.Queue(`delete from skytools.skipped_event where queue_name = $1 and table_name = $2`, queue, table.String())
 	}

@@ -112,8 +112,9 @@ var transitions = []struct {
 	// The worker waits no longer for a copy that does not get there.
 	{DoSync, CatchingUp, Main},
 
-	// Parked, see park.go: a batch was applied without the table. Retried it
-	// goes on from there, or is parked again; given up it waits for a resync.
+	// Parked, see park.go: a batch was applied without the table; or set aside, see
+	// part.go: a part of it is to be copied anew. Retried it goes on from there, or
+	// is parked again; given up it waits for a resync.
 	{OK, CatchingUp, Main},
 	{DoSync, CatchingUp, Copier},
 	{CatchingUp, None, Main},

@@ -23,6 +23,7 @@ type Table struct {
 	Attrs url.Values // table_attrs, urlencoded there: skip_truncate=1, …
 
 	Parked *ParkedTable // at a subscriber: why the worker leaves it aside, if it does
+	Part   *PartResync  // there too: which part of it is to be copied anew, if one is
 }
 
 // SkipTruncate tells whether the copy must keep the rows it finds.

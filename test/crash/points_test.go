@@ -46,6 +46,9 @@ var whoPasses = map[failpoint.Point]string{
 	failpoint.ParkHold:   "parker",
 	failpoint.Park:       "parker",
 	failpoint.ParkEnd:    "parker",
+	failpoint.PartFound:  "finder",
+	failpoint.PartAside:  "resyncer",
+	failpoint.PartRows:   "resyncer",
 }
 
 // passes are the passes to kill at: the first, and for what happens again and
@@ -56,7 +59,8 @@ func passes(name string) []int {
 	later := map[failpoint.Point]int{
 		failpoint.CopyLedger: 3, // a chunk's beginning, the first pass is an attempt's
 		failpoint.CopyChunk:  6, failpoint.ParkHold: 3,
-		failpoint.Tick: 4, failpoint.Apply: 4, failpoint.Settle: 4, failpoint.Ack: 4, failpoint.CopyState: 4,
+		failpoint.PartFound: 4, // when the keys have been asked for
+		failpoint.Tick:      4, failpoint.Apply: 4, failpoint.Settle: 4, failpoint.Ack: 4, failpoint.CopyState: 4,
 		failpoint.Batch: 4, failpoint.Deliver: 4, failpoint.Finish: 4,
 	}[failpoint.Point(point)]
 	switch {
@@ -77,6 +81,7 @@ func TestEveryPointIsKilledAt(t *testing.T) {
 		kill := map[string]func(*testing.T, string){
 			"install": killInstall, "register": killRegister, "ticker": killTicker, "worker": killWorker,
 			"consumer": killConsumer, "compare": killCompare, "repair": killRepair, "exporter": killExporter, "parker": killParker,
+			"finder": killFinder, "resyncer": killResyncer,
 		}[whoPasses[failpoint.Point(point)]]
 		if kill == nil {
 			t.Errorf("nobody is said to pass %s", name)

@@ -1,0 +1,368 @@
+package londiste_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/skytools-go/skytools/internal/pgtest"
+	"github.com/skytools-go/skytools/londiste"
+)
+
+// Rows of a range, wherever they differ: changed, lost, added, under another key
+// and with other values in the condition's column. What is outside stays wrong,
+// and what is equal is not written.
+func TestResyncOfSomeRows(t *testing.T) {
+	f := newFlow(t)
+	f.both(`create schema "My ""Books"; create table "My ""Books"."The 'B'" ("Key ""1" int, k2 varchar(3), "Shelf" int, isbn int unique,
+			twice int generated always as (isbn * 2) stored, nr int generated always as identity, primary key ("Key ""1", k2));
+		create table other (id int primary key)`)
+	const book = `"My ""Books"."The 'B'"`
+	f.exec(f.provConn, `insert into `+book+` select i, 'k' || i % 2, i % 10, i from generate_series(1, 2000) i`)
+	f.add(book, "other")
+	w := start(t, f.worker.Run)
+	f.allOK()
+	f.caughtUp()
+	f.exec(f.subConn, `
+		update `+book+` set isbn = -isbn where "Key ""1" between 101 and 120; -- unique values are exchanged
+		update `+book+` set isbn = case "Key ""1" when 130 then 131 else 130 end + 10000 where "Key ""1" in (130, 131);
+		update `+book+` set isbn = isbn - 10000 where "Key ""1" in (130, 131);
+		delete from `+book+` where "Key ""1" between 140 and 150;
+		insert into `+book+` select i, 'new', 1, -i - 5000 from generate_series(150, 160) i;
+		update `+book+` set "Key ""1" = "Key ""1" + 100000 where "Key ""1" between 170 and 175; -- out of the range: lost in it
+		update `+book+` set isbn = isbn + 500000 where "Key ""1" in (5, 1500)`)
+	was := value[string](f.pair, f.subConn, `select xmin::text || ctid::text from `+book+` where "Key ""1" = 180`)
+	f.ok(f.sub.ResyncWhere(t.Context(), named(book), `"Key ""1" % 100000 between 100 and 200 -- both`))
+	f.exec(f.provConn, `insert into other values (1)`)
+	f.says("Part of the table copied anew")
+	f.shows("The 'B' ok, other ok")
+	f.equal("public.other")
+	rows := func(conn *pgx.Conn) string {
+		return value[string](f.pair, conn, `select count(*) || md5(string_agg(b::text, ';' order by "Key ""1", k2))
+			from `+book+` b where "Key ""1" not in (5, 1500)`)
+	}
+	if there, here := rows(f.provConn), rows(f.subConn); there != here {
+		t.Errorf("%s at the provider, %s at the subscriber", there, here)
+	}
+	if n := value[int](f.pair, f.subConn, `select count(*)::int from `+book+` where isbn = "Key ""1" + 500000`); n != 2 {
+		t.Errorf("%d rows outside the condition are as they were, want 2", n)
+	}
+	if now := value[string](f.pair, f.subConn, `select xmin::text || ctid::text from `+book+` where "Key ""1" = 180`); now != was {
+		t.Errorf("a row that was equal was written: %s, %s", was, now)
+	}
+	f.noCopyLeft()
+
+	// The rest is found by a comparison. A second one finds nothing.
+	f.ok(f.sub.ResyncDifferent(t.Context(), named(book), londiste.CompareOptions{}))
+	f.logged(`Resyncing "My ""Books"."The 'B'": 2 rows differ (0 missing, 0 extra, 2 differing)`)
+	f.shows("The 'B' ok, other ok")
+	f.equal(book)
+	f.ok(f.sub.ResyncDifferent(t.Context(), named(book), londiste.CompareOptions{}))
+	f.logged("is equal at both sides: nothing to resync")
+	f.noCopyLeft()
+	f.nothingAsked()
+	f.ok(w.stop())
+}
+
+// nothingAsked wants no trace of a resync of parts.
+func (f *flow) nothingAsked() {
+	f.t.Helper()
+	f.eventually(f.subConn, `select (select count(*) from skytools.resync_part) || ' ' || (select count(*) from skytools.resync_key)
+		|| ' ' || (select count(*) from skytools.parked_table)`, "0 0 0")
+}
+
+// What cannot be done is refused before the table is touched.
+func TestResyncOfSomeRowsIsRefused(t *testing.T) {
+	f := newFlow(t)
+	f.both(`create table book (id int primary key, title text); create table memo (id int primary key)`)
+	f.exec(f.provConn, `alter table book add there int`)
+	f.exec(f.subConn, `alter table book add here int, add there int; create function public.mine(int) returns bool language sql as 'select true'`)
+	f.add("book", "memo")
+	f.exec(f.subConn, `alter table book drop there`)
+	ctx := t.Context()
+	for where, text := range map[string]string{
+		"":                        "at the provider",
+		"id = ":                   "syntax error",
+		"id = 1); drop table x--": "at the provider",
+		"id":                      "must be type boolean",
+		"here = 1":                "at the provider: ERROR: column \"here\" does not exist",
+		"there = 1":               "at the subscriber: ERROR: column \"there\" does not exist",
+		"mine(id)":                "function mine(integer) does not exist",
+		"public.mine(id)":         "at the provider",
+		"id = $1":                 "it has parameters",
+	} {
+		f.fails(f.sub.ResyncWhere(ctx, named("book"), where), text, "names outside pg_catalog")
+	}
+	f.fails(f.sub.ResyncWhere(ctx, named("book", "memo"), "true"), "A condition is one table's", "")
+	f.fails(f.sub.ResyncWhere(ctx, named("nosuch"), "true"), "Table public.nosuch not found", "subscriber tables")
+	f.fails(f.sub.ResyncWhere(ctx, named("book"), "true"), "is not in stable state", "its state is -")
+	f.fails(f.sub.ResyncDifferent(ctx, londiste.Selection{}, londiste.CompareOptions{}), "no table named", "")
+	f.exec(f.subConn, `alter table book add there int`)
+	w := start(t, f.worker.Run)
+	f.allOK()
+	f.ok(w.stop())
+	f.ok(f.sub.ResyncWhere(ctx, named("book"), "random() < 2"))
+	f.shows("book resyncing, memo ok")
+	f.fails(f.sub.ResyncWhere(ctx, named("book"), "true"), "is being copied anew already: rows where random() < 2", "wait-sync")
+	if st := f.sub.ReadStatus(ctx); st.Consistent || st.Parked() || st.Tables[0].Resync == nil || st.Tables[0].Resync.Where != "random() < 2" {
+		t.Errorf("status: %+v", st)
+	}
+	f.ok(f.sub.RemoveTables(ctx, named("book")))
+	f.nothingAsked()
+}
+
+// A condition that fails when it is asked parks the table with its error; one
+// that does not brings it back. So does one that has what a change was refused for.
+func TestResyncOfAParkedTable(t *testing.T) {
+	f := newFlow(t)
+	f.both(`create table book (id int primary key, isbn int unique, title text); create table memo (id int primary key)`)
+	f.exec(f.provConn, `insert into book select i, i, 'old' from generate_series(1, 100) i`)
+	f.add("book", "memo")
+	w := start(t, f.quickly().Run)
+	f.allOK()
+	f.equal("public.book")
+	ctx := t.Context()
+	f.ok(f.sub.ResyncWhere(ctx, named("book"), "1 / (id - 5) = 0"))
+	f.shows("book parked, memo ok")
+	st := f.sub.ReadStatus(ctx)
+	if text := fmt.Sprint(st.Problems); !strings.Contains(text, "copy rows where 1 / (id - 5) = 0 anew: subscriber: ERROR: division by zero") {
+		t.Errorf("problems: %s", text)
+	}
+	f.exec(f.provConn, `update book set title = 'meanwhile' where id < 10; insert into memo values (1)`)
+	f.equal("public.memo")
+	f.ok(f.sub.Retry(ctx, named("book")))
+	f.says("Table parked again")
+	f.shows("book parked, memo ok")
+	f.ok(f.sub.ResyncWhere(ctx, named("book"), "id = 5"))
+	f.shows("book ok, memo ok")
+	f.equal("public.book")
+	f.nothingAsked()
+
+	// A row of the subscriber's own is in the way of a change.
+	f.exec(f.subConn, `insert into book values (1000, 200, 'mine'), (1001, 300, 'mine')`)
+	f.exec(f.provConn, `insert into book values (101, 200, 'new'); insert into memo values (2)`)
+	f.shows("book parked, memo ok")
+	f.ok(f.sub.Retry(ctx, named("book")))
+	f.shows("book parked, memo ok")
+	f.exec(f.provConn, `update book set isbn = 50000 where id = 101; update book set isbn = 1 - isbn where id in (50, 51);
+		insert into book values (102, 300, 'new')`)
+	f.fails(f.sub.ResyncDifferent(ctx, named("book"), londiste.CompareOptions{}), "its state is parked, not ok", "subscriber retry")
+	f.ok(f.sub.ResyncWhere(ctx, named("book"), "id >= 1000"))
+	f.says("The rows of the part make way")
+	f.shows("book ok, memo ok")
+	f.equal("public.book", "public.memo")
+	f.noCopyLeft()
+	f.nothingAsked()
+	f.ok(w.stop())
+}
+
+// While a part waits for its turn the other table goes on, and the
+// table can be removed, or copied as a whole.
+func TestResyncOfSomeRowsIsDropped(t *testing.T) {
+	f := newFlow(t)
+	f.both(`create table book (id int primary key, title text); create table memo (id int primary key)`)
+	f.exec(f.provConn, `insert into book select i, 'old' from generate_series(1, 100) i`)
+	f.add("book", "memo")
+	f.worker.Pace.MaxWriters = 4
+	w := start(t, f.worker.Run)
+	ctx := t.Context()
+	for i, drop := range []func(){
+		func() { f.ok(f.sub.Resync(ctx, named("book"))) },
+		func() {
+			f.ok(f.sub.RemoveTables(ctx, named("book")))
+			f.ok(f.sub.AddTables(ctx, named("book"), londiste.AddOptions{}))
+		},
+	} {
+		f.allOK()
+		f.exec(f.subConn, `update book set title = 'wrong'`)
+		var busy []*pgx.Conn
+		for range 5 {
+			conn := pgtest.Connect(t, f.provDSN)
+			f.exec(conn, `begin; select txid_current()`)
+			busy = append(busy, conn)
+		}
+		f.ok(f.sub.ResyncWhere(ctx, named("book"), "id < 50"))
+		f.says("Table set aside")
+		f.says("Copy pauses: the provider is busy")
+		f.shows("book resyncing, memo ok")
+		f.exec(f.provConn, fmt.Sprintf(`insert into memo values (%d)`, i))
+		f.equal("public.memo")
+		drop()
+		for _, conn := range busy {
+			f.exec(conn, "commit")
+		}
+		f.allOK()
+		f.equal("public.book")
+		f.noCopyLeft()
+		f.nothingAsked()
+	}
+	f.ok(w.stop())
+}
+
+// Where foreign keys act, those of a table that is set aside go before its
+// neighbours go on, and come back.
+func TestResyncOfSomeRowsWithForeignKeys(t *testing.T) {
+	f := newFlow(t)
+	f.both(`create table shelf (id int primary key, nr int); create table book (id int primary key, shelf int references shelf on delete cascade);
+		create table memo (id int primary key, book int references book on delete cascade)`)
+	f.exec(f.provConn, `insert into shelf select i from generate_series(1, 10) i; insert into book select i, 1 + i % 10 from generate_series(1, 100) i;
+		insert into memo select i, i from generate_series(20, 100) i`)
+	f.add("shelf", "book", "memo")
+	before := pgtest.CatalogFingerprint(t, f.subDSN)
+	w := start(t, f.worker.Run)
+	f.allOK()
+	f.equal("public.shelf", "public.book", "public.memo")
+	f.exec(f.subConn, `delete from book where id < 5; insert into book values (1000, 7); update book set shelf = 3 where id between 30 and 40`)
+	f.ok(f.sub.ResyncWhere(t.Context(), named("book"), "id < 50 or id > 900"))
+	for i := range 20 { // before, during and after
+		f.exec(f.provConn, fmt.Sprintf(`begin; insert into shelf values (%[1]d); insert into book values (%[1]d, %[1]d); insert into memo values (%[1]d, %[1]d);
+			delete from book where id = %[1]d - 60; delete from shelf where id = %[1]d - 100 and id %% 2 = 0; commit`, 101+i))
+		time.Sleep(50 * time.Millisecond) // for which the table is set aside at some of them
+	}
+	f.says("Table set aside")
+	f.shows("shelf ok, book ok, memo ok")
+	f.equal("public.shelf", "public.book", "public.memo")
+	f.noCopyLeft()
+	f.ok(w.stop())
+	sameCatalog(t, before, pgtest.CatalogFingerprint(t, f.subDSN))
+}
+
+// scribbler writes to the provider's book what makes copies fail: rows come and
+// go, keys and unique values move and change places, the table is emptied.
+type scribbler struct {
+	*rand.Rand
+	fresh int
+}
+
+func (s *scribbler) statement() string {
+	a, b := 1+s.IntN(s.fresh), 1+s.IntN(s.fresh)
+	switch n := s.IntN(100); {
+	case n < 25:
+		return fmt.Sprintf(`update book set title = 't%d', shelf = %d where id %% 7 = %d`, n, n%4, a%7)
+	case n < 40:
+		return fmt.Sprintf(`delete from book where id in (%d, %d)`, a, b)
+	case n < 60:
+		s.fresh++
+		return fmt.Sprintf(`insert into book values (%d, %d, %d, 'new') on conflict do nothing`, s.fresh, s.fresh, n%4)
+	case n < 70:
+		return fmt.Sprintf(`with gone as (delete from book where id = %d returning *) select from gone;
+			insert into book values (%[1]d, %[2]d, 1, 'again') on conflict do nothing`, a, b)
+	case n < 78:
+		s.fresh++
+		return fmt.Sprintf(`update book set id = %d where id = %d`, s.fresh, a)
+	case n < 88:
+		return fmt.Sprintf(`begin; update book set id = -1 where id = %[1]d; update book set id = %[1]d where id = %[2]d;
+			update book set id = %[2]d where id = -1; commit`, a, b)
+	case n < 98:
+		return fmt.Sprintf(`begin; update book set isbn = null where id in (%[1]d, %[2]d);
+			update book x set isbn = o.isbn from (values (%[1]d, %[2]d), (%[2]d, %[1]d)) o (id, isbn)
+			where x.id = o.id and not exists (select from book y where y.isbn = o.isbn); commit`, a, b)
+	}
+	return fmt.Sprintf(`truncate book; insert into book select i, i, i %% 4, 'anew' from generate_series(1, %d) i`, s.fresh/2+10)
+}
+
+// TestResyncOfSomeRowsAmidWrites: rows for which the condition is true at one
+// side or both are spoilt at the subscriber, a change may be refused for it and the
+// table parked; a resync of them makes both sides equal, whatever is written.
+func TestResyncOfSomeRowsAmidWrites(t *testing.T) {
+	f := newFlow(t)
+	f.both(`create table book (id int primary key, isbn int unique, shelf int, title text); create table memo (id int primary key)`)
+	f.exec(f.provConn, `insert into book select i, i, i % 4, 'old' from generate_series(1, 300) i`)
+	f.add("book", "memo")
+	w := start(t, f.quickly().Run)
+	f.allOK()
+	rounds, parked := 12, 0
+	if pgtest.Long() {
+		rounds = 200
+	}
+	for seed := range rounds {
+		spoil := rand.New(rand.NewPCG(uint64(seed), 2))
+		load := start(t, func(ctx context.Context) error {
+			conn, err := pgx.Connect(context.Background(), f.provDSN)
+			if err != nil {
+				return err
+			}
+			defer conn.Close(context.Background())
+			s := scribbler{rand.New(rand.NewPCG(uint64(seed), 1)), 300 + 1000*seed}
+			for ctx.Err() == nil {
+				if _, err := conn.Exec(context.Background(), s.statement()); err != nil {
+					return err
+				}
+				time.Sleep(2 * time.Millisecond) // batches hold some of them, not all
+			}
+			return nil
+		})
+		f.spoil(spoil, seed)
+		// Some of the changes meet the spoilt rows.
+		time.Sleep(time.Duration(spoil.IntN(400)) * time.Millisecond)
+		f.resyncSome(seed)
+		time.Sleep(time.Duration(spoil.IntN(300)) * time.Millisecond) // the writers go on during the resync
+		f.ok(load.stop())
+		if f.bookBack() {
+			parked++
+		}
+		f.equal("public.book")
+	}
+	f.noCopyLeft()
+	f.nothingAsked()
+	f.ok(w.stop())
+	t.Logf("the table was parked in %d of %d rounds", parked, rounds)
+}
+
+// spoil changes rows of shelf 1, or makes others seem to be there.
+func (f *flow) spoil(r *rand.Rand, seed int) {
+	f.t.Helper()
+	a := r.IntN(5)
+	sql := []string{
+		fmt.Sprintf(`update book set title = 'spoilt' where shelf = 1 and id %% 5 = %d`, a),
+		fmt.Sprintf(`delete from book where shelf = 1 and id %% 5 = %d`, a),
+		fmt.Sprintf(`update book set shelf = 2 where shelf = 1 and id %% 5 = %d`, a),
+		fmt.Sprintf(`update book set shelf = 1 where shelf = 3 and id %% 5 = %d`, a),
+		fmt.Sprintf(`insert into book select -i, %d + i, 1, 'extra' from generate_series(1, 30) i on conflict do nothing`, 300+1000*seed),
+		fmt.Sprintf(`update book set isbn = -isbn, shelf = 1 where id %% 5 = %d`, a),
+	}[r.IntN(6)]
+	if seed%3 == 2 { // which makes it likely that a change is refused
+		sql = fmt.Sprintf(`insert into book select -i, %d + i, 1, 'extra' from generate_series(1, 30) i on conflict do nothing`, 300+1000*seed)
+	}
+	f.exec(f.subConn, sql)
+}
+
+const someRows = "shelf = 1"
+
+// resyncSome asks for the part, by the condition or by a comparison.
+func (f *flow) resyncSome(seed int) {
+	f.t.Helper()
+	if seed%4 == 3 {
+		err := f.sub.ResyncDifferent(f.t.Context(), named("book"), londiste.CompareOptions{})
+		if err == nil || !strings.Contains(err.Error(), "its state is parked") {
+			f.ok(err)
+			return
+		}
+	}
+	f.ok(f.sub.ResyncWhere(f.t.Context(), named("book"), someRows))
+}
+
+// bookBack waits for the table to be ok, and asks once more if a row that was
+// spoilt is in the way: it was, or became, none of the part's.
+func (f *flow) bookBack() (parked bool) {
+	f.t.Helper()
+	for deadline := time.Now().Add(60 * time.Second); time.Now().Before(deadline); {
+		list, err := f.sub.Tables(f.t.Context())
+		f.ok(err)
+		switch list[0].Shown() {
+		case "ok":
+			return parked
+		case "parked":
+			parked = true
+			f.ok(f.sub.ResyncWhere(f.t.Context(), named("book"), someRows))
+		}
+		time.Sleep(50 * time.Millisecond) // between two looks
+	}
+	f.t.Fatal("the table does not come back")
+	return parked
+}

@@ -1,0 +1,100 @@
+package crash
+
+import (
+	"testing"
+	"time"
+
+	"github.com/skytools-go/skytools/internal/pgserver"
+	"github.com/skytools-go/skytools/internal/pgtest"
+)
+
+// spoilt makes rows of the subscriber's counters wrong, some of those that are
+// written all the time; of those with spoiltPart a resync makes all right.
+const (
+	spoilt = `update counter set n = n + 1000000 where id % 3 = 0; delete from counter where id % 5 = 0;
+		insert into counter select g, 1, 0 from generate_series(5001, 5300) g`
+	spoiltPart = "londiste replica.ini subscriber resync counter --where (id%3=0)or(id%5=0)or(id>5000)"
+)
+
+// killResyncer: the worker dies at a commit of a resync of a part, under load, and
+// the next one ends it. The command is not given again.
+func killResyncer(t *testing.T, spec string) {
+	p, stop := replicating(t)
+	worker := p.start(spec, "londiste replica.ini replay")
+	p.allOK()
+	p.exec(p.subscriber, spoilt)
+	p.command(spoiltPart)
+	worker.killed(t)
+	p.start("", "londiste replica.ini replay")
+	p.partEnds()
+	stop()
+	p.settled()
+	p.exactly()
+}
+
+// killFinder: the command dies with the keys that it has found, and is given again
+// if it had not asked for them.
+func killFinder(t *testing.T, spec string) {
+	p, stop := replicating(t)
+	worker := p.start("", "londiste replica.ini replay")
+	p.allOK()
+	p.exec(p.subscriber, spoilt)
+	const command = "londiste replica.ini subscriber resync counter --different --full-speed"
+	p.start(spec, command).killed(t)
+	p.partEnds()
+	p.allOK()
+	p.command(command)
+	p.partEnds()
+	p.nothingLeft()
+	stop()
+	p.settled()
+	p.exactly()
+	if !worker.running() {
+		t.Error("the worker ended with the command")
+	}
+}
+
+// partEnds waits for the resync of a part to be over.
+func (p *pair) partEnds() {
+	p.t.Helper()
+	p.until("the part to be there", func() bool {
+		return p.value(p.subscriber, "select count(*)::text from skytools.resync_part") == "0"
+	})
+}
+
+// TestPartsThroughCrashes: both servers are stopped hard, again and again, while
+// parts are copied anew, by a condition and by what a comparison finds.
+func TestPartsThroughCrashes(t *testing.T) {
+	servers := []*pgserver.Server{pgtest.Own(t, pgserver.Options{Fsync: true}), pgtest.Own(t, pgserver.Options{Fsync: true})}
+	p := newPair(t, servers[0], servers[1])
+	p.install()
+	p.start("", "pgqadm ticker.ini ticker")
+	worker := p.start("", "londiste replica.ini replay")
+	p.allOK()
+	stop := p.load(t.Context(), 2)
+	for i, pause := range []time.Duration{1000, 400, 700, 0} { // which part of it is hit
+		p.exec(p.subscriber, spoilt)
+		if i%2 == 0 {
+			p.command(spoiltPart)
+		} else {
+			p.command("londiste replica.ini subscriber resync counter --different --full-speed")
+		}
+		time.Sleep(pause * time.Millisecond)
+		for _, s := range servers {
+			if err := s.Stop(t.Context(), "immediate"); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Restart(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		p.partEnds()
+		p.allOK()
+	}
+	stop()
+	p.settled()
+	p.exactly()
+	if !worker.running() {
+		t.Error("the worker ended with a server")
+	}
+}
