@@ -89,6 +89,7 @@ type copier struct {
 	reader    *pgq.Reader
 	ackedAt   time.Time
 	failing   bool
+	claimed   bool             // the consumer, with the lease's epoch
 	parked    *set.ParkedTable // the table is being retried
 	free      bool             // of its foreign keys, where they would act
 }
@@ -266,7 +267,8 @@ func (c *copier) prepare(ctx context.Context, t *set.Table) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if _, err := set.Claim(ctx, c.prov, c.Pair, c.consumer, c.me, c.fence.Epoch, false); err != nil {
+	c.claimed = false
+	if err := c.claim(ctx); err != nil {
 		return false, err
 	}
 	to := set.State{Phase: set.InCopy}

@@ -128,6 +128,9 @@ func (c *copier) position(ctx context.Context, t *set.Table) (pgq.Tick, bool, er
 		return pgq.Tick{}, false, err
 	}
 	if known && registered && here >= there {
+		if err := c.claim(ctx); err != nil {
+			return pgq.Tick{}, false, err
+		}
 		tick, err := c.reader.Tick(ctx, here)
 		if err == nil {
 			return tick, true, nil
@@ -153,6 +156,16 @@ func (c *copier) copySnapshot(ctx context.Context) (*pgq.Snapshot, error) {
 		return nil, fmt.Errorf("custom_snapshot: %w", err)
 	}
 	return &s, nil
+}
+
+// claim makes the consumer this worker's, once: one before it may have registered it.
+func (c *copier) claim(ctx context.Context) error {
+	if c.claimed {
+		return nil
+	}
+	_, err := set.Claim(ctx, c.prov, c.Pair, c.consumer, c.me, c.fence.Epoch, false)
+	c.claimed = err == nil
+	return err
 }
 
 func (c *copier) askForTick(ctx context.Context, last pgq.Tick) error {
