@@ -56,7 +56,11 @@ func (c *comparison) rowsSQL(end, n int, buckets []int) string {
 	for i, col := range c.columns {
 		t := col.text(end)
 		if !slices.Contains(c.key, i) {
-			t = fmt.Sprintf("case when length(%[1]s) > %[2]d then left(%[1]s, 200) || '... (' || length(%[1]s) || ' characters, md5 ' || md5(%[1]s) || ')' else %[1]s end", t, longest)
+			bytes := t
+			if c.convert {
+				bytes = "convert_to(" + t + ", 'UTF8')"
+			}
+			t = fmt.Sprintf("case when length(%[1]s) > %[2]d then left(%[1]s, 200) || '... (' || length(%[1]s) || ' characters, md5 ' || md5(%[3]s) || ')' else %[1]s end", t, longest, bytes)
 		}
 		values = append(values, t)
 	}
