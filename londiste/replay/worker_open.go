@@ -41,7 +41,7 @@ func (r *run) openSubscriber(ctx context.Context) error {
 		r.sub = conn
 	}
 	var installed, node bool
-	err := r.sub.QueryRow(ctx, installedSQL, "pgq_node.node_info", "londiste.table_info", "skytools.compared_table").Scan(&installed)
+	err := r.sub.QueryRow(ctx, installedSQL, "pgq_node.node_info", "londiste.table_info", "skytools.witness").Scan(&installed)
 	if err == nil && installed {
 		err = r.sub.QueryRow(ctx, `select exists (select from pgq_node.node_info where queue_name = $1)`, r.Queue).Scan(&node)
 	}
@@ -75,7 +75,7 @@ func (r *run) openProvider(ctx context.Context) error {
 		r.prov, r.reader = conn, pgq.NewReader(conn, r.Queue)
 	}
 	var installed, queue bool
-	err := r.prov.QueryRow(ctx, installedSQL, "pgq.queue", "londiste.table_info", "skytools.claim").Scan(&installed)
+	err := r.prov.QueryRow(ctx, installedSQL, "pgq.queue", "londiste.table_info", "skytools.witness").Scan(&installed)
 	if err == nil && installed {
 		err = r.prov.QueryRow(ctx, `select exists (select from pgq.queue where queue_name = $1)`, r.Queue).Scan(&queue)
 	}
@@ -176,6 +176,9 @@ func (r *run) openQueue(ctx context.Context) error {
 		return fmt.Errorf("provider: %w", err)
 	}
 	if r.position, err = r.findPosition(ctx, provider); err != nil {
+		return err
+	}
+	if err := r.emptied(ctx); err != nil {
 		return err
 	}
 	if err := r.flushed(ctx); err != nil {

@@ -4,7 +4,7 @@ select skytools.queues();
 revoke execute on all functions in schema skytools from public;
 grant usage on schema skytools to public;
 grant select on skytools.installation, skytools.barrier to public;
-grant execute on function skytools.version(), skytools.beside_extension(),
+grant execute on function skytools.version(), skytools.witness(), skytools.beside_extension(),
     skytools.get_backlog_warnings(), skytools.get_detached_consumers() to public;
 
 -- pgq.logutriga and its like run with the writer's rights, who needs no other

@@ -28,9 +28,6 @@ begin
     elsif t.relpersistence = 't' then
         raise exception 'table % is temporary', called
             using errcode = 'wrong_object_type', hint = 'A temporary table is seen by its own session only.';
-    elsif t.relpersistence = 'u' then
-        raise exception 'table % is unlogged', called using errcode = 'wrong_object_type',
-            hint = 'A crash of the server empties it without an event: alter table ' || called || ' set logged.';
     elsif not has_table_privilege(t.oid, 'TRIGGER') or not has_table_privilege(t.oid, 'SELECT') then
         raise exception 'permission denied for table %', called using errcode = 'insufficient_privilege',
             hint = format('grant select, trigger on %s to %I', called, current_user);
