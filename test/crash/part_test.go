@@ -4,8 +4,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/skytools-go/skytools/internal/pgserver"
-	"github.com/skytools-go/skytools/internal/pgtest"
 )
 
 // spoilt makes rows of the subscriber's counters wrong, some of those that are
@@ -65,8 +63,7 @@ func (p *pair) partEnds() {
 // TestPartsThroughCrashes: both servers are stopped hard, again and again, while
 // parts are copied anew, by a condition and by what a comparison finds.
 func TestPartsThroughCrashes(t *testing.T) {
-	servers := []*pgserver.Server{pgtest.Own(t, pgserver.Options{Fsync: true}), pgtest.Own(t, pgserver.Options{Fsync: true})}
-	p := newPair(t, servers[0], servers[1])
+	p := ownServers(t)
 	p.install()
 	p.start("", "pgqadm ticker.ini ticker")
 	worker := p.start("", "londiste replica.ini replay")
@@ -80,14 +77,7 @@ func TestPartsThroughCrashes(t *testing.T) {
 			p.command("londiste replica.ini subscriber resync counter --different --full-speed")
 		}
 		time.Sleep(pause * time.Millisecond)
-		for _, s := range servers {
-			if err := s.Stop(t.Context(), "immediate"); err != nil {
-				t.Fatal(err)
-			}
-			if err := s.Restart(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-		}
+		p.stopHard("both")
 		p.partEnds()
 		p.allOK()
 	}

@@ -83,7 +83,7 @@ func killRepair(t *testing.T, spec string) {
 	p, stop := replicating(t)
 	p.start("", "londiste replica.ini replay")
 	p.allOK()
-	p.exec(p.subscriber, spoilt)
+	p.exec(p.subscriber, tampered)
 	p.start(spec, "londiste replica.ini repair --apply --full-speed").killed(t)
 	p.command("londiste replica.ini repair --apply --full-speed")
 	p.mended()
@@ -91,8 +91,8 @@ func killRepair(t *testing.T, spec string) {
 	p.settled()
 }
 
-// spoilt changes, loses and adds rows at the subscriber.
-const spoilt = `update counter set n = n + 1000000 where id % 3 = 0; delete from line where id % 50 = 0;
+// tampered changes, loses and adds rows at the subscriber.
+const tampered = `update counter set n = n + 1000000 where id % 3 = 0; delete from line where id % 50 = 0;
 	insert into line (id, writer, nr) select -g, -2, g from generate_series(1, 700) g`
 
 // mended waits until all that was told once more has come.
@@ -160,7 +160,7 @@ func TestServersAreStoppedHardAmidRepair(t *testing.T) {
 			p.start("", "londiste replica.ini replay")
 			p.allOK()
 			stop := p.load(t.Context(), 2)
-			p.exec(p.subscriber, spoilt)
+			p.exec(p.subscriber, tampered)
 			// The rate makes it last: line is still to be told again.
 			repairing := p.start("", "londiste replica.ini repair --apply --max-rate 20kB")
 			p.until("rows to be told again", func() bool { return strings.Contains(repairing.said.String(), "told once more") })
