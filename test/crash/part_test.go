@@ -3,7 +3,6 @@ package crash
 import (
 	"testing"
 	"time"
-
 )
 
 // spoilt makes rows of the subscriber's counters wrong, some of those that are
