@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -47,7 +48,12 @@ func (b *bench) copy(ctx context.Context) (err error) {
 	if err := b.fillTemplate(ctx, provider); err != nil {
 		return err
 	}
-	return b.rounds(ctx, []string{"native", dump, oneStream, ours}, func(ctx context.Context, who string) error { return b.copyOnce(ctx, provider, who) })
+	peers := []string{"native", dump, upstream, oneStream, ours}
+	if lack := lacksUpstream(ctx, provider); lack != nil {
+		fmt.Fprintf(b.log, "%s is left out: %v\n", upstream, lack)
+		peers = slices.DeleteFunc(peers, func(who string) bool { return who == upstream })
+	}
+	return b.rounds(ctx, peers, func(ctx context.Context, who string) error { return b.copyOnce(ctx, provider, who) })
 }
 
 func (b *bench) fillTemplate(ctx context.Context, provider *server) error {

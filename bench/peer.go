@@ -30,6 +30,8 @@ func (b *bench) peer(who string, p *pair) peer {
 		return &skytools{pair: p, programs: programs{b.bin, b.dir}}
 	case oneStream:
 		return &skytools{pair: p, programs: programs{b.bin, b.dir}, ini: "copy_chunk_size = 1TB\n"}
+	case upstream:
+		return &londiste3{p, programs{debianBin, b.dir}}
 	case dump:
 		return pgDump{p, b.dir}
 	}
@@ -144,9 +146,12 @@ func (s *skytools) resume(ctx context.Context) error {
 	return s.command(ctx, "londiste replica.ini replay -d")
 }
 
-func (s programs) daemons() []int {
+func (s programs) daemons() []int { return s.pids("ticker.pid", "replica.pid") }
+
+// pids are those in the pidfiles that are there.
+func (s programs) pids(files ...string) []int {
 	var pids []int
-	for _, file := range []string{"ticker.pid", "replica.pid"} {
+	for _, file := range files {
 		text, err := os.ReadFile(filepath.Join(s.dir, file))
 		if err != nil {
 			continue
