@@ -45,8 +45,19 @@ func Of(err error) string {
 		return ""
 	case older(pg):
 		return "its schemas are older than this program: run \"pgqadm INI install\" or \"londiste INI provider install\""
+	case pooled(pg):
+		return "a pooler in transaction mode seems to stand between: connect to the server itself, or to a pooler in session mode"
 	}
 	return pg.Hint
+}
+
+// pooled tells that a statement prepared in one session was run in another.
+func pooled(err *pgconn.PgError) bool {
+	switch err.Code {
+	case "26000", "42P05":
+		return strings.Contains(err.Message, "prepared statement")
+	}
+	return false
 }
 
 // older tells a database that lacks a function, table or column of schema
