@@ -5,12 +5,12 @@ import (
 	"time"
 )
 
-// spoilt makes rows of the subscriber's counters wrong, some of those that are
-// written all the time; of those with spoiltPart a resync makes all right.
+// wrongRows makes rows of the subscriber's counters wrong, some of those that are
+// written all the time; of those with resyncPart a resync makes all right.
 const (
-	spoilt = `update counter set n = n + 1000000 where id % 3 = 0; delete from counter where id % 5 = 0;
+	wrongRows = `update counter set n = n + 1000000 where id % 3 = 0; delete from counter where id % 5 = 0;
 		insert into counter select g, 1, 0 from generate_series(5001, 5300) g`
-	spoiltPart = "londiste replica.ini subscriber resync counter --where (id%3=0)or(id%5=0)or(id>5000)"
+	resyncPart = "londiste replica.ini subscriber resync counter --where (id%3=0)or(id%5=0)or(id>5000)"
 )
 
 // killResyncer: the worker dies at a commit of a resync of a part, under load, and
@@ -19,8 +19,8 @@ func killResyncer(t *testing.T, spec string) {
 	p, stop := replicating(t)
 	worker := p.start(spec, "londiste replica.ini replay")
 	p.allOK()
-	p.exec(p.subscriber, spoilt)
-	p.command(spoiltPart)
+	p.exec(p.subscriber, wrongRows)
+	p.command(resyncPart)
 	worker.killed(t)
 	p.start("", "londiste replica.ini replay")
 	p.partEnds()
@@ -35,7 +35,7 @@ func killFinder(t *testing.T, spec string) {
 	p, stop := replicating(t)
 	worker := p.start("", "londiste replica.ini replay")
 	p.allOK()
-	p.exec(p.subscriber, spoilt)
+	p.exec(p.subscriber, wrongRows)
 	const command = "londiste replica.ini subscriber resync counter --different --full-speed"
 	p.start(spec, command).killed(t)
 	p.partEnds()
@@ -69,9 +69,9 @@ func TestPartsThroughCrashes(t *testing.T) {
 	p.allOK()
 	stop := p.load(t.Context(), 2)
 	for i, pause := range []time.Duration{1000, 400, 700, 0} { // which part of it is hit
-		p.exec(p.subscriber, spoilt)
+		p.exec(p.subscriber, wrongRows)
 		if i%2 == 0 {
-			p.command(spoiltPart)
+			p.command(resyncPart)
 		} else {
 			p.command("londiste replica.ini subscriber resync counter --different --full-speed")
 		}
