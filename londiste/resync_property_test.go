@@ -60,7 +60,7 @@ func TestResyncOfSomeRowsAmidWrites(t *testing.T) {
 	f.add("book", "memo")
 	w := start(t, f.quickly().Run)
 	f.allOK()
-	rounds, parked := 12, 0
+	rounds, parked := 6, 0
 	if pgtest.Long() {
 		rounds = 200
 	}

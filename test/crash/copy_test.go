@@ -84,8 +84,9 @@ func TestKilledCopyGoesOn(t *testing.T) {
 // TestServersStopAmidChunks stops one side's server or both, `immediate`,
 // while chunks are under way, under load.
 func TestServersStopAmidChunks(t *testing.T) {
-	for _, which := range hardStops {
+	for _, which := range hardStops() {
 		t.Run(which, func(t *testing.T) {
+			t.Parallel()
 			p := ownServers(t)
 			p.inChunks()
 			p.exec(p.provider, "update counter set log = array_fill(1, array[100])")

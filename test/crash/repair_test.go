@@ -124,6 +124,7 @@ func (proc *process) ends(t *testing.T, status int) {
 func TestServersAreStoppedHardAmidComparing(t *testing.T) {
 	for _, side := range []string{"provider", "subscriber"} {
 		t.Run(side, func(t *testing.T) {
+			t.Parallel()
 			p := ownServers(t)
 			p.install()
 			p.start("", "pgqadm ticker.ini ticker")
@@ -152,8 +153,9 @@ func TestServersAreStoppedHardAmidComparing(t *testing.T) {
 // TestServersAreStoppedHardAmidRepair: a repair that loses a server ends with
 // status 2, and another one makes both sides equal, while writers go on.
 func TestServersAreStoppedHardAmidRepair(t *testing.T) {
-	for _, which := range hardStops {
+	for _, which := range hardStops() {
 		t.Run(which, func(t *testing.T) {
+			t.Parallel()
 			p := ownServers(t)
 			p.install()
 			p.start("", "pgqadm ticker.ini ticker")
