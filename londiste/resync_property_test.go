@@ -83,7 +83,7 @@ func TestResyncOfSomeRowsAmidWrites(t *testing.T) {
 		})
 		f.spoil(spoil, seed)
 		// Some of the changes meet the spoilt rows.
-		time.Sleep(time.Duration(spoil.IntN(400)) * time.Millisecond)
+		time.Sleep(time.Duration(spoil.IntN(400)) * time.Millisecond) // the writers are somewhere
 		f.resyncSome(seed)
 		time.Sleep(time.Duration(spoil.IntN(300)) * time.Millisecond) // the writers go on during the resync
 		f.ok(load.stop())
