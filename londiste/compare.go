@@ -27,6 +27,9 @@ type CompareOptions struct {
 	Patience  time.Duration // how long to wait for the worker to come to a tick; 0 means 60 s
 	// Each is told each row that differs; may be nil.
 	Each func(table ident.Name, d RowDifference) error
+	// Again is called where the table under way is compared once more: what Each
+	// was told of it does not count. May be nil.
+	Again func() error
 }
 
 // RowDifference is a row that differs: see package internal/compare.
@@ -144,6 +147,11 @@ func (b *Subscriber) compareTable(ctx context.Context, ends [2]*compare.End, nam
 		res, err := b.compareOnce(ctx, ends, name, o, patience)
 		if errors.Is(err, compare.ErrRewritten) && trial < compareTrials {
 			b.Logger().Info("The table was rewritten or emptied meanwhile: comparing it again", "table", name.String())
+			if o.Again != nil {
+				if err := o.Again(); err != nil {
+					return nil, err
+				}
+			}
 			continue
 		}
 		return res, err
@@ -221,15 +229,8 @@ func (m *moment) table(ctx context.Context, p *set.Pair, name ident.Name) (*comp
 		return nil, "not attached at the provider any more", nil
 	}
 	t := &compare.Table{Provider: there.Dest, Subscriber: here.Dest}
-	err = m.prov.QueryRow(ctx, `select key_columns from skytools.capture
-		where queue_name = $1 and table_schema = $2 and table_name = $3`, p.Queue, there.Dest.Schema, there.Dest.Name).Scan(&t.Key)
-	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
-		return nil, "", fmt.Errorf("provider: key of %s: %w", name, err)
-	}
-	if len(t.Key) == 0 {
-		if t.Key, err = set.PrimaryKey(ctx, m.prov, there.Dest); err != nil {
-			return nil, "", fmt.Errorf("provider: key of %s: %w", name, err)
-		}
+	if t.Key, _, err = set.EventKey(ctx, m.prov, p.Queue, there.Dest); err != nil {
+		return nil, "", err
 	}
 	slices.Sort(t.Key)
 	return t, "", nil

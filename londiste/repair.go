@@ -47,6 +47,10 @@ func (b *Subscriber) Repair(ctx context.Context, sel Selection, o CompareOptions
 		found = append(found, d)
 		return nil
 	}
+	o.Again = func() error {
+		found = nil
+		return nil
+	}
 	return b.Compare(ctx, sel, o, func(c Comparison) error {
 		var told int64
 		rows := found

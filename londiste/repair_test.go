@@ -1,9 +1,13 @@
 package londiste_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
+
+	"github.com/skytools-go/skytools/internal/ident"
 	"github.com/skytools-go/skytools/internal/pgtest"
 	"github.com/skytools-go/skytools/londiste"
 )
@@ -97,4 +101,51 @@ func TestRepairWithoutRights(t *testing.T) {
 	f.exec(f.provConn, `grant select, update on table public.shaped to `+pgtest.Role)
 	f.repair(true)
 	f.comparesEqual(2)
+}
+
+// A table that is rewritten while its rows are told is compared once more, and
+// what was told of it before is forgotten.
+func TestRewrittenAmidRepair(t *testing.T) {
+	f := newFlow(t)
+	f.both(`create table shaped (id int primary key, item text)`)
+	f.exec(f.provConn, `insert into shaped select g, repeat('x', 500) from generate_series(1, 20000) g`)
+	f.add("shaped")
+	start(t, f.worker.Run)
+	f.allOK()
+	f.equal("public.shaped")
+	f.exec(f.subConn, `update shaped set item = 'y' where id % 100 = 0`)
+	told, again := 0, 0
+	var rewrite *running
+	f.ok(f.sub.Compare(t.Context(), named("shaped"), londiste.CompareOptions{
+		Each: func(ident.Name, londiste.RowDifference) error {
+			told++
+			if again == 0 && told == 1 { // it gets the lock when these rows are read
+				rewrite = start(t, func(ctx context.Context) error {
+					conn, err := pgx.Connect(ctx, f.subDSN)
+					if err != nil {
+						return err
+					}
+					defer conn.Close(context.WithoutCancel(ctx))
+					_, err = conn.Exec(ctx, `vacuum full shaped`)
+					return err
+				})
+				f.eventually(f.subConn, `select count(*)::text from pg_locks where relation = 'shaped'::regclass and not granted`, "1")
+			}
+			return nil
+		},
+		Again: func() error {
+			again++
+			told = 0
+			return nil
+		},
+	}, func(c londiste.Comparison) error {
+		if c.Differing != 200 || told != 200 {
+			t.Errorf("%d rows differ, %d were told", c.Differing, told)
+		}
+		return nil
+	}))
+	f.ok(rewrite.ended(t))
+	if again != 1 {
+		t.Errorf("compared again %d times", again)
+	}
 }

@@ -254,6 +254,7 @@ func (b *Subscriber) ResyncDifferent(ctx context.Context, sel Selection, o Compa
 	}
 	o.CountOnly = false
 	o.Each = func(_ ident.Name, d RowDifference) error { return k.add(ctx, d) }
+	o.Again = func() error { return k.forget(ctx) }
 	return b.Compare(ctx, sel, o, func(c Comparison) error {
 		if err := k.flush(ctx); err != nil {
 			return err
@@ -271,7 +272,7 @@ func (b *Subscriber) ResyncDifferent(ctx context.Context, sel Selection, o Compa
 		if err := sub.askKeys(ctx, c); err != nil {
 			return fmt.Errorf("resync table %s: %w", c.Table, err)
 		}
-		return k.exec(ctx, `truncate pg_temp.skytools_found`)
+		return k.forget(ctx)
 	})
 }
 
@@ -307,6 +308,11 @@ func (k *foundKeys) flush(ctx context.Context) error {
 	})
 	k.rows = k.rows[:0]
 	return err
+}
+
+func (k *foundKeys) forget(ctx context.Context) error {
+	k.rows = k.rows[:0]
+	return k.exec(ctx, `truncate pg_temp.skytools_found`)
 }
 
 func (k *foundKeys) exec(ctx context.Context, sql string) error {

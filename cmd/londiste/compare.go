@@ -135,6 +135,10 @@ func (f *comparing) once(ctx context.Context, p *program, c *call) error {
 		rows = append(rows, d)
 		return nil
 	}
+	o.Again = func() error {
+		rows, left = nil, 0
+		return nil
+	}
 	err := c.subscriber().Compare(ctx, londiste.Selection{Names: c.args}, o, func(res londiste.Comparison) error {
 		one := compared{res, append([]londiste.RowDifference{}, rows...), left}
 		rows, left = nil, 0
