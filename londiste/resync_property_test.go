@@ -77,15 +77,16 @@ func TestResyncOfSomeRowsAmidWrites(t *testing.T) {
 				if _, err := conn.Exec(context.Background(), s.statement()); err != nil {
 					return err
 				}
-				time.Sleep(8 * time.Millisecond) // batches hold some of them, not all
+				time.Sleep(8 * time.Millisecond) // else one batch holds all of them, and none falls between the steps of the resync
 			}
 			return nil
 		})
 		f.spoil(spoil, seed)
-		// Some of the changes meet the spoilt rows.
-		time.Sleep(time.Duration(spoil.IntN(400)) * time.Millisecond) // the writers are somewhere
+		// At random how many changes meet the spoilt rows before the resync begins,
+		// and how many come while it is under way: the seed decides both.
+		time.Sleep(time.Duration(spoil.IntN(400)) * time.Millisecond)
 		f.resyncSome(seed)
-		time.Sleep(time.Duration(spoil.IntN(300)) * time.Millisecond) // the writers go on during the resync
+		time.Sleep(time.Duration(spoil.IntN(300)) * time.Millisecond)
 		f.ok(load.stop())
 		if f.bookBack() {
 			parked++
@@ -149,7 +150,7 @@ func (f *flow) bookBack() (parked bool) {
 			parked = true
 			f.ok(f.sub.ResyncWhere(f.t.Context(), named("book"), someRows))
 		}
-		time.Sleep(50 * time.Millisecond) // between two looks
+		time.Sleep(50 * time.Millisecond) // the worker is at it; each look is a connection
 	}
 	f.t.Fatal("the table does not come back")
 	return parked

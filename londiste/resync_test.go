@@ -220,7 +220,7 @@ func TestResyncOfSomeRowsWithForeignKeys(t *testing.T) {
 	for i := range 20 { // before, during and after
 		f.exec(f.provConn, fmt.Sprintf(`begin; insert into shelf values (%[1]d); insert into book values (%[1]d, %[1]d); insert into memo values (%[1]d, %[1]d);
 			delete from book where id = %[1]d - 60; delete from shelf where id = %[1]d - 100 and id %% 2 = 0; commit`, 101+i))
-		time.Sleep(50 * time.Millisecond) // for which the table is set aside at some of them
+		time.Sleep(50 * time.Millisecond) // spreads the twenty over the second that the resync takes, whose moments nothing tells
 	}
 	f.says("Table set aside")
 	f.shows("shelf ok, book ok, memo ok")

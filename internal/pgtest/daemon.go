@@ -49,7 +49,7 @@ func Eventually(t testing.TB, within time.Duration, what string, ok func() bool)
 		if time.Since(begin) > within {
 			t.Fatalf("not within %v: %s", within, what)
 		}
-		time.Sleep(5 * time.Millisecond) // between two looks
+		time.Sleep(5 * time.Millisecond) // nothing tells of a condition of any kind; each look may be a query
 	}
 	return time.Since(begin)
 }

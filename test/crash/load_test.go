@@ -58,7 +58,7 @@ func (l *load) end(t *testing.T) {
 // comes twice.
 func arrived(want int, count func() int) (got int) {
 	for end := time.Now().Add(patience); count() < want && time.Now().Before(end); {
-		time.Sleep(50 * time.Millisecond) // between two looks
+		time.Sleep(50 * time.Millisecond) // the events come by another process, which tells nobody here
 	}
 	time.Sleep(300 * time.Millisecond) // a second one has time to come
 	return count()

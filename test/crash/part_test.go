@@ -65,11 +65,7 @@ func (p *pair) partEnds() {
 // parts are copied anew, by a condition and by what a comparison finds.
 func TestPartsThroughCrashes(t *testing.T) {
 	p := ownServers(t)
-	p.install()
-	p.start("", "pgqadm ticker.ini ticker")
-	worker := p.start("", "londiste replica.ini replay")
-	p.allOK()
-	stop := p.load(t.Context(), 2)
+	worker, stop := p.replicates()
 	pauses := []time.Duration{1000, 400} // which part of it is hit
 	if pgtest.Long() {
 		pauses = append(pauses, 700, 0)

@@ -6,7 +6,17 @@ import (
 	"time"
 )
 
-// replicating is a pair whose tables are ok, under load.
+// replicates installs and has all tables replicated, under load.
+func (p *pair) replicates() (worker *process, stop func()) {
+	p.t.Helper()
+	p.install()
+	p.start("", "pgqadm ticker.ini ticker")
+	worker = p.start("", "londiste replica.ini replay")
+	p.allOK()
+	return worker, p.load(p.t.Context(), 2)
+}
+
+// replicating is a pair under load, whose worker is still to be started.
 func replicating(t *testing.T) (p *pair, stop func()) {
 	p = newPair(t, nil, nil)
 	p.install()
@@ -126,11 +136,7 @@ func TestServersAreStoppedHardAmidComparing(t *testing.T) {
 		t.Run(side, func(t *testing.T) {
 			t.Parallel()
 			p := ownServers(t)
-			p.install()
-			p.start("", "pgqadm ticker.ini ticker")
-			p.start("", "londiste replica.ini replay")
-			p.allOK()
-			stop := p.load(t.Context(), 2)
+			_, stop := p.replicates()
 			// The rate makes it last.
 			comparing := p.start("", "londiste replica.ini compare --max-rate 20kB")
 			p.until("a table to be compared", func() bool {
@@ -157,11 +163,7 @@ func TestServersAreStoppedHardAmidRepair(t *testing.T) {
 		t.Run(which, func(t *testing.T) {
 			t.Parallel()
 			p := ownServers(t)
-			p.install()
-			p.start("", "pgqadm ticker.ini ticker")
-			p.start("", "londiste replica.ini replay")
-			p.allOK()
-			stop := p.load(t.Context(), 2)
+			_, stop := p.replicates()
 			p.exec(p.subscriber, tampered)
 			// The rate makes it last: line is still to be told again.
 			repairing := p.start("", "londiste replica.ini repair --apply --max-rate 20kB")

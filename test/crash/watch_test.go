@@ -13,11 +13,7 @@ import (
 func TestWatch(t *testing.T) {
 	const line = "londiste replica.ini compare --watch --every 1s --full-speed"
 	p := ownServers(t)
-	p.install()
-	p.start("", "pgqadm ticker.ini ticker")
-	p.start("", "londiste replica.ini replay")
-	p.allOK()
-	stop := p.load(t.Context(), 2)
+	_, stop := p.replicates()
 	watch := p.start("", line)
 	told := func(text string, n int) {
 		t.Helper()
