@@ -12,17 +12,21 @@ import (
 	"github.com/skytools-go/skytools/internal/conf"
 )
 
-// The reference in docs is the table of keys in Markdown.
+// The references in docs are the table of keys and the tree of commands in
+// Markdown.
 func TestReferenceIsCurrent(t *testing.T) {
-	const path = "../../docs/config-londiste.md"
-	want := conf.Reference("londiste", keys)
-	if os.Getenv("UPDATE") != "" {
-		if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
-			t.Fatal(err)
+	for path, want := range map[string]string{
+		"../../docs/config-londiste.md":   conf.Reference("londiste", keys),
+		"../../docs/commands-londiste.md": newProgram().Reference(),
+	} {
+		if os.Getenv("UPDATE") != "" {
+			if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
+				t.Fatal(err)
+			}
 		}
-	}
-	if got, err := os.ReadFile(path); err != nil || string(got) != want {
-		t.Errorf("%s is not current (%v): UPDATE=1 go test ./cmd/londiste -run Reference writes it", path, err)
+		if got, err := os.ReadFile(path); err != nil || string(got) != want {
+			t.Errorf("%s is not current (%v): UPDATE=1 go test ./cmd/londiste -run Reference writes it", path, err)
+		}
 	}
 }
 
