@@ -45,6 +45,6 @@ type program struct{ *cli.App }
 
 func newProgram() *program {
 	p := &program{cli.New(section, "Replicate tables between PostgreSQL databases", version, keys)}
-	p.Root.AddCommand(p.providerCommands(), p.subscriberCommands(), p.replayCommand(), p.waitSyncCommand(), p.compareCommand(), p.repairCommand(), p.statusCommand())
+	p.Root.AddCommand(p.providerCommands(), p.subscriberCommands(), p.replayCommand(), p.waitSyncCommand(), p.compareCommand(), p.repairCommand(), p.statusCommand(), p.serveCommand())
 	return p
 }

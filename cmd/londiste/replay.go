@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/spf13/cobra"
 
@@ -74,15 +75,24 @@ func (p *program) replay(cmd *cobra.Command, override func(s *settings)) error {
 		if err := londiste.Preflight(ctx, &s.pair); err != nil {
 			return err
 		}
+		l, err := s.listen.Listen()
+		if err != nil {
+			return err
+		}
 		job.Ready()
 		override(s)
-		return cli.Reloading(ctx, job, s, func() (*settings, error) {
-			s, err := p.settings()
-			if err == nil {
-				override(s)
-			}
-			return s, err
-		}, serve)
+		var now atomic.Pointer[settings]
+		now.Store(s)
+		return webServer(&now, s.refresh, job.Log).Beside(ctx, l, func(ctx context.Context) error {
+			return cli.Reloading(ctx, job, s, func() (*settings, error) {
+				s, err := p.settings()
+				if err == nil {
+					override(s)
+					now.Store(s)
+				}
+				return s, err
+			}, serve)
+		})
 	})
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/skytools-go/skytools/londiste"
 	"github.com/skytools-go/skytools/londiste/replay"
 	"github.com/skytools-go/skytools/londiste/set"
+	"github.com/skytools-go/skytools/web"
 )
 
 // keys are all keys of section [londiste], in the order of `--ini`.
@@ -39,7 +40,7 @@ var keys = slices.Concat(cli.CommonKeys, []conf.Key{
 	{Name: "park_max_age", Default: "259200", Unit: "seconds", Doc: "Age of a parked table's events at which they are kept no longer: it has to be copied anew then. 0: kept for ever."},
 	{Name: "park_max_size", Default: "10737418240", Unit: "bytes", Doc: "The same by how much of the queue's tables they keep from being emptied. 0: any."},
 	{Name: "fake", Default: "0", Doc: "1: set-up commands do their work and roll it back."},
-
+}, web.Keys, []conf.Key{
 	{Name: "connection_lifetime", ReplacedBy: "connections are kept, and made anew when they fail"},
 	{Name: "pgq_lazy_fetch", ReplacedBy: "batches are streamed, their memory is bounded"},
 	{Name: "maint_delay", ReplacedBy: "the ticker does all maintenance: pgqadm INI ticker"},
@@ -62,6 +63,8 @@ type settings struct {
 	parkMaxAge     time.Duration
 	parkMaxSize    int64
 	fake           bool
+	listen         web.Address
+	refresh        time.Duration // of what is served there
 }
 
 func (s *settings) provider() *londiste.Provider {
@@ -110,14 +113,15 @@ func take(s *conf.Section) (*settings, error) {
 	c.parkMaxAge = s.Duration("park_max_age", 72*time.Hour)
 	c.parkMaxSize = int64(s.Int("park_max_size", 10<<30))
 	c.fake = s.Bool("fake", false)
+	var bad1, bad2, bad3 error
+	c.listen, c.refresh, bad3 = web.TakeKeys(s)
 	provider, subscriber := s.Need("provider_db"), s.Need("subscriber_db")
 	if err := s.Err(); err != nil {
 		return nil, err
 	}
-	var bad1, bad2 error
 	c.pair.Provider, bad1 = database(s, "provider_db", provider)
 	c.pair.Subscriber, bad2 = database(s, "subscriber_db", subscriber)
-	return &c, errors.Join(bad1, bad2)
+	return &c, errors.Join(bad1, bad2, bad3)
 }
 
 func database(s *conf.Section, key, text string) (*pgx.ConnConfig, error) {

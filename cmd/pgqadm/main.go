@@ -75,7 +75,7 @@ func newProgram(name string) *program {
 		p.installCommand(), p.printExtensionCommand(), p.tickerCommand(), p.statusCommand(), p.doctorCommand(),
 		p.queuesCommand(), p.createCommand(), p.dropCommand(), p.configCommand(),
 		p.insertCommand(), p.eventsCommand(), p.batchCommand(), p.retryCommand(), p.deadCommand(),
-		p.consumersCommand(), p.registerCommand(), p.unregisterCommand(), p.detachedCommand(),
+		p.consumersCommand(), p.registerCommand(), p.unregisterCommand(), p.detachedCommand(), p.serveCommand(),
 	)
 	return p
 }

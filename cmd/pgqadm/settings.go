@@ -12,6 +12,7 @@ import (
 	"github.com/skytools-go/skytools/internal/cli"
 	"github.com/skytools-go/skytools/internal/conf"
 	"github.com/skytools-go/skytools/internal/hint"
+	"github.com/skytools-go/skytools/web"
 )
 
 // keys are the keys of section [pgqadm], as `--ini` prints them.
@@ -26,7 +27,7 @@ var keys = slices.Concat(cli.CommonKeys, []conf.Key{
 	{Name: "ticker_period", Unit: "seconds", Doc: "loop_delay by the name that pgqd has for it."},
 	{Name: "maint_period", Unit: "seconds", Doc: "maint_delay by the name that pgqd has for it."},
 	{Name: "stats_period", Unit: "seconds", Doc: "ticker_log_delay by the name that pgqd has for it."},
-}, serverKeys("0"))
+}, serverKeys("0"), web.Keys)
 
 // pgqdKeys are the keys of section [pgqd].
 var pgqdKeys = slices.Concat(cli.CommonKeys, serverKeys("1"), []conf.Key{
@@ -39,7 +40,7 @@ var pgqdKeys = slices.Concat(cli.CommonKeys, serverKeys("1"), []conf.Key{
 	{Name: "maint_delay", Unit: "seconds", Doc: "maint_period by the name that pgqadm has for it."},
 	{Name: "maint_delay_min", Unit: "minutes", Doc: "The same, in minutes; read if maint_delay is not set."},
 	{Name: "ticker_log_delay", Unit: "seconds", Doc: "stats_period by the name that pgqadm has for it."},
-})
+}, web.Keys)
 
 // serverKeys are pgqd's keys for all databases of a server.
 func serverKeys(syslog string) []conf.Key {
@@ -69,6 +70,8 @@ type settings struct {
 	logDelay     time.Duration
 	checkPeriod  time.Duration
 	lifetime     time.Duration
+	listen       web.Address
+	refresh      time.Duration // of what is served there
 }
 
 func (p *program) settings() (settings, error) {
@@ -95,7 +98,9 @@ func (p *program) settings() (settings, error) {
 		checkPeriod:  s.Duration("check_period", time.Minute),
 		lifetime:     s.Duration("connection_lifetime", time.Hour),
 	}
-	return set, p.connectionOf(&set)
+	var bad error
+	set.listen, set.refresh, bad = web.TakeKeys(s)
+	return set, errors.Join(p.connectionOf(&set), bad)
 }
 
 // connectionOf finds out which database or server the section means.

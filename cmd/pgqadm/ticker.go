@@ -47,8 +47,16 @@ func (p *program) runTicker(cmd *cobra.Command, _ []string) error {
 		case hint.Refused(err):
 			return err
 		}
+		l, err := set.listen.Listen()
+		if err != nil {
+			return err
+		}
 		job.Ready()
-		return cli.Reloading(ctx, job, set, p.settings, serve)
+		server, done := webServer(set, job.Log)
+		defer done()
+		return server.Beside(ctx, l, func(ctx context.Context) error {
+			return cli.Reloading(ctx, job, set, p.settings, serve)
+		})
 	})
 }
 

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/skytools-go/skytools/internal/cli"
+	"github.com/skytools-go/skytools/web"
+)
+
+func (p *program) serveCommand() *cobra.Command {
+	var listen string
+	cmd := &cobra.Command{
+		Use: "serve", Short: "Serve metrics, health and pages, without replicating", Args: cobra.NoArgs,
+		Long: "Serves until it is interrupted what replay serves where http_listen is set: see docs/monitoring.md.\n" +
+			"It listens as --listen says, else as http_listen, else on port 8090 of localhost.",
+	}
+	cmd.Flags().StringVar(&listen, "listen", "", "HOST:PORT, a port of localhost, or the path of a Unix socket")
+	cmd.RunE = p.command(func(ctx context.Context, c *call) error {
+		address, err := web.ParseAddress(cmp.Or(listen, c.listen.String(), "8090"))
+		if err != nil {
+			return cli.Usage(err)
+		}
+		l, err := address.Listen()
+		if err != nil {
+			return err
+		}
+		var now atomic.Pointer[settings]
+		now.Store(c.settings)
+		return webServer(&now, c.refresh, c.pair.Log).Run(ctx, l)
+	})
+	return cmd
+}
+
+// webServer shows what the settings name that are in force.
+func webServer(now *atomic.Pointer[settings], every time.Duration, log *slog.Logger) *web.Server {
+	return &web.Server{
+		Program: section, Version: version, Log: log, Every: every,
+		Read: func(ctx context.Context) web.View {
+			st := now.Load().subscriber().ReadStatus(ctx)
+			st.Program = version
+			return web.View{Set: st}
+		},
+	}
+}

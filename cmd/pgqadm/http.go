@@ -1,0 +1,45 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+
+	"github.com/spf13/cobra"
+
+	"github.com/skytools-go/skytools/internal/cli"
+	"github.com/skytools-go/skytools/web"
+)
+
+func (p *program) serveCommand() *cobra.Command {
+	var listen string
+	cmd := &cobra.Command{
+		Use: "serve", Short: "Serve metrics, health and pages, without ticking", Args: cobra.NoArgs,
+		Long: "Serves until it is interrupted what ticker serves where http_listen is set: see docs/monitoring.md.\n" +
+			"It listens as --listen says, else as http_listen, else on port 8090 of localhost.",
+	}
+	cmd.Flags().StringVar(&listen, "listen", "", "HOST:PORT, a port of localhost, or the path of a Unix socket")
+	cmd.RunE = p.prepared(func(ctx context.Context, set settings, c *call) error {
+		address, err := web.ParseAddress(cmp.Or(listen, set.listen.String(), "8090"))
+		if err != nil {
+			return cli.Usage(err)
+		}
+		l, err := address.Listen()
+		if err != nil {
+			return err
+		}
+		if p.database != "" {
+			set.database.Database, set.server = p.database, false
+		}
+		server, done := webServer(set, c.log)
+		defer done()
+		return server.Run(ctx, l)
+	})
+	return cmd
+}
+
+// webServer shows the queues of the settings' database or server.
+func webServer(set settings, log *slog.Logger) (server *web.Server, done func()) {
+	databases := &web.Databases{Server: set.database, All: set.server, Only: set.only}
+	return &web.Server{Program: "pgqadm", Version: version, Log: log, Every: set.refresh, Read: databases.Read}, databases.Close
+}

@@ -1,0 +1,104 @@
+package web
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/skytools-go/skytools/internal/hint"
+)
+
+// Address is where a server listens: a TCP address or the path of a Unix socket.
+// The zero Address is nowhere.
+type Address struct{ network, place string }
+
+// ParseAddress reads HOST:PORT, a port alone, which means localhost, or an
+// absolute path. "" is nowhere; all interfaces have to be named, as 0.0.0.0 or [::].
+func ParseAddress(text string) (Address, error) {
+	text = strings.TrimSpace(text)
+	switch {
+	case text == "":
+		return Address{}, nil
+	case strings.HasPrefix(text, "/"):
+		return Address{"unix", text}, nil
+	case !strings.Contains(text, ":"):
+		text = ":" + text
+	}
+	host, port, err := net.SplitHostPort(text)
+	if n, bad := strconv.ParseUint(port, 10, 16); err != nil || bad != nil || n == 0 && port != "0" {
+		return Address{}, hint.With(fmt.Errorf("%q is not an address to listen on", text),
+			"HOST:PORT like 127.0.0.1:8090, a port alone for localhost, or the path of a Unix socket")
+	}
+	if host == "" {
+		host = "127.0.0.1"
+	}
+	return Address{"tcp", net.JoinHostPort(host, port)}, nil
+}
+
+// String is what [ParseAddress] reads.
+func (a Address) String() string { return a.place }
+
+// Given tells whether there is an address.
+func (a Address) Given() bool { return a.place != "" }
+
+// Listen opens the address; nil where it is nowhere. A socket file that a dead process left is replaced.
+func (a Address) Listen() (net.Listener, error) {
+	if !a.Given() {
+		return nil, nil
+	}
+	l, err := net.Listen(a.network, a.place)
+	if errors.Is(err, syscall.EADDRINUSE) && a.network == "unix" && abandoned(a.place) {
+		if err = os.Remove(a.place); err == nil {
+			l, err = net.Listen(a.network, a.place)
+		}
+	}
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, hint.With(fmt.Errorf("listen on %s: %w", a.place, err), "another program, or another job of this one, listens there: choose another port")
+	case errors.Is(err, fs.ErrPermission):
+		return nil, hint.With(fmt.Errorf("listen on %s: %w", a.place, err), "ports below 1024 are root's: choose a higher one, or a folder that this user may write to")
+	case err != nil:
+		return nil, fmt.Errorf("listen on %s: %w", a.place, err)
+	}
+	return l, nil
+}
+
+// abandoned tells a socket file that nobody listens on.
+func abandoned(path string) bool {
+	info, err := os.Lstat(path)
+	if err != nil || info.Mode().Type() != fs.ModeSocket {
+		return false
+	}
+	c, err := net.DialTimeout("unix", path, time.Second)
+	if err == nil {
+		_ = c.Close()
+	}
+	return errors.Is(err, syscall.ECONNREFUSED)
+}
+
+// loopback tells whether only this machine reaches what listens on addr.
+func loopback(addr net.Addr) bool {
+	tcp, ok := addr.(*net.TCPAddr)
+	return !ok || tcp.IP.IsLoopback()
+}
+
+// localName tells whether the Host of a request names this machine by a name that
+// nobody else can give it.
+func localName(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	host = strings.TrimSuffix(strings.ToLower(host), ".")
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return true
+	}
+	_, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return err == nil
+}
