@@ -149,3 +149,25 @@ func TestRewrittenAmidRepair(t *testing.T) {
 		t.Errorf("compared again %d times", again)
 	}
 }
+
+// TestRepairRunsNoCheck: the checks of a key's domain are another's, and would
+// run with the rights of who owns the function.
+func TestRepairRunsNoCheck(t *testing.T) {
+	f := newFlow(t)
+	f.both(`create sequence seen; create function looked(int) returns bool language sql as $$ select nextval('public.seen') > 0 $$;
+		create domain low as int not null check (public.looked(value)); create domain top as low; create type deep as (a int, b low);
+		create table shaped (id top primary key, item low, doc jsonb); create table buried (id deep primary key)`)
+	f.exec(f.provConn, `insert into shaped values (1, 1, '"a"'), (2, 2, null)`)
+	f.add("shaped", "buried")
+	start(t, f.worker.Run)
+	f.allOK()
+	f.exec(f.subConn, `delete from shaped where id = 1; insert into shaped values (7, 7)`)
+	before := value[int64](f.pair, f.provConn, `select last_value from seen`)
+	told := value[int64](f.pair, f.provConn, `select skytools.repair_emit('londiste.write', 'public', 'shaped', '[{"id": "1"}, {"id": "7"}]')`)
+	if now := value[int64](f.pair, f.provConn, `select last_value from seen`); now != before || told != 2 {
+		t.Errorf("%d calls, %d rows told", now-before, told)
+	}
+	f.equal("public.shaped")
+	_, err := f.provConn.Exec(t.Context(), `select skytools.repair_emit('londiste.write', 'public', 'buried', '[{"id": "(1,2)"}]')`)
+	f.fails(err, "domain public.low lies inside of its key", "resync")
+}

@@ -46,7 +46,7 @@ begin
     end if;
     saved := skytools.capture_pin(c.capture_id, relation);
     same := skytools.capture_match(c, relation, 'skytools_c', 'skytools_k');
-    keys := format('jsonb_populate_recordset(null::%s, %L::jsonb) skytools_k', called, i_keys);
+    keys := skytools.repair_keys(c, relation, i_keys);
     execute skytools.capture_now(c.capture_id, relation, 'UPDATE', false, q.queue_cur_table,
         format('(select skytools_c.* from %s skytools_c where exists (select from %s where %s))', skytools.capture_named(relation), keys, same));
     get diagnostics told = row_count;
