@@ -175,7 +175,7 @@ func (b *Subscriber) compareOnce(ctx context.Context, ends [2]*compare.End, name
 	if err != nil {
 		return nil, err
 	}
-	c.Shared = shared[table.Subscriber.String()]
+	c.Shared = shared[table.Subscriber]
 	table.Where = o.Where
 	var each func(compare.Difference) error
 	if o.Each != nil {

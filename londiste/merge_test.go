@@ -2,6 +2,7 @@ package londiste_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -75,4 +76,54 @@ func TestTwoProvidersFillOneTable(t *testing.T) {
 		"londiste.writetrue")
 	of(f.subConn, "one", "10")
 	of(f.subConn, "two", "9")
+}
+
+// So it is where the one fills a partitioned table and the other a partition of
+// it, even if it has become one since.
+func TestTwoProvidersFillOnePartition(t *testing.T) {
+	f := newFlow(t)
+	f.exec(f.provConn, `create table visit (id int primary key, item text); insert into visit select i, 'one' from generate_series(1, 10) i`)
+	f.exec(f.subConn, `create table visit (id int primary key, item text) partition by range (id);
+		create table visit_1 partition of visit for values from (1) to (100);
+		create table visit_2 (id int primary key, item text)`)
+	f.add("visit")
+	w := start(t, f.quickly().Run)
+	f.allOK()
+	g := f.beside()
+	g.exec(g.provConn, `create table visit_2 (id int primary key, item text); insert into visit_2 select i, 'two' from generate_series(101, 110) i`)
+	g.ok(g.prov.AddTables(t.Context(), named("visit_2"), londiste.Capture{}))
+	g.ok(g.sub.AddTables(t.Context(), named("visit_2"), londiste.AddOptions{}))
+	start(t, g.worker.Run)
+	f.eventually(f.subConn, "select string_agg(merge_state, ' ') from londiste.table_info where local", "ok ok")
+	f.exec(f.subConn, `create table visit_3 partition of visit for values from (1000) to (2000);
+		alter table visit attach partition visit_2 for values from (100) to (1000)`)
+	for table, s := range map[string]*londiste.Subscriber{"visit": f.sub, "visit_2": g.sub} {
+		if err := s.Resync(t.Context(), named(table)); !errors.Is(err, set.ErrShared) {
+			t.Errorf("a resync of %s that empties a partition: %v", table, err)
+		}
+		if err := s.ResyncWhere(t.Context(), named(table), "true"); !errors.Is(err, set.ErrShared) {
+			t.Errorf("a resync of all rows of %s: %v", table, err)
+		}
+	}
+	f.exec(f.subConn, "delete from visit where id = 3")
+	f.ok(f.sub.Repair(t.Context(), named("visit"), londiste.CompareOptions{}, true, nil, func(c londiste.Comparison, told int64) error {
+		if c.Missing != 1 || c.Extra != 10 || told != 1 || len(c.Shared) != 1 || c.Shared[0] != "londiste.other" {
+			t.Errorf("repair: %+v, told %d", c, told)
+		}
+		return nil
+	}))
+	f.eventually(f.subConn, "select count(*)::text from visit", "20")
+	f.exec(f.provConn, "truncate visit")
+	f.eventually(f.subConn, "select string_agg(queue_name || (error like '%the provider emptied the table%'), '') from skytools.parked_table",
+		"londiste.writetrue")
+	f.eventually(f.subConn, "select count(*)::text from visit", "20")
+	f.ok(w.stop())
+
+	// Nor may one queue do so to itself.
+	f.exec(f.provConn, `create table visit_1 (id int primary key, item text)`)
+	f.ok(f.prov.AddTables(t.Context(), named("visit_1"), londiste.Capture{}))
+	err := f.sub.AddTables(t.Context(), named("visit_1"), londiste.AddOptions{})
+	if !errors.Is(err, set.ErrShared) || !strings.Contains(err.Error(), "is filled from queue londiste.write (public.visit) as well") {
+		t.Errorf("a partition of a table of the queue: %v", err)
+	}
 }

@@ -66,7 +66,7 @@ func (s *session) needUnshared(ctx context.Context, tx pgx.Tx, name ident.Name) 
 	if err != nil || !found {
 		return err
 	}
-	err = set.Unshared(ctx, tx, s.queue, t.Dest, "its copy")
+	err = set.Unshared(ctx, tx, s.queue, t, "its copy")
 	if errors.Is(err, set.ErrShared) {
 		n := hint.Shell(name.String())
 		return hint.With(err, "londiste INI repair %s --apply mends what differs; else delete the rows of this set by hand, then subscriber remove %s; subscriber add --skip-truncate %s", n, n, n)

@@ -210,7 +210,7 @@ func (s *session) registerTable(ctx context.Context, tx pgx.Tx, name ident.Name,
 		state = set.State{Phase: set.OK}.Text()
 	}
 	if !opt.ExpectSync && !opt.SkipTruncate {
-		err := set.Unshared(ctx, tx, s.queue, name, "its copy")
+		err := set.Unshared(ctx, tx, s.queue, set.Table{Name: name, Dest: name}, "its copy")
 		if errors.Is(err, set.ErrShared) {
 			err = hint.With(err, "subscriber add --skip-truncate %s keeps the rows that are there, --expect-sync copies nothing", hint.Shell(name.String()))
 		}

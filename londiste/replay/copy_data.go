@@ -189,7 +189,7 @@ func (c *copier) clear(ctx context.Context, tx pgx.Tx, t *set.Table, src *source
 		return false, err
 	}
 	if !t.SkipTruncate() {
-		if err := set.Unshared(ctx, tx, c.Queue, t.Dest, "its copy"); err != nil {
+		if err := set.Unshared(ctx, tx, c.Queue, *t, "its copy"); err != nil {
 			return false, err
 		}
 		if _, err := tx.Exec(ctx, "truncate "+only+t.Dest.SQL()); err != nil {

@@ -146,7 +146,7 @@ func (a *partCopy) run(ctx context.Context) error {
 	}
 	var deleted, inserted int64
 	err := a.fence.Write(ctx, a.sub, failpoint.PartRows, func(tx pgx.Tx) error {
-		if err := set.Unshared(ctx, tx, a.Queue, a.table.Dest, "its copy"); err != nil {
+		if err := set.Unshared(ctx, tx, a.Queue, *a.table, "its copy"); err != nil {
 			return err
 		}
 		if err := a.read(ctx, tx); err != nil {

@@ -33,7 +33,8 @@ func newRegistry(queue string, phase set.Phase) *registry {
 }
 
 // versionSQL changes whenever a registration of queue $1 does, or one of another
-// for the same tables comes or goes. It is read in
+// for the same tables comes or goes; where there are others also when a table
+// becomes a partition, which theirs may be. It is read in
 // the transaction of every batch: a table added before the batch's last event
 // was written must not lose that event to a list from before.
 const versionSQL = `select (
@@ -48,6 +49,9 @@ const versionSQL = `select (
 	) || ' ' || (
 		select count(*)::text || ' ' || coalesce(sum(hashtextextended(table_name || queue_name || local::text, 0)::numeric), 0)::text
 		from londiste.table_info where queue_name <> $1
+	) || ' ' || (
+		select count(*)::text || ' ' || coalesce(sum(hashtextextended(inhrelid::text || ' ' || inhparent::text, 0)::numeric), 0)::text
+		from pg_inherits where exists (select from londiste.table_info where queue_name <> $1 and local)
 	) || ' ' || (
 		select count(*)::text || ' ' || coalesce(sum(hashtextextended(table_name || xmin::text || ctid::text, 0)::numeric), 0)::text
 		from skytools.resync_part where queue_name = $1
@@ -111,7 +115,7 @@ func (g *registry) load(ctx context.Context, q loader) error {
 			g.bad[t.Name] = err
 			continue
 		}
-		g.targets[t.Name] = sharing(target, len(shared[t.Dest.String()]) > 0)
+		g.targets[t.Name] = sharing(target, len(shared[t.Dest]) > 0)
 	}
 	g.version = version
 	return nil

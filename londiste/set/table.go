@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -94,41 +93,6 @@ func OneTable(ctx context.Context, q Queryer, queue string, name ident.Name) (Ta
 		return Table{}, false, nil
 	}
 	return t, err == nil, err
-}
-
-// Shared lists, for tables of q's side as they are called here, the other queues
-// whose events go into them: their rows stand beside ours. Queues that a table
-// feeds are left out.
-func Shared(ctx context.Context, q Queryer, queue string) (map[string][]string, error) {
-	rows, err := q.Query(ctx, `
-		select coalesce(t.dest_table, t.table_name), array_agg(t.queue_name order by t.queue_name)
-		from londiste.table_info t
-		join pgq_node.node_info n on n.queue_name = t.queue_name and n.node_type <> 'root'
-		where t.queue_name <> $1 and t.local group by 1`, queue)
-	if err != nil {
-		return nil, fmt.Errorf("read who else fills tables of %s: %w", queue, err)
-	}
-	shared := map[string][]string{}
-	var name string
-	var queues []string
-	_, err = pgx.ForEachRow(rows, []any{&name, &queues}, func() error {
-		shared[name], queues = queues, nil
-		return nil
-	})
-	return shared, err
-}
-
-// ErrShared: what was asked for would take rows that came from elsewhere.
-var ErrShared = errors.New("it would take their rows")
-
-// Unshared is an error if the table is filled from other queues as well.
-func Unshared(ctx context.Context, q Queryer, queue string, dest ident.Name, what string) error {
-	shared, err := Shared(ctx, q, queue)
-	queues := shared[dest.String()]
-	if err != nil || len(queues) == 0 {
-		return err
-	}
-	return fmt.Errorf("table %s is filled from queue %s as well, and %s would empty it: %w", dest, strings.Join(queues, ", "), what, ErrShared)
 }
 
 // Sequences reads the sequences registered for queue at q's side, in the
