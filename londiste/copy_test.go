@@ -257,3 +257,24 @@ func TestForeignKeyThatRowsViolate(t *testing.T) {
 	f.eventually(f.subConn, `select bool_and(convalidated)::text from pg_constraint where conname = 'fk'`, "true")
 	f.ok(w.stop())
 }
+
+// ALTER TABLE writes the provider's rows anew just when the copy has begun: to a
+// snapshot from before the table would be empty.
+func TestCopyAmidARewrite(t *testing.T) {
+	f := newFlow(t)
+	f.both(`create table book (id int primary key, title text)`)
+	f.exec(f.provConn, `insert into book select i, 'x' from generate_series(1, 1000) i`)
+	f.add("book")
+	reader, alter := pgtest.Connect(t, f.subDSN), pgtest.Connect(t, f.provDSN)
+	f.exec(reader, `begin; lock table book in access share mode`)
+	w := start(t, f.worker.Run)
+	const waits = `select exists (select from pg_locks where not granted and relation = 'book'::regclass)::text`
+	f.eventually(f.subConn, waits, "true")
+	f.exec(alter, `begin; alter table book alter title type varchar(20)`)
+	f.exec(reader, `rollback`)
+	f.eventually(f.provConn, waits, "true")
+	f.exec(alter, `commit`)
+	f.allOK()
+	f.equal("public.book")
+	f.ok(w.stop())
+}

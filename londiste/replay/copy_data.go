@@ -21,6 +21,7 @@ type source struct {
 	name ident.Name
 	key  []string // sorted columns by which events tell rows apart
 	told bool     // every change of a row becomes an event
+	rows string   // the table as a statement names it: "only" but for a partitioned one
 }
 
 // source finds the table at the provider; nil where it is not attached. That
@@ -39,7 +40,9 @@ func (c *copier) source(ctx context.Context) (*source, error) {
 		return nil, err
 	}
 	slices.Sort(s.key)
-	return s, nil
+	s.rows, err = set.One[string](ctx, c.prov, `select case when exists (select from pg_class
+		where oid = to_regclass($1)::oid and relkind = 'p') then $1 else 'only ' || $1 end`, s.name.SQL())
+	return s, err
 }
 
 // copyRows copies the table: a small one, and one that cannot be copied in
@@ -210,10 +213,7 @@ func (c *copier) transfer(ctx context.Context, tx pgx.Tx, t *set.Table, src *sou
 		return 0, "", fmt.Errorf("provider: %w", err)
 	}
 	defer read.Rollback(context.WithoutCancel(ctx))
-	// Rows hidden by a policy would be missing in silence: rather an error.
-	_, err = read.Exec(ctx, fmt.Sprintf("%s; set local row_security = off; set local lock_timeout = '%dms'",
-		set.PinnedPath, c.LockWait().Milliseconds()))
-	if err != nil {
+	if err := c.lockSource(ctx, read, src); err != nil {
 		return 0, "", fmt.Errorf("provider: %w", err)
 	}
 	var snapshot string
@@ -226,4 +226,22 @@ func (c *copier) transfer(ctx context.Context, tx pgx.Tx, t *set.Table, src *sou
 	}
 	n, err := transfer.Pipe{From: read.Conn(), To: tx.Conn(), Meter: c.meter}.Run(ctx, plan.Out(), plan.In(frozen))
 	return n, snapshot, err
+}
+
+// lockSource keeps the table from being rewritten until read ends: a snapshot
+// taken before shows no row of one that ALTER TABLE has written anew. None of
+// the statements takes a snapshot.
+func (c *copier) lockSource(ctx context.Context, read pgx.Tx, src *source) error {
+	for _, sql := range []string{
+		set.PinnedPath,
+		"set local idle_in_transaction_session_timeout = 0",
+		fmt.Sprintf("set local lock_timeout = '%dms'", c.LockWait().Milliseconds()),
+		"set local row_security = off", // rows hidden by a policy would be missing in silence
+		"lock table " + src.rows + " in access share mode",
+	} {
+		if _, err := read.Exec(ctx, sql); err != nil {
+			return err
+		}
+	}
+	return nil
 }

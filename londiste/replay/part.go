@@ -232,16 +232,8 @@ func (a *partCopy) look(ctx context.Context, tx pgx.Tx) (err error) {
 	if err != nil {
 		return fmt.Errorf("provider: %w", err)
 	}
-	// None of these takes a snapshot.
-	for _, sql := range []string{
-		set.PinnedPath,
-		fmt.Sprintf("set local lock_timeout = '%dms'", a.LockWait().Milliseconds()),
-		"set local idle_in_transaction_session_timeout = 0",
-		"lock table " + a.src.name.SQL() + " in access share mode",
-	} {
-		if _, err := read.Exec(ctx, sql); err != nil {
-			return fmt.Errorf("provider: %w", err)
-		}
+	if err := a.lockSource(ctx, read, a.src); err != nil {
+		return fmt.Errorf("provider: %w", err)
 	}
 	a.Part, err = transfer.NewPart(ctx, a.prov, a.src.name, tx, a.table.Dest, a.src.key)
 	if err != nil && !a.prov.IsClosed() && !a.sub.IsClosed() && ctx.Err() == nil {
