@@ -1,9 +1,7 @@
 package doctor
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,136 +10,98 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/skytools-go/skytools/internal/hint"
-	"github.com/skytools-go/skytools/internal/session"
+	"github.com/skytools-go/skytools/internal/ident"
 	"github.com/skytools-go/skytools/pgq"
 )
 
-// Result is what a check has found.
-type Result string
-
-// The results, the better first.
-const (
-	Sound   Result = "ok"
-	Warning Result = "warning" // works, and somebody should look
-	Failed  Result = "failed"  // does not work, or will not for long
-	Unknown Result = "unknown" // could not be told
-)
-
-// Finding is the result of one check. One that found nothing wrong has a
-// finding, too.
-type Finding struct {
-	Check  string `json:"check"`
-	Result Result `json:"result"`
-	Object string `json:"object"` // the queue, or consumer on a queue; "" for the database
-	Text   string `json:"text"`
-	Mend   string `json:"mend"` // what to do about it
+// Examine looks at all that can be wrong with a server and with the queues of
+// one of its databases. Nothing is changed. schema is the version that the
+// database should hold. What a check cannot tell, for want of a right, is a
+// finding; the error is the connection's.
+func Examine(ctx context.Context, conn *pgx.Conn, schema int) ([]Finding, error) {
+	all, err := ExamineServer(ctx, conn)
+	if err != nil {
+		return all, err
+	}
+	queues, err := ExamineQueues(ctx, conn, schema)
+	return append(all, queues...), err
 }
 
-// Examine looks at all that can be wrong with the queues of a database. Nothing
-// is changed. schema is the version that the database should hold. What a
-// check cannot tell, for want of a right, is a finding; the error is the
-// connection's.
-func Examine(ctx context.Context, conn *pgx.Conn, schema int) ([]Finding, error) {
-	begin := time.Now()
+// ExamineQueues is the part of [Examine] that is about the queues: the
+// database must have them.
+func ExamineQueues(ctx context.Context, conn *pgx.Conn, schema int) ([]Finding, error) {
 	status, err := ReadStatus(ctx, conn)
 	if err != nil {
 		return nil, err
 	}
-	x := &examination{Status: status, conn: conn, schema: schema, took: time.Since(begin)}
-	var all []Finding
+	return run(ctx, queueChecks, &examination{Status: status, conn: conn, schema: schema})
+}
+
+// run runs checks one after the other.
+func run[X any](ctx context.Context, checks []Check[X], x X) (all []Finding, err error) {
 	for _, check := range checks {
-		found, err := check.look(ctx, x)
-		switch {
-		case errors.Is(err, errLacking):
-			continue
-		case err != nil && !session.Outlived(err):
+		found, err := check.Run(ctx, x)
+		if err != nil {
 			return all, err
-		case err != nil:
-			found = []Finding{{Result: Unknown, Text: err.Error(), Mend: cmp.Or(hint.Of(err), "run doctor as the owner of the queues")}}
-		case len(found) == 0:
-			found = []Finding{{Result: Sound, Text: check.sound}}
 		}
-		for _, f := range found {
-			f.Check = check.name
-			all = append(all, f)
-		}
+		all = append(all, found...)
 	}
 	return all, nil
 }
 
-// examination is what several checks look at.
+// examination is what the checks of queues look at.
 type examination struct {
 	Status
 	conn   *pgx.Conn
 	schema int
-	took   time.Duration
 }
 
-// check looks for one kind of trouble; no finding means sound.
-type check struct {
-	name  string
-	sound string // the text when nothing is wrong
-	look  func(ctx context.Context, x *examination) ([]Finding, error)
+// queueChecks are in the order in which trouble has trouble in its wake.
+var queueChecks = []Check[*examination]{
+	{
+		"schema", "it is this program's version",
+		"a program and a schema of different versions may not know each other's functions", versionOf,
+	},
+	{
+		"move", "none was begun and left",
+		"a move to the extension pgq or from it that stopped in the middle leaves functions of both", query("", moveSQL),
+	},
+	{"ticker", "one leads", "without ticks consumers get nothing, and event tables are never emptied", tickerOf},
+	{"other tickers", "none is seen", "two programs that tick and rotate get in each other's way", otherTickersOf},
+	{"ticks", "all queues have a fresh one", "events are handed out up to the last tick only", ticksOf},
+	{
+		"tick times", "none is of the future", "lag and ages are counted from the time of ticks",
+		query("", `select 'warning', '', format('there are ticks %ss ahead of the server''s clock, which was put back', round(extract(epoch from max(tick_time) - clock_timestamp()))),
+			'nothing: ages are wrong until it has caught up; events are not in danger'
+		from pgq.tick having max(tick_time) > clock_timestamp() + interval '2 seconds'`),
+	},
+	{"switches", "no queue is paused or closed", "a paused queue's consumers get nothing, a closed one's writers get errors", switchesOf},
+	{"rotation", "event tables turn in time", "a queue whose tables cannot be emptied grows without end", rotationOf},
+	{"open for long", "nothing that rotation waits for", "rotation waits for transactions that may not have seen an event table's last rows", hiddenTransactionOf},
+	{"consumers", "all were seen lately, at ticks that exist", "a consumer that nobody runs keeps all events from its tick on", query("", consumersSQL)},
+	{"backlog", "within each queue's policy", "past its policy a consumer is detached, and has to be attached again", backlogOf},
+	{"retries", "what is due comes back", "events that were to be tried again wait", query("", retriesSQL)},
+	{"delayed events", "what is due comes", "events that were to come at a time are late", query("skytools.insert_event_at", delayedSQL)},
+	{"dead letters", "there are none", "somebody has to look at events that nobody could process, before they are purged", query("skytools.dead_events", deadSQL)},
+	{"grants", "the roles of PgQ have their rights", "programs that log in as their members fail", query("", grantsSQL)},
+	{"event tables", "all are there, with their index", "an event table that is gone has lost its events; one without its index is read whole for each batch", query("", tablesSQL)},
+	{"sequences", "none is behind what it has given out", "a number that is given out twice hides events from consumers, or stops ticks", query("", sequencesSQL)},
+	{"transaction ids", "they are of this server", "batches are cut by transaction ids; those of another server find no event", query("", txidsSQL)},
 }
 
-// checks are in the order in which trouble has trouble in its wake.
-var checks = []check{
-	{"schema", "it is this program's version", versionOf},
-	{"server", "it is a primary", query("", `select 'failed', '', 'the server is a standby: no ticks are made here', 'connect to its primary'
-		where pg_is_in_recovery()`)},
-	{"clock", "server and this machine agree", clockOf},
-	{"ticker", "one leads", tickerOf},
-	{"other tickers", "none is seen", otherTickersOf},
-	{"ticks", "all queues have a fresh one", ticksOf},
-	{"switches", "no queue is paused or closed", switchesOf},
-	{"rotation", "event tables turn in time", rotationOf},
-	{"transactions", "none has been running for long", transactionOf},
-	{"autovacuum", "it keeps the tables of PgQ small", query("", autovacuumSQL)},
-	{"consumers", "all were seen lately, at ticks that exist", query("", consumersSQL)},
-	{"backlog", "within each queue's policy", backlogOf},
-	{"retries", "what is due comes back", query("", retriesSQL)},
-	{"delayed events", "what is due comes", query("skytools.insert_event_at", delayedSQL)},
-	{"dead letters", "there are none", query("skytools.dead_events", deadSQL)},
-	{"grants", "the roles of PgQ have their rights", query("", grantsSQL)},
-	{"event tables", "all are there, with their index", query("", tablesSQL)},
-	{"sequences", "none is behind what it has given out", query("", sequencesSQL)},
-	{"transaction ids", "they are of this server", query("", txidsSQL)},
-}
-
-// errLacking: the database has not got what would be looked at.
-var errLacking = errors.New("not there")
-
-// query is a check by a statement that selects result, object, text and mend of
-// each finding. It is left out where the database lacks a function, such as
-// over the real extension.
+// query is a check by a statement, see [Query]. It is left out where the
+// database lacks the function that it needs, such as over the real extension.
 func query(needs, sql string) func(context.Context, *examination) ([]Finding, error) {
 	return func(ctx context.Context, x *examination) ([]Finding, error) {
 		var there bool
 		err := x.conn.QueryRow(ctx, `select $1 = '' or to_regproc($1) is not null`, needs).Scan(&there)
 		if err == nil && !there {
-			err = errLacking
+			err = ErrLacking
 		}
 		if err != nil {
 			return nil, err
 		}
-		// Who looks is often a superuser, and an operator in a schema that others
-		// may write to, such as public in old databases, would run as that.
-		tx, err := x.conn.BeginTx(ctx, pgx.TxOptions{AccessMode: pgx.ReadOnly})
-		if err != nil {
-			return nil, err
-		}
-		defer tx.Rollback(context.WithoutCancel(ctx)) // it only read: the error does not matter
-		if _, err := tx.Exec(ctx, `set local search_path = pg_catalog, pg_temp`); err != nil {
-			return nil, err
-		}
-		rows, err := tx.Query(ctx, sql)
-		if err != nil {
-			return nil, err
-		}
-		return pgx.CollectRows(rows, func(row pgx.CollectableRow) (f Finding, err error) {
-			err = row.Scan(&f.Result, &f.Object, &f.Text, &f.Mend)
-			return f, err
-		})
+		return Query(ctx, x.conn, sql)
 	}
 }
 
@@ -165,35 +125,6 @@ func versionOf(ctx context.Context, x *examination) ([]Finding, error) {
 	return nil, nil
 }
 
-// clockOf compares the clocks, as far as the round trip allows, and looks for
-// ticks of the future.
-func clockOf(ctx context.Context, x *examination) ([]Finding, error) {
-	var theirs time.Time
-	var ahead float64
-	before := time.Now()
-	err := x.conn.QueryRow(ctx, `select clock_timestamp(),
-		coalesce(extract(epoch from max(tick_time) - clock_timestamp()), 0)::float8 from pgq.tick`).Scan(&theirs, &ahead)
-	if err != nil {
-		return nil, err
-	}
-	after := time.Now()
-	var found []Finding
-	off := max(before.Sub(theirs), theirs.Sub(after))
-	if off > 2*time.Second {
-		found = append(found, Finding{
-			Result: Warning, Text: fmt.Sprintf("the server's clock and this machine's differ by %s", pgq.Seconds(off)),
-			Mend: "have both follow a time server",
-		})
-	}
-	if ahead > 2 {
-		found = append(found, Finding{
-			Result: Warning, Text: fmt.Sprintf("there are ticks %s ahead of the server's clock, which was put back", pgq.Seconds(ahead*float64(time.Second))),
-			Mend: "ages are wrong until it has caught up; events are not in danger",
-		})
-	}
-	return found, nil
-}
-
 // lateness is how old a queue's last tick may be over its idle period.
 const lateness = 30 * time.Second
 
@@ -205,16 +136,26 @@ func late(q pgq.Queue) bool {
 	return q.TickerLag > q.IdlePeriod+lateness || q.NewEvents > 0 && q.TickerLag > q.MaxLag+lateness/3
 }
 
+// tickerOf cannot tell a ticker that ended a moment ago from one whose session is
+// not seen, before its queues are late.
 func tickerOf(_ context.Context, x *examination) ([]Finding, error) {
-	if len(x.Tickers) > 0 && x.Tickers[0].Leads {
+	switch {
+	case len(x.Tickers) > 0 && x.Tickers[0].Leads:
 		return nil, nil
+	case len(x.Queues) == 0 || slices.ContainsFunc(x.Queues, late):
+		return []Finding{{Result: Failed, Text: "none is connected", Mend: "pgqadm INI ticker -d"}}, nil
+	case len(x.OtherTickers) > 0:
+		return []Finding{{Result: Sound, Text: "ticks are made by another program: " + x.OtherTickers[0].String()}}, nil
 	}
-	if len(x.Queues) > 0 && !slices.ContainsFunc(x.Queues, late) {
-		return []Finding{{
-			Result: Sound, Text: "ticks are made, by another program or through a pooler",
-		}}, nil
+	youngest := x.Queues[0].TickerLag
+	for _, q := range x.Queues {
+		youngest = min(youngest, q.TickerLag)
 	}
-	return []Finding{{Result: Failed, Text: "none is connected", Mend: "pgqadm INI ticker -d"}}, nil
+	return []Finding{{
+		Result: Unknown,
+		Text:   fmt.Sprintf("none is seen, but the last tick is only %s old: it has just ended, or this role may not see its session", pgq.Seconds(youngest)),
+		Mend:   "pgqadm INI ticker -d starts one; if one runs, grant pg_read_all_stats to " + ident.Quote(x.conn.Config().User) + ", or look again in two minutes",
+	}}, nil
 }
 
 func otherTickersOf(_ context.Context, x *examination) ([]Finding, error) {
@@ -305,12 +246,15 @@ func backlogOf(_ context.Context, x *examination) ([]Finding, error) {
 	return found, nil
 }
 
-func transactionOf(_ context.Context, x *examination) ([]Finding, error) {
-	if !x.OldestTransaction.Long() {
+// hiddenTransactionOf is for what [transactionsSQL] does not find: other roles'
+// transactions that this one may not see. Ticks tell that there is one.
+func hiddenTransactionOf(_ context.Context, x *examination) ([]Finding, error) {
+	if !x.OldestTransaction.Long() || x.OldestTransaction.Who != "" {
 		return nil, nil
 	}
+	user := x.conn.Config().User
 	return []Finding{{
 		Result: Warning, Text: x.OldestTransaction.String(),
-		Mend: "have it end: select pg_terminate_backend(PROCESS), or rollback prepared",
+		Mend: "find it: grant pg_read_all_stats to " + ident.Quote(user) + ", then doctor tells which process it is",
 	}}, nil
 }

@@ -19,6 +19,7 @@ func (p *program) doctorCommand() *cobra.Command {
 		{Title: "Check", Key: "check"},
 		{Title: "Queue", Key: "object"},
 		{Title: "Found", Key: "text"},
+		{Key: "why"},
 		{Key: "mend"},
 	}
 	status := cli.ExitDone
@@ -27,20 +28,21 @@ func (p *program) doctorCommand() *cobra.Command {
 		for _, f := range findings {
 			status = max(status, seriousness[f.Result])
 			if p.JSON() {
-				c.add(f.Result, f.Check, f.Object, f.Text, f.Mend)
+				c.add(f.Result, f.Check, f.Object, f.Text, f.Why, f.Mend)
 				continue
 			}
-			c.add(f.Result, f.Check, f.Object, f.Text, "")
-			if f.Mend != "" {
-				c.add("", "", "", "-> "+f.Mend, "")
+			lines := f.Lines()
+			c.add(f.Result, f.Check, f.Object, lines[0], "", "")
+			for _, line := range lines[1:] {
+				c.add("", "", "", line, "", "")
 			}
 		}
 		return err
 	})
 	return p.WithJSON(&cobra.Command{
 		Use: "doctor", Short: "Look for trouble and say what to do", Args: cobra.NoArgs,
-		Long: "Looks at schema, ticker, ticks, rotation, old transactions, consumers, retries, dead letters, rights,\n" +
-			"sequences and transaction ids, and changes nothing.\n" +
+		Long: "Looks at the server and the way to it, then at schema, ticker, rotation, consumers, retries, dead letters,\n" +
+			"rights, sequences and transaction ids, and changes nothing. docs/doctor.md lists the checks.\n" +
 			"Exit status: 0 all is well, 1 something was found, 2 something could not be told, or no connection made.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			status = cli.ExitDone

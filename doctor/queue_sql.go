@@ -1,6 +1,6 @@
 package doctor
 
-// The statements of checks, see [query]. What they read, ordinary roles may,
+// The statements of checks of queues, see [Query]. What they read, ordinary roles may,
 // but for tables that have no rows for them then.
 
 const autovacuumSQL = `
@@ -119,3 +119,18 @@ const txidsSQL = `
 	from pgq.queue, now
 	where queue_switch_step1 > next or exists (
 		select from pgq.tick where tick_queue = queue_id and txid_snapshot_xmax(tick_snapshot) > next)`
+
+// moveSQL knows a move that was begun and left by what its last step would have
+// undone, see schema/move.go. Where writers are told to ask, it has not come
+// as far as the extension.
+const moveSQL = `
+	select 'failed', '', 'a move from the extension pgq has stopped in the middle', 'pgqadm INI install --from-extension, which goes on with it'
+	where not skytools.beside_extension() and exists (select from skytools.routine where file = 'pgq/functions/version.sql' and sum = '')
+	union all
+	select 'failed', '', 'a move to the extension pgq has stopped in the middle', 'pgqadm INI install --to-extension, which goes on with it'
+	where skytools.beside_extension() and exists (select from skytools.migration where file = 'pgq/tables/001_queue.sql')
+	union all
+	select 'warning', '', 'a move to the extension pgq was begun: writers look up their table at each event',
+		'pgqadm INI install --to-extension goes on with it, pgqadm INI install takes it back'
+	where not skytools.beside_extension()
+		and not exists (select from pg_trigger where tgrelid = 'pgq.queue'::regclass::oid and tgname = 'skytools_changed')`
