@@ -12,6 +12,7 @@ import (
 	"github.com/skytools-go/skytools/internal/hint"
 	"github.com/skytools-go/skytools/internal/ident"
 	"github.com/skytools-go/skytools/internal/structure"
+	"github.com/skytools-go/skytools/londiste/set"
 )
 
 // Difference is one thing in which a table or sequence of the subscriber is
@@ -100,7 +101,7 @@ func compareTables(ctx context.Context, prov, sub *session, names, seqs []ident.
 	if err != nil {
 		return nil, fmt.Errorf("subscriber: %w", err)
 	}
-	replica, err := mayBeReplica(ctx, tx)
+	replica, err := set.MayBeReplica(ctx, tx)
 	if err = errors.Join(err, tx.Rollback(context.WithoutCancel(ctx))); err != nil {
 		return nil, fmt.Errorf("subscriber: %w", err)
 	}

@@ -13,12 +13,12 @@ func (st *Status) judge() {
 	if q := st.Events; q != nil {
 		switch {
 		case q.Paused:
-			st.problem("pgqadm INI config "+hint.Shell(st.Queue)+" ticker_paused=0", "the ticker of queue %s is paused", st.Queue)
+			st.problem(Ticker, "pgqadm INI config "+hint.Shell(st.Queue)+" ticker_paused=0", "the ticker of queue %s is paused", st.Queue)
 		case q.TickAge > 120:
-			st.problem("pgqadm INI ticker -d", "queue %s has had no tick for %.0f s: the ticker does not run", st.Queue, q.TickAge)
+			st.problem(Ticker, "pgqadm INI ticker -d", "queue %s has had no tick for %.0f s: the ticker does not run", st.Queue, q.TickAge)
 		}
 		if q.Oldest.Long() {
-			st.problem("end it if it hangs", "provider: %s", q.Oldest)
+			st.problem(Ticker, "end it if it hangs", "provider: %s", q.Oldest)
 		}
 	}
 	st.judgeWorker()
@@ -30,29 +30,29 @@ func (st *Status) judge() {
 func (st *Status) judgeTable(t *TableStatus) {
 	name := hint.Shell(t.Name)
 	if t.Drift != "" {
-		st.problem("londiste INI provider add "+name+"; londiste INI subscriber resync "+name,
+		st.problem(Drift, "londiste INI provider add "+name+"; londiste INI subscriber resync "+name,
 			"table %s is drifted: %s", t.Name, t.Drift)
 	}
 	if t.Parked != nil {
 		st.judgeParked(t)
 	}
 	if t.Passed > 0 {
-		st.problem("londiste INI subscriber resync "+name+" copies it anew",
+		st.problem(PassedOver, "londiste INI subscriber resync "+name+" copies it anew",
 			"table %s: %d of its events were passed over by subscriber skip, its rows may differ", t.Name, t.Passed)
 	}
 	if len(t.Disabled) > 0 {
-		st.problem("londiste INI subscriber restore-triggers "+name+", if they may fire on replicated rows",
+		st.problem(Triggers, "londiste INI subscriber restore-triggers "+name+", if they may fire on replicated rows",
 			"triggers of table %s are disabled: %s", t.Name, strings.Join(t.Disabled, ", "))
 	}
 	if t.Here && !t.Provider && st.Provider.Installed {
-		st.problem("londiste INI subscriber remove "+name, "table %s is not registered at the provider any more", t.Name)
+		st.problem(Unregistered, "londiste INI subscriber remove "+name, "table %s is not registered at the provider any more", t.Name)
 	}
 	if t.Counters.Diverged > 0 {
-		st.problem("find out who else writes to it; londiste INI subscriber resync "+name+" copies it anew",
+		st.problem(Diverged, "find out who else writes to it; londiste INI subscriber resync "+name+" copies it anew",
 			"table %s: %d rows were not as expected at the subscriber and were set right", t.Name, t.Counters.Diverged)
 	}
 	if t.Counters.Fallbacks > 0 {
-		st.problem("", "table %s: %d times a set was refused and its rows were applied one by one", t.Name, t.Counters.Fallbacks)
+		st.problem(Fallbacks, "", "table %s: %d times a set was refused and its rows were applied one by one", t.Name, t.Counters.Fallbacks)
 	}
 }
 
@@ -67,19 +67,19 @@ func (st *Status) judgeParked(t *TableStatus) {
 	}
 	switch {
 	case p.GivenUp != "":
-		st.problem("mend the cause, then londiste INI subscriber resync "+name,
+		st.problem(Parked, "mend the cause, then londiste INI subscriber resync "+name,
 			"table %s is parked since %s, and its events are kept no longer: %s\n%s", t.Name, since, p.GivenUp, what)
 	case p.RetriedAt != nil:
-		st.problem("", "table %s, parked at %s, is being retried: %s", t.Name, since, t.State)
+		st.problem(Parked, "", "table %s, parked at %s, is being retried: %s", t.Name, since, t.State)
 	case p.With != "":
-		st.problem("londiste INI subscriber retry "+hint.Shell(p.With)+" brings back both",
+		st.problem(Parked, "londiste INI subscriber retry "+hint.Shell(p.With)+" brings back both",
 			"table %s is parked at tick %d since %s, because it refers to table %s", t.Name, p.Tick, since, p.With)
 	default:
 		mend := "mend the cause, then " + retry
 		if p.Event != 0 {
 			mend += fmt.Sprintf("; without that one change: londiste INI subscriber skip %s %d", name, p.Event)
 		}
-		st.problem(mend+"; subscriber resync copies the table anew", "table %s is parked at tick %d since %s: %s", t.Name, p.Tick, since, what)
+		st.problem(Parked, mend+"; subscriber resync copies the table anew", "table %s is parked at tick %d since %s: %s", t.Name, p.Tick, since, what)
 	}
 }
 
@@ -96,12 +96,12 @@ func (st *Status) judgeWorker() {
 	const start = "londiste INI replay -d"
 	switch {
 	case st.Provider.Installed && mine == nil:
-		st.problem(start, "consumer %s is not registered: replay has never run, or subscriber unregister has", st.Consumer)
+		st.problem(Replay, start, "consumer %s is not registered: replay has never run, or subscriber unregister has", st.Consumer)
 	case st.Worker == nil || !st.Worker.Running:
 		behind := ""
 		if mine != nil {
 			behind = ", and the provider keeps its events"
 		}
-		st.problem(start, "replay does not run for consumer %s%s", st.Consumer, behind)
+		st.problem(Replay, start, "replay does not run for consumer %s%s", st.Consumer, behind)
 	}
 }

@@ -130,8 +130,28 @@ type SequenceStatus struct {
 	Here       bool   `json:"at_subscriber"`
 }
 
+// Kind is what a problem is about.
+type Kind string
+
+// The kinds of problems.
+const (
+	Unreached    Kind = "connection" // a side does not answer, or not as it should
+	Node         Kind = "node"       // a side is not installed
+	Ticker       Kind = "ticker"
+	Replay       Kind = "replay"         // the worker does not run
+	Failing      Kind = "error"          // what the worker or a copy met last
+	Drift        Kind = "drift"          // of a table from its capture
+	Parked       Kind = "parked"         // a table is left aside
+	PassedOver   Kind = "passed over"    // events of a table, by subscriber skip
+	Triggers     Kind = "triggers"       // disabled while a table is replicated
+	Unregistered Kind = "unregistered"   // a table at the provider
+	Diverged     Kind = "diverged"       // rows were not as expected
+	Fallbacks    Kind = "applied singly" // rows of a set that was refused; no trouble
+)
+
 // Problem is something that wants doing, and what to do.
 type Problem struct {
+	Kind Kind   `json:"kind"`
 	Text string `json:"text"`
 	Mend string `json:"mend,omitempty"`
 }
@@ -165,8 +185,8 @@ func (st *Status) Parked() bool {
 	return slices.ContainsFunc(st.Tables, func(t TableStatus) bool { return t.Parked != nil })
 }
 
-func (st *Status) problem(mend, format string, args ...any) {
-	st.Problems = append(st.Problems, Problem{fmt.Sprintf(format, args...), mend})
+func (st *Status) problem(kind Kind, mend, format string, args ...any) {
+	st.Problems = append(st.Problems, Problem{kind, fmt.Sprintf(format, args...), mend})
 }
 
 func (b *Subscriber) readSide(ctx context.Context, st *Status, node *NodeStatus, side string, read func(*session, context.Context, *Status) error) {
@@ -175,7 +195,7 @@ func (b *Subscriber) readSide(ctx context.Context, st *Status, node *NodeStatus,
 	s, err := openSession(ctx, &b.Pair, side, false)
 	if err != nil {
 		node.Error = err.Error()
-		st.problem(hint.Of(err), "%s", err)
+		st.problem(Unreached, hint.Of(err), "%s", err)
 		return
 	}
 	defer s.close()
@@ -186,9 +206,9 @@ func (b *Subscriber) readSide(ctx context.Context, st *Status, node *NodeStatus,
 	switch {
 	case err != nil:
 		node.Error = err.Error()
-		st.problem(hint.Of(err), "%s: %s", side, err)
+		st.problem(Unreached, hint.Of(err), "%s: %s", side, err)
 	case !node.Installed:
-		st.problem("londiste INI "+side+" install", "queue %s is not installed at the %s", st.Queue, side)
+		st.problem(Node, "londiste INI "+side+" install", "queue %s is not installed at the %s", st.Queue, side)
 	}
 }
 

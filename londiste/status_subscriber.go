@@ -180,7 +180,7 @@ func (s *session) errorStatus(ctx context.Context, st *Status) error {
 		if table, ok := strings.CutPrefix(consumer, st.Consumer+".copy."); ok {
 			mend = "mend the cause, the copy tries again by itself; londiste INI subscriber resync " + hint.Shell(table) + " starts it anew"
 		}
-		st.problem(mend, "%s: %s", consumer, text)
+		st.problem(Failing, mend, "%s: %s", consumer, text)
 		return nil
 	})
 	return err

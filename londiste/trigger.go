@@ -39,7 +39,7 @@ func (s *session) settleTriggers(ctx context.Context, tx pgx.Tx, table ident.Nam
 	if err != nil || len(list)+len(rules) == 0 {
 		return err
 	}
-	replica, err := mayBeReplica(ctx, tx)
+	replica, err := set.MayBeReplica(ctx, tx)
 	if err != nil {
 		return err
 	}
@@ -99,22 +99,6 @@ func firingRules(ctx context.Context, q set.Queryer, table ident.Name) ([]userTr
 		err := row.Scan(&r.name, &r.enabled)
 		return r, err
 	})
-}
-
-// mayBeReplica tries session_replication_role in a savepoint.
-func mayBeReplica(ctx context.Context, tx pgx.Tx) (bool, error) {
-	sub, err := tx.Begin(ctx)
-	if err != nil {
-		return false, err
-	}
-	_, tried := sub.Exec(ctx, "set local session_replication_role = replica")
-	if err := sub.Rollback(ctx); err != nil {
-		return false, err
-	}
-	if tried != nil && set.SQLState(tried) != "42501" {
-		return false, tried
-	}
-	return tried == nil, nil
 }
 
 func (s *session) disableTrigger(ctx context.Context, tx pgx.Tx, table ident.Name, t userTrigger) error {

@@ -27,6 +27,22 @@ func PrepareSubscriber(ctx context.Context, conn *pgx.Conn, try bool) (replica b
 	return err == nil, err
 }
 
+// MayBeReplica tries session_replication_role in a savepoint.
+func MayBeReplica(ctx context.Context, tx pgx.Tx) (bool, error) {
+	sub, err := tx.Begin(ctx)
+	if err != nil {
+		return false, err
+	}
+	_, tried := sub.Exec(ctx, "set local session_replication_role = replica")
+	if err := sub.Rollback(ctx); err != nil {
+		return false, err
+	}
+	if tried != nil && SQLState(tried) != "42501" {
+		return false, tried
+	}
+	return tried == nil, nil
+}
+
 // PrepareProvider pins what text values mean at the provider.
 func PrepareProvider(ctx context.Context, conn *pgx.Conn) error {
 	_, err := conn.Exec(ctx, PinSQL)
