@@ -20,6 +20,8 @@ const (
 	Settle     Point = "settle"      // position made durable, with sequences or an error beside it
 	Ack        Point = "ack"         // position told to the provider
 	Fkey       Point = "fkey"        // a foreign key saved and dropped, or restored
+	Witness    Point = "witness"     // the token that a crash takes away with a server's unlogged rows
+	Emptied    Point = "emptied"     // tokens noted, tables that a crash has emptied marked to be copied anew
 	CopyStart  Point = "copy-start"  // table marked in-copy, its consumer registered
 	CopyLedger Point = "copy-ledger" // an attempt of a copy begun
 	CopyData   Point = "copy-data"   // the copied rows, in one stream
@@ -44,6 +46,7 @@ const (
 
 var points = []Point{
 	Install, Register, Tick, Notify, Rotate, Maintain, Batch, Deliver, Finish, Claim, Position, Apply, Settle, Ack, Fkey,
+	Witness, Emptied,
 	CopyStart, CopyLedger, CopyData, CopyChunk, CopyReport, CopyCatch, CopyIndex, CopyState, CopyFinish, Barrier, Export, Fetch, Compare, Repair,
 	ParkHold, Park, ParkEnd, PartFound, PartAside, PartRows,
 }

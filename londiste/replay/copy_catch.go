@@ -29,6 +29,10 @@ func (c *copier) catchUp(ctx context.Context, t *set.Table) (more bool, err erro
 	if err != nil {
 		return false, err
 	}
+	exact, err := c.lossy(ctx, seen)
+	if err != nil {
+		return false, err
+	}
 	cur, found, err := c.reader.Next(ctx, pos, c.merge)
 	if err != nil {
 		return false, fmt.Errorf("provider: %w", err)
@@ -37,7 +41,7 @@ func (c *copier) catchUp(ctx context.Context, t *set.Table) (more bool, err erro
 		return false, c.askForTick(ctx, pos)
 	}
 	if found {
-		if err := c.apply(ctx, t, pos, cur, seen); err != nil {
+		if err := c.apply(ctx, batchOf{table: t, prev: pos, cur: cur, seen: seen, exact: exact}); err != nil {
 			return false, err
 		}
 		pos = cur
@@ -72,7 +76,7 @@ func (c *copier) reach(ctx context.Context, t *set.Table) error {
 		if !found {
 			return fmt.Errorf("no tick after %d although the worker is at %d", pos.ID, t.State.Tick)
 		}
-		if err := c.apply(ctx, t, pos, cur, nil); err != nil {
+		if err := c.apply(ctx, batchOf{table: t, prev: pos, cur: cur}); err != nil {
 			return err
 		}
 		pos = cur
@@ -158,6 +162,25 @@ func (c *copier) copySnapshot(ctx context.Context) (*pgq.Snapshot, error) {
 	return &s, nil
 }
 
+// lossy tells whether the provider may have lost rows of which events tell that
+// the copy has seen: a crash empties an unlogged table, and its events since the
+// last tick would bring rows back. Such a copy is one stream, of one snapshot.
+func (c *copier) lossy(ctx context.Context, seen *pgq.Snapshot) (bool, error) {
+	if seen == nil {
+		return false, nil
+	}
+	t, found, err := set.OneTable(ctx, c.prov, c.Queue, c.name)
+	if err != nil || !found {
+		return false, err
+	}
+	unlogged, err := set.Unlogged(ctx, c.prov, t.Dest)
+	if err != nil || !unlogged {
+		return false, err
+	}
+	begun, err := c.inLedger(ctx) // in chunks, and set unlogged since
+	return !begun, err
+}
+
 // claim makes the consumer this worker's, once: one before it may have registered it.
 func (c *copier) claim(ctx context.Context) error {
 	if c.claimed {
@@ -233,9 +256,9 @@ func (c *copier) buildSideBySide(ctx context.Context, t *set.Table) error {
 
 // apply applies the table's events of one batch and moves the copy's position
 // with them.
-func (c *copier) apply(ctx context.Context, t *set.Table, prev, cur pgq.Tick, seen *pgq.Snapshot) error {
+func (c *copier) apply(ctx context.Context, e batchOf) error {
 	err := c.fence.Write(ctx, c.sub, failpoint.CopyCatch, func(tx pgx.Tx) error {
-		return c.events(ctx, tx, batchOf{t, prev, cur, seen, nil})
+		return c.events(ctx, tx, e)
 	})
 	if err != nil {
 		return err
@@ -243,7 +266,7 @@ func (c *copier) apply(ctx context.Context, t *set.Table, prev, cur pgq.Tick, se
 	if time.Since(c.ackedAt) < time.Second {
 		return nil
 	}
-	return c.ack(ctx, cur)
+	return c.ack(ctx, e.cur)
 }
 
 func (c *copier) ack(ctx context.Context, at pgq.Tick) error {
@@ -256,12 +279,13 @@ type batchOf struct {
 	table     *set.Table
 	prev, cur pgq.Tick
 	seen      *pgq.Snapshot               // by the copy; nil: no more than prev
+	exact     bool                        // no event of what it has seen may come again
 	alive     func(context.Context) error // called now and then; may be nil
 }
 
 // events applies a batch by the transaction tx. Of a table without a key the copy
-// has what it has seen, and no event may tell it again; of other tables an event may
-// come twice.
+// has what it has seen, and no event may tell it again, nor of one that a crash may
+// have emptied; of other tables an event may come twice.
 func (c *copier) events(ctx context.Context, tx pgx.Tx, e batchOf) error {
 	g := newRegistry(c.Queue, e.table.State.Phase)
 	g.only = c.name
@@ -273,7 +297,7 @@ func (c *copier) events(ctx context.Context, tx pgx.Tx, e batchOf) error {
 		return err
 	}
 	over := func(ev apply.Event) bool {
-		return pass[ev.ID] || e.seen != nil && e.seen.Sees(pgq.TxID(ev.Tx)) && ev.Whole()
+		return pass[ev.ID] || e.seen != nil && e.seen.Sees(pgq.TxID(ev.Tx)) && (e.exact || ev.Whole())
 	}
 	f := &fetcher{reader: c.reader, budget: c.budget}
 	stop := f.startOne(ctx, e.prev, e.cur)

@@ -59,8 +59,7 @@ func (c *copier) inChunks(ctx context.Context, t *set.Table, src *source) (bool,
 		ours.Kind != "r" || ours.Unlogged || !ours.Staging || !src.told || t.SkipTruncate() {
 		return false, nil
 	}
-	begun, err := set.One[bool](ctx, c.sub, `select exists (select from skytools.copy_chunk
-		where queue_name = $1 and table_name = $2 and attempt is not null)`, c.Queue, c.name.String())
+	begun, err := c.inLedger(ctx)
 	if err != nil || begun {
 		return begun, err
 	}
@@ -69,6 +68,12 @@ func (c *copier) inChunks(ctx context.Context, t *set.Table, src *source) (bool,
 	}
 	all, err := set.TableObjects(ctx, c.sub, t.Dest, src.key)
 	return set.IsKeyed(all) || len(all) == 0, err
+}
+
+// inLedger tells whether chunks of the table are there.
+func (c *copier) inLedger(ctx context.Context) (bool, error) {
+	return set.One[bool](ctx, c.sub, `select exists (select from skytools.copy_chunk
+		where queue_name = $1 and table_name = $2 and attempt is not null)`, c.Queue, c.name.String())
 }
 
 // copyChunks makes an attempt.

@@ -65,6 +65,11 @@
 // the subscriber (skytools.copy_table, copy_chunk) does not have. Of two rows
 // of a key that two snapshots brought either may stay: they differ by an event.
 //
+// Where a change done twice is not the change done once, which is a row without a
+// key, and where events outlive their rows, which is an unlogged table that a crash
+// has emptied, the copy is one stream, and events that its snapshot saw are passed
+// over.
+//
 // Between T0 and the first tick made after the last snapshot the table mixes two
 // times, and may violate any constraint but its key. Hence secondary indexes
 // and constraints come back there and not before.

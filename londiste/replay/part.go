@@ -157,7 +157,7 @@ func (a *partCopy) run(ctx context.Context) error {
 				return a.blame(err)
 			}
 		}
-		err := a.events(ctx, tx, batchOf{a.table, a.pos, a.tick, nil, func(ctx context.Context) error { return a.alive(ctx, a.there) }})
+		err := a.events(ctx, tx, batchOf{table: a.table, prev: a.pos, cur: a.tick, alive: func(ctx context.Context) error { return a.alive(ctx, a.there) }})
 		if err != nil {
 			a.refused = true
 			return err

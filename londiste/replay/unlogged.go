@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/skytools-go/skytools/internal/failpoint"
 	"github.com/skytools-go/skytools/internal/ident"
 	"github.com/skytools-go/skytools/londiste/set"
 )
@@ -57,7 +58,7 @@ func (r *run) emptied(ctx context.Context) error {
 	if thereWas != nil && hereWas != nil && *thereWas == there && *hereWas == here {
 		return nil
 	}
-	err = r.fence.MoveTables(ctx, r.sub, func(tx pgx.Tx) error {
+	err = r.fence.Write(ctx, r.sub, failpoint.Emptied, func(tx pgx.Tx) error {
 		for _, l := range lost {
 			_, err := tx.Exec(ctx, `update londiste.table_info set merge_state = null, custom_snapshot = null
 				where queue_name = $1 and table_name = $2 and local`, r.Queue, l.table.String())

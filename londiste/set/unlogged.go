@@ -12,7 +12,7 @@ import (
 // Witness is a token that is another one after the server has emptied its
 // unlogged tables, which recovery does, and a base backup.
 func Witness(ctx context.Context, conn *pgx.Conn) (token string, err error) {
-	err = failpoint.Commit(failpoint.Position, func() error {
+	err = failpoint.Commit(failpoint.Witness, func() error {
 		token, err = One[string](ctx, conn, "select skytools.witness()")
 		return err
 	})

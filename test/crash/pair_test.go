@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -84,9 +85,11 @@ type pair struct {
 	t                          *testing.T
 	provider, subscriber       string // DSN
 	dir                        string
-	rotated                    bool // event tables have been emptied
-	tables                     int  // that the subscriber has
-	extra                      int  // events of changes that the writers did not make
+	names                      []string // tables that are replicated
+	rotated                    bool     // event tables have been emptied
+	extra                      int      // events of changes that the writers did not make
+	beside                     string   // what a writer, number $1, does in each transaction beside its line
+	events                     int      // that it makes
 	providerSrv, subscriberSrv *pgserver.Server
 }
 
@@ -127,7 +130,7 @@ func pairOf(t *testing.T, providerSrv, subscriberSrv *pgserver.Server, atProvide
 	if providerSrv == nil {
 		providerSrv, subscriberSrv = pgtest.Server(t), pgtest.Second(t)
 	}
-	p := &pair{t: t, dir: t.TempDir(), tables: len(names), providerSrv: providerSrv, subscriberSrv: subscriberSrv}
+	p := &pair{t: t, dir: t.TempDir(), names: slices.Clone(names), providerSrv: providerSrv, subscriberSrv: subscriberSrv}
 	p.provider = pgtest.Database(t, providerSrv, atProvider)
 	p.subscriber = pgtest.Database(t, subscriberSrv, atSubscriber)
 	p.write("ticker.ini", fmt.Sprintf(`[pgqadm]
@@ -339,7 +342,7 @@ func (p *pair) writer(ctx context.Context, w int) error {
 			with next as (select coalesce(max(nr), 0) + 1 as nr from line where writer = %[1]d),
 				added as (insert into line (writer, nr) select %[1]d, nr from next returning nr)
 			update counter set n = n + 1, log = (log || nr)[greatest(1, cardinality(log) - 8):]
-				from added where id = 1 + (nr * 7919 + %[1]d) %% 2000`, w))
+				from added where id = 1 + (nr * 7919 + %[1]d) %% 2000;`, w)+strings.ReplaceAll(p.beside, "$1", fmt.Sprint(w)))
 		if err == nil {
 			nr++
 		} else if !conn.IsClosed() && !errors.Is(err, context.Canceled) {
@@ -354,7 +357,7 @@ func (p *pair) writer(ctx context.Context, w int) error {
 func (p *pair) settled() {
 	p.t.Helper()
 	p.until("all tables to be ok", func() bool {
-		return p.value(p.subscriber, `select count(*)::text from londiste.table_info where merge_state = 'ok'`) == fmt.Sprint(p.tables) &&
+		return p.value(p.subscriber, `select count(*)::text from londiste.table_info where merge_state = 'ok'`) == fmt.Sprint(len(p.names)) &&
 			p.value(p.subscriber, `select count(*)::text from londiste.pending_fkeys`) == "0"
 	})
 	mark := p.value(p.provider, "insert into line (writer, nr) select -1, 1 + count(*) from line where writer = -1 returning nr::text")
@@ -364,7 +367,7 @@ func (p *pair) settled() {
 	p.until("copy consumers to go", func() bool {
 		return p.value(p.provider, "select count(*)::text from pgq.consumer where co_name like '%.copy.%'") == "0"
 	})
-	pgtest.CompareTables(p.t, p.provider, p.subscriber, names...)
+	pgtest.CompareTables(p.t, p.provider, p.subscriber, p.names...)
 	pgtest.CompareSequences(p.t, p.provider, p.subscriber, "line_id_seq")
 	ctx := p.t.Context()
 	check.Pair{

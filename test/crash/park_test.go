@@ -38,7 +38,7 @@ func parkPair(p *pair) *pair {
 	p.install()
 	p.command("londiste replica.ini provider add still")
 	p.command("londiste replica.ini subscriber add still")
-	p.tables = 4
+	p.names = append(p.names, "still")
 	return p
 }
 

@@ -29,6 +29,8 @@ var whoPasses = map[failpoint.Point]string{
 	failpoint.Settle:     "worker",
 	failpoint.Ack:        "worker",
 	failpoint.Fkey:       "worker",
+	failpoint.Witness:    "unlogged",
+	failpoint.Emptied:    "unlogged",
 	failpoint.CopyStart:  "worker",
 	failpoint.CopyLedger: "worker",
 	failpoint.CopyData:   "worker",
@@ -81,7 +83,7 @@ func TestEveryPointIsKilledAt(t *testing.T) {
 		kill := map[string]func(*testing.T, string){
 			"install": killInstall, "register": killRegister, "ticker": killTicker, "worker": killWorker,
 			"consumer": killConsumer, "compare": killCompare, "repair": killRepair, "exporter": killExporter, "parker": killParker,
-			"finder": killFinder, "resyncer": killResyncer,
+			"finder": killFinder, "resyncer": killResyncer, "unlogged": killUnlogged,
 		}[whoPasses[failpoint.Point(point)]]
 		if kill == nil {
 			t.Errorf("nobody is said to pass %s", name)
@@ -174,7 +176,7 @@ func killWorker(t *testing.T, spec string) {
 func (p *pair) exactly() {
 	p.t.Helper()
 	// A line makes an event, and with it each writer increments one counter.
-	made := p.extra + p.number(p.provider, `select count(*) + count(*) filter (where writer > 0) from line where writer <> 0`)
+	made := p.extra + p.number(p.provider, `select count(*) + `+fmt.Sprint(1+p.events)+` * count(*) filter (where writer > 0) from line where writer <> 0`)
 	start := p.number(p.subscriber, `select tick_id from started order by started_id limit 1`)
 	before := 0
 	if start > 1 { // else all came after it; the tick may be gone

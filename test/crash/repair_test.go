@@ -1,6 +1,7 @@
 package crash
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -28,7 +29,7 @@ func replicating(t *testing.T) (p *pair, stop func()) {
 func (p *pair) allOK() {
 	p.t.Helper()
 	p.until("all tables to be ok", func() bool {
-		return p.value(p.subscriber, `select count(*)::text from londiste.table_info where merge_state = 'ok'`) == "3"
+		return p.value(p.subscriber, `select count(*)::text from londiste.table_info where merge_state = 'ok'`) == fmt.Sprint(len(p.names))
 	})
 }
 
