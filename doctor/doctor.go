@@ -128,8 +128,8 @@ func versionOf(ctx context.Context, x *examination) ([]Finding, error) {
 // lateness is how old a queue's last tick may be over its idle period.
 const lateness = 30 * time.Second
 
-// late tells that the queue should have been ticked.
-func late(q pgq.Queue) bool {
+// Late tells that the queue should have been ticked.
+func Late(q pgq.Queue) bool {
 	if q.TickerPaused || q.ExternalTicker {
 		return false
 	}
@@ -142,7 +142,7 @@ func tickerOf(_ context.Context, x *examination) ([]Finding, error) {
 	switch {
 	case len(x.Tickers) > 0 && x.Tickers[0].Leads:
 		return nil, nil
-	case len(x.Queues) == 0 || slices.ContainsFunc(x.Queues, late):
+	case len(x.Queues) == 0 || slices.ContainsFunc(x.Queues, Late):
 		return []Finding{{Result: Failed, Text: "none is connected", Mend: "pgqadm INI ticker -d"}}, nil
 	case len(x.OtherTickers) > 0:
 		return []Finding{{Result: Sound, Text: "ticks are made by another program: " + x.OtherTickers[0].String()}}, nil
@@ -169,7 +169,7 @@ func otherTickersOf(_ context.Context, x *examination) ([]Finding, error) {
 func ticksOf(_ context.Context, x *examination) ([]Finding, error) {
 	var found []Finding
 	for _, q := range x.Queues {
-		if late(q) {
+		if Late(q) {
 			found = append(found, Finding{
 				Result: Failed, Object: q.Name, Text: fmt.Sprintf("the last tick is %s old, %d events wait for one", pgq.Seconds(q.TickerLag), q.NewEvents),
 				Mend: "see that the ticker runs, and its log",

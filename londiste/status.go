@@ -48,6 +48,7 @@ type WorkerStatus struct {
 	Running bool      `json:"running"`
 	Holder  string    `json:"holder"`
 	Since   time.Time `json:"since"`
+	Error   string    `json:"error,omitempty"` // of the batch that it cannot apply
 }
 
 // NodeStatus is one side.
@@ -190,7 +191,11 @@ func (st *Status) problem(kind Kind, mend, format string, args ...any) {
 }
 
 func (b *Subscriber) readSide(ctx context.Context, st *Status, node *NodeStatus, side string, read func(*session, context.Context, *Status) error) {
-	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
+	limit := 15 * time.Second
+	if end, ok := ctx.Deadline(); ok && side == "provider" {
+		limit = min(limit, time.Until(end)/2) // one that hangs leaves the other its half
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	s, err := openSession(ctx, &b.Pair, side, false)
 	if err != nil {

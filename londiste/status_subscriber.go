@@ -177,6 +177,9 @@ func (s *session) errorStatus(ctx context.Context, st *Status) error {
 	var consumer, text string
 	_, err = pgx.ForEachRow(rows, []any{&consumer, &text}, func() error {
 		mend := "londiste INI subscriber check; mend what it names, replay tries again by itself"
+		if consumer == st.Consumer && st.Worker != nil {
+			st.Worker.Error = text
+		}
 		if table, ok := strings.CutPrefix(consumer, st.Consumer+".copy."); ok {
 			mend = "mend the cause, the copy tries again by itself; londiste INI subscriber resync " + hint.Shell(table) + " starts it anew"
 		}

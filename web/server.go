@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/skytools-go/skytools/internal/notice"
+	"github.com/skytools-go/skytools/londiste"
 )
 
 // Server answers for one program: one subscription, or the queues of one or
@@ -27,6 +28,9 @@ type Server struct {
 	// what it has.
 	Read  func(ctx context.Context) View
 	Every time.Duration // pause between looks; 0 means 5 s
+	// Lag tells how far the subscriber is behind; nil where there is none. One
+	// call is made at a time.
+	Lag func(ctx context.Context) (londiste.Lag, error)
 	// Pages answers for `/` and `/static/`; nil: a list of what there is.
 	Pages http.Handler
 
@@ -34,6 +38,9 @@ type Server struct {
 	mu      sync.Mutex
 	now     *Snapshot     // nil before the first look
 	changed chan struct{} // closed at the next snapshot; nil: nobody waits
+	pulse   pulse
+	life    context.Context // of looks that requests begin
+	looks   sync.WaitGroup
 }
 
 func (s *Server) every() time.Duration {
@@ -46,7 +53,8 @@ func (s *Server) every() time.Duration {
 // Run looks at the databases and answers on l until ctx ends, which is no
 // error. It closes l.
 func (s *Server) Run(ctx context.Context, l net.Listener) error {
-	s.Log = notice.Logger(s.Log)
+	s.Log, s.life = notice.Logger(s.Log), ctx
+	defer s.looks.Wait()
 	if !loopback(l.Addr()) {
 		s.Log.Warn(fmt.Sprintf("HTTP on %s: other machines reach it, and nobody is asked for a password", l.Addr()))
 	}
@@ -84,8 +92,15 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 // Handler answers all requests. local: only those that name this machine.
 func (s *Server) Handler(local bool) http.Handler {
 	s.started = time.Now()
+	if s.life == nil {
+		s.life = context.Background()
+	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/health", s.health)
+	mux.HandleFunc("/ready", s.ready)
+	if s.Lag != nil {
+		mux.HandleFunc("/fresh", s.fresh)
+	}
 	mux.HandleFunc("/status.json", s.statusJSON)
 	pages := s.Pages
 	if pages == nil {
@@ -129,12 +144,12 @@ func (s *Server) contents(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	fmt.Fprintf(w, "%s %s\n\n", s.Program, s.Version)
-	for _, line := range []string{
-		"/health        the program lives",
-		"/status.json   what it knows of its databases",
-	} {
-		fmt.Fprintln(w, line)
+	fmt.Fprintln(w, "/health               the program lives")
+	fmt.Fprintln(w, "/ready                it works, and has reached its databases lately")
+	if s.Lag != nil {
+		fmt.Fprintln(w, "/fresh?within=500ms   no row of the subscriber is older")
 	}
+	fmt.Fprintln(w, "/status.json          what it knows of its databases")
 }
 
 func (s *Server) statusJSON(w http.ResponseWriter, _ *http.Request) {

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/skytools-go/skytools/internal/cli"
+	"github.com/skytools-go/skytools/londiste"
 	"github.com/skytools-go/skytools/web"
 )
 
@@ -32,13 +33,16 @@ func (p *program) serveCommand() *cobra.Command {
 		}
 		var now atomic.Pointer[settings]
 		now.Store(c.settings)
-		return webServer(&now, c.refresh, c.pair.Log).Run(ctx, l)
+		server, done := webServer(&now, c.refresh, c.pair.Log)
+		defer done()
+		return server.Run(ctx, l)
 	})
 	return cmd
 }
 
 // webServer shows what the settings name that are in force.
-func webServer(now *atomic.Pointer[settings], every time.Duration, log *slog.Logger) *web.Server {
+func webServer(now *atomic.Pointer[settings], every time.Duration, log *slog.Logger) (server *web.Server, done func()) {
+	g := &gauge{now: now}
 	return &web.Server{
 		Program: section, Version: version, Log: log, Every: every,
 		Read: func(ctx context.Context) web.View {
@@ -46,5 +50,21 @@ func webServer(now *atomic.Pointer[settings], every time.Duration, log *slog.Log
 			st.Program = version
 			return web.View{Set: st}
 		},
+		Lag: g.look,
+	}, g.Close
+}
+
+// gauge is at the pair of the settings that are in force.
+type gauge struct {
+	londiste.Gauge
+	now *atomic.Pointer[settings]
+	of  *settings
+}
+
+func (g *gauge) look(ctx context.Context) (londiste.Lag, error) {
+	if s := g.now.Load(); s != g.of {
+		g.Close()
+		g.of, g.Pair = s, s.pair
 	}
+	return g.Look(ctx)
 }

@@ -83,7 +83,9 @@ func (p *program) replay(cmd *cobra.Command, override func(s *settings)) error {
 		override(s)
 		var now atomic.Pointer[settings]
 		now.Store(s)
-		return webServer(&now, s.refresh, job.Log).Beside(ctx, l, func(ctx context.Context) error {
+		server, done := webServer(&now, s.refresh, job.Log)
+		defer done()
+		return server.Beside(ctx, l, func(ctx context.Context) error {
 			return cli.Reloading(ctx, job, s, func() (*settings, error) {
 				s, err := p.settings()
 				if err == nil {
