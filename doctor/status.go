@@ -23,6 +23,8 @@ type Status struct {
 	Extension         bool             `json:"extension"`          // the real extension's schema pgq
 	OldestTransaction *pgq.Transaction `json:"oldest_transaction"` // nil: none is running
 	Queues            []pgq.Queue      `json:"queues"`
+	Budgets           []pgq.Budget     `json:"queue_budgets"`      // of the queues that have one
+	Aside             []pgq.Aside      `json:"events_aside"`       // retries and dead letters
 	Warnings          []pgq.Backlog    `json:"backlog_warnings"`   // over a queue's policy
 	Detached          []pgq.Detached   `json:"detached_consumers"` // because of it
 }
@@ -48,6 +50,12 @@ func ReadStatus(ctx context.Context, conn *pgx.Conn) (Status, error) {
 		return s, err
 	}
 	if s.Queues, err = pgq.Queues(ctx, conn); err != nil {
+		return s, err
+	}
+	if s.Budgets, err = pgq.Budgets(ctx, conn); err != nil {
+		return s, err
+	}
+	if s.Aside, err = pgq.EventsAside(ctx, conn); err != nil {
 		return s, err
 	}
 	if s.Warnings, err = pgq.BacklogWarnings(ctx, conn); err != nil {

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -94,6 +95,35 @@ func TestForgottenConsumer(t *testing.T) {
 	}
 	if j.Count("rotation waits for consumer gone") != 1 || strings.Count(text.String(), "  holds up rotation\n") != 1 {
 		t.Errorf("not told, or told too often: %s", text.String())
+	}
+}
+
+// TestEventsAside: retries and dead letters are counted for each consumer, once
+// where members share a position, and none for a role that may not look at them.
+// Queues' budgets are shown.
+func TestEventsAside(t *testing.T) {
+	dsn := database(t)
+	conn := pgtest.Connect(t, dsn)
+	pgtest.Exec(t, conn, `select pgq.register_consumer($1, 'alone'), pgq_coop.register_subconsumer($1, 'team', 'one'),
+		pgq_coop.register_subconsumer($1, 'team', 'two'), skytools.set_queue_policy($1, 'backlog_max_bytes', '4096')`, queue)
+	pgtest.Exec(t, conn, `select pgq.insert_event($1, 't', 'd') from generate_series(1, 3)`, queue)
+	pgtest.Exec(t, conn, `select skytools.tick_write(queue_id) from pgq.queue`)
+	alone := pgtest.One[int64](t, conn, `select pgq.next_batch($1, 'alone')`, queue)
+	team := pgtest.One[int64](t, conn, `select pgq_coop.next_batch($1, 'team', 'one')`, queue)
+	pgtest.Exec(t, conn, `select pgq.event_retry($1, ev_id, 60) from pgq.get_batch_events($1) limit 2`, alone)
+	pgtest.Exec(t, conn, `select skytools.event_dead($1, array_agg(ev_id), 'why') from (select ev_id from pgq.get_batch_events($1) offset 2) e`, alone)
+	pgtest.Exec(t, conn, `select pgq.event_retry($1, ev_id, 60) from pgq.get_batch_events($1)`, team)
+	status := readStatus(t, dsn)
+	if want := []pgq.Aside{{Queue: queue, Consumer: "alone", Retries: 2, Dead: 1}, {Queue: queue, Consumer: "team", Retries: 3}}; !slices.Equal(status.Aside, want) {
+		t.Errorf("aside are %+v", status.Aside)
+	}
+	if want := []pgq.Budget{{Queue: queue, Bytes: 4096}}; !slices.Equal(status.Budgets, want) {
+		t.Errorf("budgets are %+v", status.Budgets)
+	}
+	admin := pgtest.Admin(t, pgtest.Server(t), pgtest.DBName(t, dsn))
+	pgtest.ExecAll(t, admin, `begin`, `create role onlooker`, `set local role onlooker`) // gone with the transaction
+	if aside, err := pgq.EventsAside(t.Context(), admin); err != nil || len(aside) != 0 {
+		t.Errorf("without rights: %+v, %v", aside, err)
 	}
 }
 

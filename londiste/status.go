@@ -56,6 +56,7 @@ type NodeStatus struct {
 	Node      string `json:"node"`
 	Type      string `json:"type"`
 	Location  string `json:"location"` // without password
+	Database  string `json:"database"`
 	Reachable bool   `json:"reachable"`
 	Installed bool   `json:"installed"`
 	Error     string `json:"error,omitempty"`
@@ -71,6 +72,7 @@ type QueueStatus struct {
 	NewEvents    int64            `json:"events_since_tick"`
 	Tables       int              `json:"event_tables"`
 	Size         int64            `json:"size_bytes"`
+	Budget       *int64           `json:"budget_bytes"` // at which a consumer is detached; nil: none is
 	Rotation     float64          `json:"rotation_period_seconds"`
 	RotatedAge   float64          `json:"rotated_seconds_ago"`
 	Paused       bool             `json:"ticker_paused"`
@@ -162,8 +164,8 @@ type Problem struct {
 func (b *Subscriber) ReadStatus(ctx context.Context) *Status {
 	st := &Status{
 		Job: b.Job, Queue: b.Queue, Consumer: b.ConsumerName(),
-		Provider:   NodeStatus{Node: set.RootNode, Type: "root", Location: location(b.Pair.Provider)},
-		Subscriber: NodeStatus{Node: b.Job, Type: "leaf", Location: location(b.Pair.Subscriber)},
+		Provider:   NodeStatus{Node: set.RootNode, Type: "root", Location: location(b.Pair.Provider), Database: b.Pair.Provider.Database},
+		Subscriber: NodeStatus{Node: b.Job, Type: "leaf", Location: location(b.Pair.Subscriber), Database: b.Pair.Subscriber.Database},
 		Readers:    []ReaderStatus{}, Tables: []TableStatus{}, Sequences: []SequenceStatus{},
 		Fkeys: []ForeignKey{}, Problems: []Problem{},
 	}

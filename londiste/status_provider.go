@@ -29,6 +29,15 @@ func (s *session) providerStatus(ctx context.Context, st *Status) error {
 	if st.Events.Oldest, err = pgq.OldestTransaction(ctx, s.conn); err != nil {
 		return err
 	}
+	budgets, err := pgq.Budgets(ctx, s.conn)
+	if err != nil {
+		return err
+	}
+	for _, b := range budgets {
+		if b.Queue == s.queue {
+			st.Events.Budget = &b.Bytes
+		}
+	}
 	if st.Readers, err = s.readers(ctx, st.Consumer); err != nil {
 		return fmt.Errorf("read consumers: %w", err)
 	}

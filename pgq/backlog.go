@@ -43,7 +43,7 @@ func (b Backlog) MarshalJSON() ([]byte, error) {
 
 // BacklogWarnings lists them as of maintenance's last look.
 func BacklogWarnings(ctx context.Context, conn *pgx.Conn) ([]Backlog, error) {
-	return policyRows(ctx, conn, "get_backlog_warnings", `select queue_name, consumer_name, since, extract(epoch from age)::float8, bytes, reason
+	return policyRows(ctx, conn, "get_backlog_warnings()", `select queue_name, consumer_name, since, extract(epoch from age)::float8, bytes, reason
 		from skytools.get_backlog_warnings()`, func(row pgx.CollectableRow) (b Backlog, err error) {
 		var age float64
 		err = row.Scan(&b.Queue, &b.Consumer, &b.Since, &age, &b.Bytes, &b.Reason)
@@ -82,7 +82,7 @@ func (d Detached) MarshalJSON() ([]byte, error) {
 
 // DetachedConsumers lists them.
 func DetachedConsumers(ctx context.Context, conn *pgx.Conn) ([]Detached, error) {
-	return policyRows(ctx, conn, "get_detached_consumers", `select queue_name, consumer_name, last_tick, detached_at, extract(epoch from age)::float8, bytes, reason
+	return policyRows(ctx, conn, "get_detached_consumers()", `select queue_name, consumer_name, last_tick, detached_at, extract(epoch from age)::float8, bytes, reason
 		from skytools.get_detached_consumers()`, func(row pgx.CollectableRow) (d Detached, err error) {
 		var age float64
 		err = row.Scan(&d.Queue, &d.Consumer, &d.LastTick, &d.At, &age, &d.Bytes, &d.Reason)
@@ -116,7 +116,7 @@ func ForgetDetached(ctx context.Context, conn DB, queue, consumer string) (bool,
 // that was installed by an older program does not have.
 func policyRows[T any](ctx context.Context, conn *pgx.Conn, function, sql string, scan pgx.RowToFunc[T]) ([]T, error) {
 	var there bool
-	if err := conn.QueryRow(ctx, `select to_regprocedure('skytools.' || $1 || '()') is not null`, function).Scan(&there); err != nil {
+	if err := conn.QueryRow(ctx, `select to_regprocedure('skytools.' || $1) is not null`, function).Scan(&there); err != nil {
 		return nil, fmt.Errorf("look for skytools.%s: %w", function, err)
 	}
 	if !there {

@@ -30,6 +30,19 @@ func (p Policy) Settings() []Setting {
 	return list
 }
 
+// Budget is what the events of a queue may take before a consumer is taken
+// from it: backlog_max_bytes of its policy.
+type Budget struct {
+	Queue string `json:"queue_name"`
+	Bytes int64  `json:"bytes"`
+}
+
+// Budgets lists those of the queues that have one, by name.
+func Budgets(ctx context.Context, conn *pgx.Conn) ([]Budget, error) {
+	return policyRows(ctx, conn, "get_queue_policy(text)", `select queue_name, backlog_max_bytes
+		from skytools.get_queue_policy() where backlog_max_bytes is not null`, pgx.RowToStructByPos[Budget])
+}
+
 // Policies reads the policies of all queues.
 func Policies(ctx context.Context, conn DB) (map[string]Policy, error) {
 	rows, err := conn.Query(ctx, `select queue_name, jsonb_strip_nulls(to_jsonb(p) - 'queue_name'

@@ -19,7 +19,10 @@ type RetryEvent struct {
 
 // retryOf names the queue and the consumer of a row of the retry queue. The
 // members of a cooperative consumer share its sub_id; they have no position.
-const retryOf = `pgq.retry_queue r join pgq.queue q on q.queue_id = r.ev_queue
+const retryOf = `pgq.retry_queue r` + ownerOf
+
+const ownerOf = `
+	join pgq.queue q on q.queue_id = r.ev_queue
 	left join lateral (
 		select co_name from pgq.subscription join pgq.consumer on co_id = sub_consumer
 		where sub_queue = r.ev_queue and sub_id = r.ev_owner order by sub_last_tick is null, co_id limit 1

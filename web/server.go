@@ -98,6 +98,7 @@ func (s *Server) Handler(local bool) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/health", s.health)
 	mux.HandleFunc("/ready", s.ready)
+	mux.Handle("/metrics", s.metrics())
 	if s.Lag != nil {
 		mux.HandleFunc("/fresh", s.fresh)
 	}
@@ -149,6 +150,7 @@ func (s *Server) contents(w http.ResponseWriter, r *http.Request) {
 	if s.Lag != nil {
 		fmt.Fprintln(w, "/fresh?within=500ms   no row of the subscriber is older")
 	}
+	fmt.Fprintln(w, "/metrics              the same for Prometheus")
 	fmt.Fprintln(w, "/status.json          what it knows of its databases")
 }
 
