@@ -41,7 +41,9 @@ func (b *bench) compare(ctx context.Context) (err error) {
 			return err
 		}
 	}
+	round := 0
 	return b.rounds(ctx, []string{ours}, func(ctx context.Context, _ string) error {
+		round++
 		if err := b.awaitQuiet(ctx); err != nil {
 			return err
 		}
@@ -51,30 +53,43 @@ func (b *bench) compare(ctx context.Context) (err error) {
 		}
 		cpu := cpuOf(p.provider.PID()) + cpuOf(p.subscriber.PID()) - before
 		b.add(ours, "bytes of rows per CPU of a server", 2*float64(b.copyRows)*rowBytes/1e6/cpu.Seconds())
-		without, err := p.foreground(ctx, b.copyRows)
+		with, without, err := p.beside(ctx, b.copyRows, round%2 == 0)
 		if err != nil {
 			return err
-		}
-		aside, stop := context.WithCancel(ctx)
-		var comparing sync.WaitGroup
-		var failed error
-		comparing.Go(func() {
-			for aside.Err() == nil && failed == nil {
-				failed = p.compared(aside, compare.Pace{Yield: true})
-			}
-		})
-		with, err := p.foreground(ctx, b.copyRows)
-		ended := aside.Err() != nil
-		stop()
-		comparing.Wait()
-		if err != nil || failed != nil && !ended && !errors.Is(failed, context.Canceled) {
-			return errors.Join(err, failed)
 		}
 		b.add(ours, "foreground without", without)
 		b.add(ours, "foreground with", with)
 		b.add(ours, "foreground, to none", with/without)
 		return nil
 	})
+}
+
+// beside measures the foreground with comparisons beside it and without, in this
+// order or the other: the second finds rows that the first has changed.
+func (p *pair) beside(ctx context.Context, rows int, first bool) (with, without float64, err error) {
+	if !first {
+		if without, err = p.foreground(ctx, rows); err != nil {
+			return 0, 0, err
+		}
+	}
+	aside, stop := context.WithCancel(ctx)
+	var comparing sync.WaitGroup
+	var failed error
+	comparing.Go(func() {
+		for aside.Err() == nil && failed == nil {
+			failed = p.compared(aside, compare.Pace{Yield: true})
+		}
+	})
+	with, err = p.foreground(ctx, rows)
+	stop()
+	comparing.Wait()
+	if failed != nil && !errors.Is(failed, context.Canceled) {
+		err = errors.Join(err, failed)
+	}
+	if first && err == nil {
+		without, err = p.foreground(ctx, rows)
+	}
+	return with, without, err
 }
 
 // compared compares once, under snapshots of this moment. Rows that the

@@ -55,6 +55,7 @@ type comparison struct {
 func Compare(ctx context.Context, provider, subscriber *End, table Table, o Options) (*Result, error) {
 	begin := time.Now()
 	c := &comparison{Options: o, table: table, ends: [2]*End{provider, subscriber}}
+	provider.peer, subscriber.peer = subscriber, provider
 	err := c.both(func(end int, name ident.Name) (err error) {
 		c.rels[end], err = c.ends[end].describe(ctx, name)
 		return err

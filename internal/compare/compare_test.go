@@ -264,3 +264,22 @@ func TestRewritten(t *testing.T) {
 		t.Errorf("no table: %v", err)
 	}
 }
+
+// An end that others wait for holds up both, until it has been read.
+func TestBusyEndHoldsUpBoth(t *testing.T) {
+	var a, b End
+	a.peer, b.peer = &b, &a
+	if !a.busy() || !b.busy() {
+		t.Error("what is not known counts as busy")
+	}
+	a.load.scans.Add(1)
+	b.load.scans.Add(1)
+	a.load.calm.Store(true)
+	if !a.busy() || !b.busy() {
+		t.Error("the calm one is ahead of the busy one")
+	}
+	b.load.scans.Add(-1)
+	if a.busy() {
+		t.Error("the busy one has been read: nobody waits there")
+	}
+}

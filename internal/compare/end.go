@@ -23,6 +23,7 @@ type End struct {
 	encoding string
 	block    int64
 	load     load
+	peer     *End // the other one of a comparison; nil: none
 }
 
 // sessionSQL makes values read as text the same at any server, and undoes what
@@ -237,6 +238,8 @@ func (c *cutter) next(pages int64) (piece, bool) {
 // take, which is not called by two at once. query has %s for FROM's item and
 // %s for the condition.
 func (e *End) scan(ctx context.Context, r *relation, pace Pace, query func(from, condition string) string, where string, take func([][]byte) error) error {
+	e.load.scans.Add(1)
+	defer e.load.scans.Add(-1)
 	cut := &cutter{leaves: r.leaves, whole: e.version < 14}
 	var mu sync.Mutex
 	var group sync.WaitGroup
@@ -245,7 +248,7 @@ func (e *End) scan(ctx context.Context, r *relation, pace Pace, query func(from,
 	for _, conn := range e.conns {
 		group.Go(func() {
 			for ctx.Err() == nil {
-				p, more := cut.next(e.load.pages(pace, e.block))
+				p, more := cut.next(e.pages(pace))
 				if !more {
 					return
 				}
@@ -256,7 +259,7 @@ func (e *End) scan(ctx context.Context, r *relation, pace Pace, query func(from,
 					return take(row)
 				})
 				if err == nil {
-					err = e.load.rest(ctx, conn, pace, p, e.block, time.Since(begin))
+					err = e.rest(ctx, conn, pace, p, time.Since(begin))
 				}
 				if err != nil {
 					cancel(err)

@@ -3,6 +3,7 @@ package compare
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -10,8 +11,9 @@ import (
 
 // Pace is how much of a server a comparison may take.
 type Pace struct {
-	// Yield lets it read at full speed only while nobody else is at work on the
-	// server, and take a small share of one core else.
+	// Yield lets it read at full speed only while nobody else is at work on
+	// either server, and take a small share of one core else: an end that is
+	// ahead would have to wait for the other.
 	Yield bool
 	// MaxRate is in bytes of table a second, for each end; 0: no limit.
 	MaxRate int64
@@ -28,11 +30,12 @@ const (
 	lookGap = time.Second
 )
 
-// load watches what others do on a server. What is not known yet is busy.
+// load watches what others do on a server while it is read. What is not known
+// yet is busy.
 type load struct {
+	scans atomic.Int32 // under way
+	calm  atomic.Bool  // known to be
 	mu    sync.Mutex
-	known bool
-	busy  bool
 	at    time.Time
 	seen  float64       // as the server counts: seconds of work, or transactions
 	own   time.Duration // work of ours since
@@ -41,17 +44,21 @@ type load struct {
 	begun time.Time
 }
 
-func (l *load) pages(p Pace, block int64) int64 {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if p.Yield && (l.busy || !l.known) || p.MaxRate > 0 && p.MaxRate < 4*wholeSlice {
-		return smallSlice / block
+// busy tells whether others wait for this end, or for its peer, which may be done.
+func (e *End) busy() bool {
+	return !e.load.calm.Load() || e.peer != nil && e.peer.load.scans.Load() > 0 && !e.peer.load.calm.Load()
+}
+
+func (e *End) pages(p Pace) int64 {
+	if p.Yield && e.busy() || p.MaxRate > 0 && p.MaxRate < 4*wholeSlice {
+		return smallSlice / e.block
 	}
-	return wholeSlice / block
+	return wholeSlice / e.block
 }
 
 // rest pauses after a slice for as long as the pace asks for.
-func (l *load) rest(ctx context.Context, conn *pgx.Conn, p Pace, read piece, block int64, took time.Duration) error {
+func (e *End) rest(ctx context.Context, conn *pgx.Conn, p Pace, read piece, took time.Duration) error {
+	l := &e.load
 	if p.Yield {
 		if err := l.look(ctx, conn, took); err != nil {
 			return err
@@ -65,12 +72,12 @@ func (l *load) rest(ctx context.Context, conn *pgx.Conn, p Pace, read piece, blo
 	if l.begun.IsZero() {
 		l.begun = time.Now().Add(-took)
 	}
-	l.sent += (end - read.from) * block
+	l.sent += (end - read.from) * e.block
 	var pause time.Duration
 	if p.MaxRate > 0 {
 		pause = time.Until(l.begun.Add(time.Duration(float64(l.sent) / float64(p.MaxRate) * float64(time.Second))))
 	}
-	if p.Yield && (l.busy || !l.known) {
+	if p.Yield && e.busy() {
 		pause = max(pause, time.Duration(float64(took)*(1/share-1)))
 	}
 	l.mu.Unlock()
@@ -115,7 +122,7 @@ func (l *load) look(ctx context.Context, conn *pgx.Conn, took time.Duration) err
 			ours = (l.runs + 1) * perRun
 		}
 		if !l.at.IsZero() {
-			l.busy, l.known = ((now-l.seen)*unit-ours)/gap.Seconds() > quiet, true
+			l.calm.Store(((now-l.seen)*unit-ours)/gap.Seconds() <= quiet)
 		}
 		l.at, l.seen, l.own, l.runs = time.Now(), now, 0, 0
 	}
