@@ -56,7 +56,8 @@ type attaching struct {
 	copied    bool // the subscriber's database is a copy of the provider's
 	tables    []ident.Name
 	tick      pgq.Tick
-	snapshot  string // what the rows may have seen
+	snapshot  string    // what the rows may have seen
+	witness   [2]string // of the provider and of the subscriber, from before the tables were looked at
 	me, other set.Identity
 }
 
@@ -74,7 +75,7 @@ func (b *Subscriber) Attach(ctx context.Context, sel Selection, opt AttachOption
 		return err
 	}
 	defer a.prov.close()
-	for _, check := range []func(context.Context) error{a.apart, a.recognize, a.findTick} {
+	for _, check := range []func(context.Context) error{a.apart, a.recognize, a.findTick, a.witnesses} {
 		if err := check(ctx); err != nil {
 			return err
 		}
@@ -122,7 +123,7 @@ func (a *attaching) apart(ctx context.Context) error {
 // and has done nothing yet. Nothing else is attached.
 func (a *attaching) recognize(ctx context.Context) error {
 	s := a.sub
-	there, err := set.One[bool](ctx, s.conn, "select to_regclass('pgq.queue') is not null and to_regclass('skytools.parked_table') is not null")
+	there, err := set.One[bool](ctx, s.conn, "select to_regclass('pgq.queue') is not null and to_regclass('skytools.witness') is not null")
 	if err != nil {
 		return err
 	}
@@ -166,6 +167,21 @@ func (a *attaching) recognize(ctx context.Context) error {
 	if len(known) > 0 || position != nil {
 		return hint.With(fmt.Errorf("subscriber %s has a position or tables already", a.Job),
 			"subscriber add --expect-sync adds tables to it; subscriber remove --all and subscriber unregister make it forget")
+	}
+	return nil
+}
+
+// witnesses has the worker notice a server that empties its unlogged tables from
+// now on, even before it has looked for the first time.
+func (a *attaching) witnesses(ctx context.Context) error {
+	if a.Fake {
+		return nil
+	}
+	for i, s := range []*session{a.prov, a.sub} {
+		var err error
+		if a.witness[i], err = set.Witness(ctx, s.conn); err != nil {
+			return fmt.Errorf("%s: %w", s.side, err)
+		}
 	}
 	return nil
 }
@@ -322,10 +338,15 @@ func (a *attaching) settle(ctx context.Context, tx pgx.Tx) error {
 			return fmt.Errorf("add table %s: %w", n, err)
 		}
 	}
-	if err := set.StorePosition(ctx, tx, &a.Pair, a.tick, a.other); err != nil || a.opt.Exact {
+	if err := set.StorePosition(ctx, tx, &a.Pair, a.tick, a.other); err != nil {
 		return err
 	}
-	_, err := tx.Exec(ctx, `update skytools.worker_state set rows_snapshot = $3
-		where queue_name = $1 and consumer_name = $2`, a.Queue, a.ConsumerName(), a.snapshot)
+	snapshot := &a.snapshot
+	if a.opt.Exact {
+		snapshot = nil
+	}
+	_, err := tx.Exec(ctx, `update skytools.worker_state
+		set rows_snapshot = coalesce($3, rows_snapshot), provider_witness = nullif($4, ''), subscriber_witness = nullif($5, '')
+		where queue_name = $1 and consumer_name = $2`, a.Queue, a.ConsumerName(), snapshot, a.witness[0], a.witness[1])
 	return err
 }

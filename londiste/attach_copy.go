@@ -161,29 +161,59 @@ func (a *attaching) reached(ctx context.Context) error {
 	return nil
 }
 
-// survived refuses unlogged tables that a recovery has emptied.
+// survived refuses unlogged tables, and partitions, that a recovery has emptied:
+// the provider has rows there.
 func (a *attaching) survived(ctx context.Context) error {
 	if !a.copied {
 		return nil
 	}
 	for _, n := range a.tables {
-		unlogged, err := set.One[bool](ctx, a.sub.conn, `select coalesce((select c.relpersistence = 'u' from pg_class c where c.oid = to_regclass($1)::oid), false)`, n.SQL())
-		if err != nil || !unlogged {
-			if err != nil {
-				return fmt.Errorf("subscriber: %w", err)
-			}
-			continue
-		}
-		rows, err := set.One[bool](ctx, a.sub.conn, "select exists (select from "+n.SQL()+")")
+		lost, err := a.emptied(ctx, n)
 		if err != nil {
-			return fmt.Errorf("subscriber: %w", err)
+			return err
 		}
-		if !rows {
-			return hint.With(fmt.Errorf("table %s is unlogged and empty at the subscriber: recovery empties such tables", n),
+		if lost != "" {
+			return hint.With(fmt.Errorf("table %s is unlogged and empty at the subscriber: recovery empties such tables", lost),
 				"name the other tables, then have this one copied: subscriber add %s", hint.Shell(n.String()))
 		}
 	}
 	return nil
+}
+
+// emptied finds an unlogged relation of a table that has rows at the provider
+// and none here.
+func (a *attaching) emptied(ctx context.Context, table ident.Name) (string, error) {
+	rows, err := a.sub.conn.Query(ctx, `select n.nspname::text, c.relname::text
+		from pg_class c join pg_namespace n on n.oid = c.relnamespace
+		where c.relpersistence = 'u' and c.relkind = 'r' and (c.oid = to_regclass($1)::oid
+			or c.oid in (select relid::oid from pg_partition_tree(to_regclass($1)))) order by 1, 2`, table.SQL())
+	if err != nil {
+		return "", fmt.Errorf("subscriber: %w", err)
+	}
+	unlogged, err := pgx.CollectRows(rows, pgx.RowToStructByPos[ident.Name])
+	if err != nil {
+		return "", fmt.Errorf("subscriber: %w", err)
+	}
+	for _, n := range unlogged {
+		has, err := set.One[bool](ctx, a.sub.conn, "select exists (select from only "+n.SQL()+")")
+		if err != nil {
+			return "", fmt.Errorf("subscriber: %w", err)
+		}
+		if has {
+			continue
+		}
+		has, err = set.One[bool](ctx, a.prov.conn, "select exists (select from only "+n.SQL()+")")
+		if set.SQLState(err) == "42P01" {
+			continue // its rows went with it, and by no event
+		}
+		if err != nil {
+			return "", fmt.Errorf("provider: %w", err)
+		}
+		if has {
+			return n.String(), nil
+		}
+	}
+	return "", nil
 }
 
 // nobodyElse keeps a second copy from taking the consumer of a first: they have

@@ -166,7 +166,7 @@ func TestAttachCopyOfDatabase(t *testing.T) {
 
 // backup is a provider under load and a base backup of its server, taken while
 // it was; nothing else is known of it.
-func backup(t *testing.T, setup string) (f *flow, copied *pgserver.Server, stop func()) {
+func backup(t *testing.T, setup string, tables ...string) (f *flow, copied *pgserver.Server, stop func()) {
 	t.Helper()
 	server := pgtest.Own(t, pgserver.Options{})
 	dsn := pgtest.Database(t, server, installed)
@@ -178,7 +178,7 @@ func backup(t *testing.T, setup string) (f *flow, copied *pgserver.Server, stop 
 	f.exec(f.provConn, ledger)
 	f.exec(f.provConn, `insert into account select g, 0, g from generate_series(1, 21) g`)
 	f.exec(f.provConn, setup)
-	f.ok(f.prov.AddTables(t.Context(), named("account", "entry2"), londiste.Capture{}))
+	f.ok(f.prov.AddTables(t.Context(), named(append(tables, "account", "entry2")...), londiste.Capture{}))
 	f.ok(f.prov.AddSeqs(t.Context(), named("entry2_id_seq")))
 	f.exec(f.provConn, `select pgq.register_consumer('londiste.write', 'job')`)
 	start(t, (&ticker.Ticker{Database: f.provConn.Config(), Log: slog.New(slog.DiscardHandler)}).Run)
@@ -250,7 +250,7 @@ func TestAttachBaseBackup(t *testing.T) {
 
 // What a base backup may have against it.
 func TestAttachRefusesBaseBackup(t *testing.T) {
-	f, _, stop := backup(t, `create table late (id int primary key); create unlogged table fleeting (id int primary key)`)
+	f, _, stop := backup(t, `create table late (id int primary key)`)
 	stop()
 	attach := func(opt londiste.AttachOptions, tables ...string) error {
 		return f.sub.Attach(t.Context(), named(tables...), opt)
@@ -269,4 +269,33 @@ func TestAttachRefusesBaseBackup(t *testing.T) {
 
 	f.exec(f.provConn, `delete from pgq.tick where tick_id <= `+value[string](f.pair, f.subConn, `select max(tick_id)::text from pgq.tick`))
 	f.fails(attach(londiste.AttachOptions{}, "account"), "the events since then are gone", "pgqadm INI register londiste.write job")
+}
+
+// Recovery has emptied what is unlogged, be it a partition only. One that has no
+// rows at the provider has lost none.
+func TestAttachRefusesWhatRecoveryEmptied(t *testing.T) {
+	f, copied, stop := backup(t, `create unlogged table fleeting (id int primary key); insert into fleeting values (1);
+		create unlogged table idle (id int primary key);
+		create table visit (id int primary key) partition by range (id);
+		create table visit_1 partition of visit for values from (0) to (10);
+		create unlogged table visit_2 partition of visit for values from (10) to (20);
+		insert into visit select generate_series(5, 15)`, "fleeting", "idle", "visit")
+	stop()
+	for table, lost := range map[string]string{"fleeting": "fleeting", "visit": "visit_2"} {
+		f.fails(f.sub.Attach(t.Context(), named(table), londiste.AttachOptions{}),
+			"table public."+lost+" is unlogged and empty at the subscriber", "subscriber add public."+table)
+	}
+	f.ok(f.sub.Attach(t.Context(), named("account", "idle"), londiste.AttachOptions{}))
+
+	// A crash before the worker's first look is noticed as well.
+	f.exec(f.provConn, `insert into idle values (7)`)
+	f.exec(f.subConn, `insert into idle values (7)`)
+	f.ok(copied.Stop(t.Context(), "immediate"))
+	f.ok(copied.Restart(t.Context()))
+	f.subConn = pgtest.Connect(t, f.subDSN)
+	w := start(t, f.newWorker().Run)
+	f.says(`emptied an unlogged table: copying it anew" side=subscriber table=public.idle`)
+	f.eventually(f.subConn, `select string_agg(distinct coalesce(merge_state, '-'), '') from londiste.table_info where local`, "ok")
+	f.equal("public.idle")
+	f.ok(w.stop())
 }
