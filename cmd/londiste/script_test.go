@@ -57,8 +57,10 @@ var programs = sync.OnceValues(func() (string, error) {
 //	until SIDE QUERY VALUE        waits for it
 //	equal TABLE…                  compares tables on both sides
 //	server SIDE stop|start        stops a server of this story hard, starts it again
+//	server SIDE freeze|thaw       has it neither take a session nor refuse one
 //	fingerprint save|same         catalogues of all three
 //	exits N PROGRAM ARGS…         exec with that exit status
+//	http SOCKET PATH STATUS TEXT… asks until the answer is that, each within a second
 //	logged TEXT                   waits for it in the replication's log
 func TestScripts(t *testing.T) {
 	dir, err := programs()
@@ -87,6 +89,7 @@ func TestScripts(t *testing.T) {
 			"exits":       storyCommand(exits),
 			"logged":      storyCommand(logged),
 			"hold":        storyCommand(hold),
+			"http":        storyCommand(httpCommand),
 		},
 		UpdateScripts: os.Getenv("UPDATE") != "",
 	})
@@ -265,6 +268,10 @@ func serverCommand(ts *testscript.TestScript, s *story, args []string) {
 		ts.Check(d.server.Stop(ctx, "immediate"))
 	case "start":
 		ts.Check(d.server.Restart(ctx))
+	case "freeze":
+		ts.Check(syscall.Kill(d.server.PID(), syscall.SIGSTOP))
+	case "thaw":
+		ts.Check(syscall.Kill(d.server.PID(), syscall.SIGCONT))
 	default:
 		ts.Fatalf("server: %s", args[1])
 	}

@@ -2,6 +2,8 @@ package main
 
 import (
 	"os"
+	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/skytools-go/skytools/internal/conf"
@@ -26,6 +28,23 @@ func TestReferenceIsCurrent(t *testing.T) {
 		}
 		if got, err := os.ReadFile(path); err != nil || string(got) != want {
 			t.Errorf("%s is not current (%v): go test ./cmd/pgqadm -run Reference -update writes it", path, err)
+		}
+	}
+}
+
+// Commands that pages and alerts advise exist.
+func TestAdviceNamesCommands(t *testing.T) {
+	named := regexp.MustCompile(`pgqadm INI ([a-z_-]+(?: [a-z-]+)?)`)
+	for _, path := range []string{"../../docs/monitoring.md", "../../etc/alerts.yml"} {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range named.FindAllStringSubmatch(string(text), -1) {
+			cmd, _, err := newProgram("pgqadm").Root.Find(strings.Fields(m[1]))
+			if err != nil || !cmd.Runnable() || cmd.HasSubCommands() {
+				t.Errorf("%s: pgqadm INI %s is no command (%v)", path, m[1], err)
+			}
 		}
 	}
 }
