@@ -24,7 +24,7 @@ type CompareOptions struct {
 	MaxRate   int64         // bytes of a table a second; 0: no limit
 	Where     string        // a condition that rows fulfil
 	CountOnly bool          // counts and sums, no rows
-	Patience  time.Duration // how long to wait for the worker to come to a tick; 0 means 60 s
+	Patience  time.Duration // how long to wait for a server to answer, and for the worker to come to a tick; 0 means 60 s
 	// Each is told each row that differs; may be nil.
 	Each func(table ident.Name, d RowDifference) error
 	// Again is called where the table under way is compared once more: what Each
@@ -65,11 +65,14 @@ type Comparison struct {
 // named, one after another, each at a tick of its own; done is told of each.
 // Nothing is locked and nothing stands still for it.
 func (b *Subscriber) Compare(ctx context.Context, sel Selection, o CompareOptions, done func(Comparison) error) error {
-	names, err := b.comparable(ctx, sel)
-	if err != nil {
+	var names []ident.Name
+	var ends [2]*compare.End
+	err := o.reach(ctx, func(ctx context.Context) (err error) {
+		if names, err = b.comparable(ctx, sel); err == nil {
+			ends, err = b.openEnds(ctx, o.Jobs)
+		}
 		return err
-	}
-	ends, err := b.openEnds(ctx, o.Jobs)
+	})
 	if err != nil {
 		return err
 	}
@@ -88,6 +91,31 @@ func (b *Subscriber) Compare(ctx context.Context, sel Selection, o CompareOption
 		}
 	}
 	return nil
+}
+
+// patience is Patience or its default.
+func (o CompareOptions) patience() time.Duration {
+	if o.Patience <= 0 {
+		return time.Minute
+	}
+	return o.Patience
+}
+
+// reach runs what opens connections; a server that does not answer is not waited
+// for longer than Patience.
+func (o CompareOptions) reach(ctx context.Context, open func(context.Context) error) error {
+	return within(ctx, time.Now().Add(o.patience()), o.patience(), open)
+}
+
+// within gives up at a deadline, which patience ends.
+func within(ctx context.Context, deadline time.Time, patience time.Duration, open func(context.Context) error) error {
+	bounded, cancel := context.WithDeadline(ctx, deadline)
+	defer cancel()
+	err := open(bounded)
+	if err != nil && bounded.Err() != nil && ctx.Err() == nil {
+		return hint.With(fmt.Errorf("no answer within %s: %w", patience, err), "is the server reachable and not overloaded? --timeout waits longer")
+	}
+	return err
 }
 
 // comparable are the tables that a selection means.
@@ -139,12 +167,8 @@ func (b *Subscriber) openEnds(ctx context.Context, jobs int) (ends [2]*compare.E
 const compareTrials = 5
 
 func (b *Subscriber) compareTable(ctx context.Context, ends [2]*compare.End, name ident.Name, o CompareOptions) (*Comparison, error) {
-	patience := o.Patience
-	if patience <= 0 {
-		patience = time.Minute
-	}
 	for trial := 1; ; trial++ {
-		res, err := b.compareOnce(ctx, ends, name, o, patience)
+		res, err := b.compareOnce(ctx, ends, name, o)
 		if errors.Is(err, compare.ErrRewritten) && trial < compareTrials {
 			b.Logger().Info("The table was rewritten or emptied meanwhile: comparing it again", "table", name.String())
 			if o.Again != nil {
@@ -158,8 +182,8 @@ func (b *Subscriber) compareTable(ctx context.Context, ends [2]*compare.End, nam
 	}
 }
 
-func (b *Subscriber) compareOnce(ctx context.Context, ends [2]*compare.End, name ident.Name, o CompareOptions, patience time.Duration) (*Comparison, error) {
-	m, err := openMoment(ctx, &b.Pair, patience)
+func (b *Subscriber) compareOnce(ctx context.Context, ends [2]*compare.End, name ident.Name, o CompareOptions) (*Comparison, error) {
+	m, err := openMoment(ctx, &b.Pair, o.patience())
 	if err != nil {
 		return nil, err
 	}

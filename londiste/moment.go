@@ -61,16 +61,8 @@ func tryMoment(ctx context.Context, p *set.Pair, deadline time.Time, patience ti
 			m = nil
 		}
 	}()
-	for _, c := range []struct {
-		conn **pgx.Conn
-		open func(context.Context) (*pgx.Conn, error)
-	}{{&m.prov, p.ConnectProvider}, {&m.lock, p.ConnectProvider}, {&m.sub, p.ConnectSubscriber}, {&m.work, p.ConnectSubscriber}} {
-		if *c.conn, err = c.open(ctx); err != nil {
-			return m, err
-		}
-		if _, err = (*c.conn).Exec(ctx, set.PinSQL+`; set idle_in_transaction_session_timeout = 0`); err != nil {
-			return m, err
-		}
+	if err = within(ctx, deadline, patience, func(ctx context.Context) error { return m.connect(ctx, p) }); err != nil {
+		return m, err
 	}
 	tx, err := m.prov.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
 	if err != nil {
@@ -91,6 +83,21 @@ func tryMoment(ctx context.Context, p *set.Pair, deadline time.Time, patience ti
 	}
 	_, err = pgq.KeepBarrier(ctx, m.lock, p.Queue, id, 0)
 	return m, err
+}
+
+func (m *moment) connect(ctx context.Context, p *set.Pair) (err error) {
+	for _, c := range []struct {
+		conn **pgx.Conn
+		open func(context.Context) (*pgx.Conn, error)
+	}{{&m.prov, p.ConnectProvider}, {&m.lock, p.ConnectProvider}, {&m.sub, p.ConnectSubscriber}, {&m.work, p.ConnectSubscriber}} {
+		if *c.conn, err = c.open(ctx); err != nil {
+			return err
+		}
+		if _, err = (*c.conn).Exec(ctx, set.PinSQL+`; set idle_in_transaction_session_timeout = 0`); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (m *moment) close() {

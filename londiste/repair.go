@@ -12,6 +12,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/skytools-go/skytools/internal/compare"
 	"github.com/skytools-go/skytools/internal/failpoint"
 	"github.com/skytools-go/skytools/internal/hint"
 	"github.com/skytools-go/skytools/internal/ident"
@@ -27,13 +28,19 @@ const repairKeys = 500
 // the comparison. Where nothing is to be applied it calls print with the
 // statements instead that would do it here now.
 func (b *Subscriber) Repair(ctx context.Context, sel Selection, o CompareOptions, apply bool, print func(statement string) error, done func(Comparison, int64) error) error {
-	prov, err := b.ConnectProvider(ctx)
+	var prov *pgx.Conn
+	defer set.CloseConn(&prov)
+	err := o.reach(ctx, func(ctx context.Context) (err error) {
+		if prov, err = b.ConnectProvider(ctx); err != nil {
+			return err
+		}
+		if err := set.PrepareProvider(ctx, prov); err != nil {
+			return fmt.Errorf("provider: %w", err)
+		}
+		return nil
+	})
 	if err != nil {
 		return err
-	}
-	defer set.CloseConn(&prov)
-	if err := set.PrepareProvider(ctx, prov); err != nil {
-		return fmt.Errorf("provider: %w", err)
 	}
 	var found []RowDifference
 	o.CountOnly = false
@@ -81,7 +88,7 @@ type repairSide struct {
 	name    ident.Name
 	columns []string // that can be read at the provider, written at the subscriber
 	only    string   // "only " where the table's own rows are meant
-	always  bool     // a column draws its values itself, unless it is told not to
+	always  []string // identity columns that draw their values themselves, unless told not to
 }
 
 // repaired finds a table at either side.
@@ -115,7 +122,7 @@ func (r *repairSide) read(ctx context.Context, conn *pgx.Conn, name ident.Name, 
 	err := conn.QueryRow(ctx, `
 		select case c.relkind when 'p' then '' else 'only ' end,
 			coalesce(array_agg(a.attname::text order by a.attnum) filter (where a.attgenerated = '' or strpos($3, a.attgenerated::text) = 0), '{}'),
-			coalesce(bool_or(a.attidentity = 'a'), false)
+			coalesce(array_agg(a.attname::text) filter (where a.attidentity = 'a'), '{}')
 		from pg_class c join pg_namespace n on n.oid = c.relnamespace
 			left join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
 		where n.nspname = $1 and c.relname = $2 and c.relkind in ('r', 'p')
@@ -200,6 +207,9 @@ func writeStatements(ctx context.Context, prov *pgx.Conn, there, here repairSide
 		default:
 			statement = updateStatement(here, columns, values, where, r)
 		}
+		if statement == "" {
+			continue
+		}
 		if err := print(statement); err != nil {
 			return err
 		}
@@ -235,14 +245,16 @@ func insertStatement(here repairSide, columns []string, values []*string) string
 		names, texts = append(names, ident.Quote(c)), append(texts, literalOf(values[i]))
 	}
 	overriding := ""
-	if here.always {
+	if len(here.always) > 0 {
 		overriding = "overriding system value "
 	}
 	return fmt.Sprintf("insert into %s (%s) %svalues (%s);", here.name.SQL(), strings.Join(names, ", "), overriding, strings.Join(texts, ", "))
 }
 
 // updateStatement sets the columns that differ, of an extra row all: by now
-// the provider has it.
+// the provider has it. An identity column that is always generated cannot be set,
+// so where one differs, or may, the row is made anew: two statements, which
+// belong into one transaction. "": there is nothing to set.
 func updateStatement(here repairSide, columns []string, values []*string, where string, r RowDifference) string {
 	differ := map[string]bool{}
 	for _, v := range r.Values {
@@ -250,9 +262,17 @@ func updateStatement(here repairSide, columns []string, values []*string, where 
 	}
 	var set []string
 	for i, c := range columns {
-		if differ[c] || len(differ) == 0 {
-			set = append(set, ident.Quote(c)+" = "+literalOf(values[i]))
+		if !differ[c] && len(differ) > 0 {
+			continue
 		}
+		if !slices.Contains(here.always, c) {
+			set = append(set, ident.Quote(c)+" = "+literalOf(values[i]))
+		} else if !slices.ContainsFunc(r.Key, func(k compare.KeyPart) bool { return k.Column == c }) {
+			return fmt.Sprintf("delete from %s where %s; %s", here.sql(), where, insertStatement(here, columns, values))
+		}
+	}
+	if len(set) == 0 {
+		return ""
 	}
 	return fmt.Sprintf("update %s set %s where %s;", here.sql(), strings.Join(set, ", "), where)
 }

@@ -58,6 +58,56 @@ func TestRepairOfShapes(t *testing.T) {
 	}
 }
 
+// A number that the table always draws itself cannot be updated: a row with
+// another one is made anew. That of a row of the subscriber's own, which the
+// provider has by now, may be another.
+func TestRepairOfIdentity(t *testing.T) {
+	f := newFlow(t)
+	f.both(`create table numbered (k text primary key, id int generated always as identity unique, v text)`)
+	f.exec(f.provConn, `insert into numbered (k, v) select 'k' || g, 'v' from generate_series(1, 9) g`)
+	f.add("numbered")
+	start(t, f.worker.Run)
+	f.allOK()
+	const spoil = `delete from numbered where k in ('k1', 'k2', 'k7'); update numbered set v = 'x' where k = 'k3';
+		insert into numbered (k, id, v) overriding system value values ('k2', 200, 'v'), ('k7', 700, 'x')`
+	f.exec(f.subConn, spoil+`, ('x1', 801, 'x'), ('x2', 802, 'x')`)
+	var statements []string
+	rows := int64(9)
+	f.ok(f.sub.Repair(t.Context(), londiste.Selection{}, londiste.CompareOptions{}, false, func(s string) error {
+		for _, k := range []string{"x1", "x2"} { // the provider gets rows of which nothing was printed yet
+			if len(statements) == 0 && !strings.Contains(s, k) {
+				f.exec(f.provConn, `insert into numbered (k, v) values ('`+k+`', 'new')`)
+				rows++
+			}
+		}
+		statements = append(statements, s)
+		return nil
+	}, func(londiste.Comparison, int64) error { return nil }))
+	all := strings.Join(statements, "\n")
+	if len(statements) != 6 || strings.Count(all, "overriding system value") < 4 {
+		t.Errorf("statements:\n%s", all)
+	}
+	for _, s := range statements {
+		f.exec(f.subConn, s)
+	}
+	f.comparesEqual(rows)
+	f.exec(f.subConn, spoil)
+	f.repair(true)
+	f.comparesEqual(rows)
+}
+
+// Rows that a policy hides are not told as gone, and it does not run at all.
+func TestRepairUnderPolicy(t *testing.T) {
+	f := newFlow(t)
+	f.both(`create table shaped (id int primary key)`)
+	f.exec(f.provConn, `insert into shaped values (1)`)
+	f.add("shaped")
+	f.exec(f.provConn, `alter table shaped enable row level security; alter table shaped force row level security;
+		create policy hidden on shaped using (1 / (id - 1) = 0)`)
+	_, err := f.provConn.Exec(t.Context(), `select skytools.repair_emit($1, 'public', 'shaped', '[{"id": "1"}]')`, f.sub.Queue)
+	f.fails(err, "would be affected by row-level security policy", "")
+}
+
 // repair returns the statements that it printed.
 func (f *flow) repair(apply bool) (statements []string) {
 	f.t.Helper()

@@ -31,7 +31,7 @@ func (f *comparing) flags(cmd *cobra.Command) {
 	cmd.Flags().IntVar(&f.Jobs, "jobs", 1, "connections that read, at each end")
 	cmd.Flags().BoolVar(&f.full, "full-speed", false, "do not give way to others at work on the servers")
 	cmd.Flags().StringVar(&f.rate, "max-rate", "", "read no more than this a second of a table at each end, 20MB say")
-	cmd.Flags().DurationVar(&f.timeout, "timeout", time.Minute, "how long to wait for the worker to come to a tick")
+	cmd.Flags().DurationVar(&f.timeout, "timeout", time.Minute, "how long to wait for a server to answer, and for the worker to come to a tick")
 }
 
 // take reads what the switches say.

@@ -208,6 +208,9 @@ tick may be gone. --exact is for pg_dump --snapshot with the snapshot of an exac
 	cmd.MarkFlagsMutuallyExclusive("from-tick", "from-lsn")
 	cmd.MarkFlagsMutuallyExclusive("exact", "from-lsn")
 	cmd.RunE = p.command(func(ctx context.Context, c *call) error {
+		if tick < 0 {
+			return cli.Usage(fmt.Errorf("--from-tick %d: ticks count from 1, and 0 is the last that the database itself has", tick))
+		}
 		opt.Tick = pgq.TickID(tick)
 		return c.subscriber().Attach(ctx, londiste.Selection{Names: c.args}, opt)
 	})

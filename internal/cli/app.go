@@ -165,6 +165,11 @@ var errDone = errors.New("done")
 
 // before runs when flags and arguments of a command have been understood.
 func (a *App) before(cmd *cobra.Command, _ []string) error {
+	if !a.version && !a.printINI { // cobra looks at this only after us
+		if err := cmd.ValidateFlagGroups(); err != nil {
+			return err
+		}
+	}
 	a.running = true
 	a.wanted = strings.Fields(cmd.Annotations[forSection])
 	switch {
