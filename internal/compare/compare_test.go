@@ -248,7 +248,12 @@ func TestWhole(t *testing.T) {
 func TestRewritten(t *testing.T) {
 	p := pair(t)
 	for end, name := range []string{`"Thing's"`, "other"} {
-		for _, change := range []string{"truncate %s", "vacuum full %s", "alter table %s alter v type bigint", "drop table %s"} {
+		for _, change := range []string{
+			"truncate %s", "vacuum full %s", "alter table %s alter v type bigint", "drop table %s",
+			"alter table %s rename to away; create table %[1]s (id int primary key, v int); drop table away",
+			"alter table %s rename to away; alter table twin rename to %[1]s; alter table away rename to twin",
+		} {
+			pgtest.Exec(t, p[end].conn, `drop table if exists twin; create table twin (id int primary key, v int); insert into twin values (1, 1)`)
 			for e, n := range []string{`"Thing's"`, "other"} {
 				pgtest.Exec(t, p[e].conn, fmt.Sprintf(`drop table if exists %s; create table %[1]s (id int primary key, v int); insert into %[1]s values (1, 1)`, n))
 				p[e].look(t)

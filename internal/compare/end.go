@@ -96,6 +96,7 @@ type relation struct {
 
 type leaf struct {
 	oid   uint32
+	name  ident.Name
 	from  string // what stands behind FROM
 	file  string // of the snapshot's catalogue; "" none
 	pages int64
@@ -154,14 +155,13 @@ func (e *End) describe(ctx context.Context, table ident.Name) (*relation, error)
 		return nil, e.explain(table, err)
 	}
 	r.leaves, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (l leaf, err error) {
-		var name ident.Name
 		var size int64
 		var rows float64
 		var kind string
-		err = row.Scan(&l.oid, &name.Schema, &name.Name, &l.file, &size, &rows, &kind)
-		l.from, l.pages = "only "+name.SQL()+" "+alias, size/e.block
+		err = row.Scan(&l.oid, &l.name.Schema, &l.name.Name, &l.file, &size, &rows, &kind)
+		l.from, l.pages = "only "+l.name.SQL()+" "+alias, size/e.block
 		if kind != "r" {
-			l.from = name.SQL() + " " + alias // a foreign table
+			l.from = l.name.SQL() + " " + alias // a foreign table
 		}
 		r.rows += rows
 		return l, err
@@ -272,12 +272,14 @@ func (e *End) scan(ctx context.Context, r *relation, pace Pace, query func(from,
 }
 
 // slice runs one query in a transaction of its own, in one round trip, and
-// then makes sure that the table was still the snapshot's: it is locked by now.
+// then makes sure that the table was still the snapshot's, and not another that
+// has its name now: it is locked by now.
 func (e *End) slice(ctx context.Context, conn *pgx.Conn, p piece, sql string, take func([][]byte) error) error {
 	const begin = `begin isolation level repeatable read read only; set transaction snapshot %s;
 		%s;
-		select coalesce(pg_relation_filenode(%d)::text, '') <> %s; rollback`
-	results := conn.PgConn().Exec(ctx, fmt.Sprintf(begin, ident.Literal(e.Snapshot), sql, p.leaf.oid, ident.Literal(p.leaf.file)))
+		select coalesce(pg_relation_filenode(%d)::text, '') <> %s or to_regclass(%s)::oid is distinct from %[3]d::oid; rollback`
+	results := conn.PgConn().Exec(ctx, fmt.Sprintf(begin, ident.Literal(e.Snapshot), sql, p.leaf.oid,
+		ident.Literal(p.leaf.file), ident.Literal(p.leaf.name.SQL())))
 	var rewritten bool
 	var err error
 	for n := 0; results.NextResult(); n++ {
@@ -287,7 +289,7 @@ func (e *End) slice(ctx context.Context, conn *pgx.Conn, p piece, sql string, ta
 			case n == 2 && err == nil:
 				err = take(rows.Values())
 			case n == 3:
-				rewritten = rows.Values()[0][0] == 't' && p.leaf.file != ""
+				rewritten = rows.Values()[0][0] == 't' && p.leaf.file != "" // "": a foreign table
 			}
 		}
 		if _, e := rows.Close(); e != nil {
