@@ -40,11 +40,21 @@ demo: go ## show the main job on two servers of its own
 .PHONY: test
 test: go ## run all quick tests (REQUIRE=all: a missing tool fails instead of skipping)
 	go test -timeout 20m ./...
+	cd tools/release && go test ./...
 
 .PHONY: test-long
 test-long: go ## the same with many seeds, rounds and rows, and tests that download packages
 	LONG=1 go test -tags long -count=1 -timeout 120m ./...
 	@$(MAKE) --no-print-directory test-versions
+	@$(MAKE) --no-print-directory test-release
+
+.PHONY: release
+release: go ## make archives, packages and image into dist/ (VERSION=1.2.3, else the tag's)
+	cd tools/release && go run . -version "$(VERSION)"
+
+.PHONY: test-release
+test-release: go ## make a release twice, compare, install and remove its packages (needs root)
+	cd tools/release && go test -tags long -count=1 -timeout 60m -run Release ./...
 
 # The queue's packages.
 QUEUE := ./schema ./pgq ./ticker ./doctor ./relay ./cmd/pgqadm ./test/capture
@@ -65,6 +75,7 @@ race: go ## run the tests of the daemons' packages with the race detector (needs
 lint: go ## go vet, staticcheck, gofumpt and the rules of the house
 	go vet ./...
 	$(TOOL) staticcheck ./...
+	cd tools/release && go vet ./... && go tool -modfile=../go.mod staticcheck ./...
 	@out=$$($(TOOL) gofumpt -l .); [ -z "$$out" ] || { echo "not formatted (run make fmt):"; echo "$$out"; exit 1; }
 	go test .
 
@@ -78,4 +89,4 @@ bench: go ## measure side by side with what there is (takes long)
 
 .PHONY: clean
 clean: ## remove what was built or unpacked here
-	rm -rf bin .demo .cache
+	rm -rf bin dist .demo .cache

@@ -51,7 +51,7 @@ func projectFiles(t *testing.T, ends ...string) []string {
 		}
 		name := d.Name()
 		if d.IsDir() {
-			if p != "." && p != ".ci" && (strings.HasPrefix(name, ".") || p == "bin" || p == "tools" || name == "node_modules") {
+			if p != "." && p != ".ci" && (strings.HasPrefix(name, ".") || p == "bin" || p == "dist" || name == "node_modules") {
 				return filepath.SkipDir
 			}
 			return nil
@@ -120,6 +120,7 @@ var rooms = []struct {
 	{"cmd", []string{"web", "londiste", "relay", "doctor", "ticker", "pgq", "schema", "internal"}},
 	{"test", []string{"cmd", "web", "londiste", "relay", "doctor", "ticker", "pgq", "schema", "internal"}},
 	{"bench", []string{"cmd", "web", "londiste", "ticker", "pgq", "schema", "internal"}},
+	{"tools/release", nil},
 	{".", nil},
 }
 
@@ -141,6 +142,10 @@ var outside = map[string][]string{
 	"londiste":          {"golang.org/x/sync"},
 	"test":              {"golang.org/x/sync", "golang.org/x/sys"},
 	"bench":             {"golang.org/x/sync", "golang.org/x/sys"},
+	"tools/release": {
+		"github.com/goreleaser/nfpm/v2", "github.com/google/go-containerregistry", "github.com/cpuguy83/go-md2man/v2",
+		"github.com/CycloneDX/cyclonedx-go", "golang.org/x/crypto/x509roots",
+	},
 }
 
 var everywhere = []string{"github.com/jackc/pgx/v5"}
@@ -392,7 +397,7 @@ var machinePaths = regexp.MustCompile(`(^|[^\w.~])(/wor[k]/|/tmp/w[t]|/tmp/pla[n
 
 // TestNoMachinePaths keeps one machine's folders out of everybody's.
 func TestNoMachinePaths(t *testing.T) {
-	for _, p := range projectFiles(t, ".go", ".sql", ".md", ".ini", ".txtar", ".sh", "Makefile", "run", ".mod", ".service", ".out") {
+	for _, p := range projectFiles(t, ".go", ".sql", ".md", ".ini", ".txtar", ".sh", "Makefile", "run", ".mod", ".service", ".yaml", ".conf", ".out") {
 		text, err := os.ReadFile(p)
 		if err != nil {
 			t.Fatal(err)

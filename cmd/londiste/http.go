@@ -44,10 +44,10 @@ func (p *program) serveCommand() *cobra.Command {
 func webServer(now *atomic.Pointer[settings], every time.Duration, log *slog.Logger) (server *web.Server, done func()) {
 	g := &gauge{now: now}
 	return &web.Server{
-		Program: section, Version: version, Log: log, Every: every,
+		Program: section, Version: cli.Version, Log: log, Every: every,
 		Read: func(ctx context.Context) web.View {
 			st := now.Load().subscriber().ReadStatus(ctx)
-			st.Program = version
+			st.Program = cli.Version
 			return web.View{Set: st}
 		},
 		Lag: g.look,

@@ -24,9 +24,6 @@ import (
 // section is the name of the program and of its ini section.
 const section = "londiste"
 
-// version is X of "Skytools version X".
-const version = "0.1.0"
-
 func main() {
 	if err := failpoint.ArmFromEnv(); err != nil {
 		fmt.Fprintln(os.Stderr, "londiste: error:", err)
@@ -44,7 +41,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 type program struct{ *cli.App }
 
 func newProgram() *program {
-	p := &program{cli.New(section, "Replicate tables between PostgreSQL databases", version, keys)}
+	p := &program{cli.New(section, "Replicate tables between PostgreSQL databases", cli.Version, keys)}
 	p.Root.AddCommand(p.providerCommands(), p.subscriberCommands(), p.replayCommand(), p.waitSyncCommand(), p.compareCommand(), p.repairCommand(), p.statusCommand(), p.serveCommand())
 	return p
 }

@@ -21,7 +21,7 @@ func (p *program) statusCommand() *cobra.Command {
 	}
 	cmd.RunE = p.command(func(ctx context.Context, c *call) error {
 		st := c.subscriber().ReadStatus(ctx)
-		st.Program = version
+		st.Program = cli.Version
 		var err error
 		if p.JSON() {
 			err = printJSON(c.out, st)

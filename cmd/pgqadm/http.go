@@ -41,5 +41,5 @@ func (p *program) serveCommand() *cobra.Command {
 // webServer shows the queues of the settings' database or server.
 func webServer(set settings, log *slog.Logger) (server *web.Server, done func()) {
 	databases := &web.Databases{Server: set.database, All: set.server, Only: set.only}
-	return &web.Server{Program: "pgqadm", Version: version, Log: log, Every: set.refresh, Read: databases.Read}, databases.Close
+	return &web.Server{Program: "pgqadm", Version: cli.Version, Log: log, Every: set.refresh, Read: databases.Read}, databases.Close
 }

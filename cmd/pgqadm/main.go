@@ -31,9 +31,6 @@ import (
 	"github.com/skytools-go/skytools/internal/failpoint"
 )
 
-// version is X of "Skytools version X".
-const version = "0.1.0"
-
 func main() {
 	if err := failpoint.ArmFromEnv(); err != nil {
 		fmt.Fprintln(os.Stderr, "pgqadm: error:", err)
@@ -57,12 +54,12 @@ type program struct {
 
 func newProgram(name string) *program {
 	if name == "pgqd" {
-		p := &program{App: cli.New(name, "Make ticks of the queues of PostgreSQL databases", version, pgqdKeys)}
+		p := &program{App: cli.New(name, "Make ticks of the queues of PostgreSQL databases", cli.Version, pgqdKeys)}
 		p.Root.Args = cobra.NoArgs
 		p.Root.RunE = p.runTicker
 		return p
 	}
-	p := &program{App: cli.New(name, "Set up and run queues in a PostgreSQL database", version, keys)}
+	p := &program{App: cli.New(name, "Set up and run queues in a PostgreSQL database", cli.Version, keys)}
 	p.Also = []cli.Section{{Name: "pgqd", Keys: pgqdKeys, Instead: true}}
 	for _, q := range queuePrograms {
 		for _, name := range q.sections() {
