@@ -154,8 +154,10 @@ func (p *pair) same(got, want any) {
 }
 
 func TestInstallInEitherOrderAndAgain(t *testing.T) {
+	t.Parallel()
 	for _, first := range []string{"provider", "subscriber"} {
 		t.Run(first, func(t *testing.T) {
+			t.Parallel()
 			p := newPair(t, fresh)
 			prov := func() { p.ok(p.prov.Install(t.Context(), install)) }
 			sub := func() { p.ok(p.sub.Install(t.Context(), install)) }
@@ -177,6 +179,7 @@ func TestInstallInEitherOrderAndAgain(t *testing.T) {
 }
 
 func TestProviderTables(t *testing.T) {
+	t.Parallel()
 	p, ctx := ready(t), t.Context()
 	p.ok(p.prov.AddTables(ctx, named("entry", `"Odd.Name"`), londiste.Capture{}))
 	p.logged("Adding public.entry")
@@ -206,6 +209,7 @@ func TestProviderTables(t *testing.T) {
 }
 
 func TestDryRunChangesNothing(t *testing.T) {
+	t.Parallel()
 	p, ctx := ready(t), t.Context()
 	before := pgtest.CatalogFingerprint(t, p.provDSN)
 	p.prov.Fake = true
@@ -220,6 +224,7 @@ func TestDryRunChangesNothing(t *testing.T) {
 }
 
 func TestProviderWithoutQueue(t *testing.T) {
+	t.Parallel()
 	p := newPair(t, fresh)
 	p.fails(p.prov.AddTables(t.Context(), named("entry"), londiste.Capture{}), "Event queue does not exist yet", "provider install")
 	p.ok(install(t.Context(), p.provConn))
@@ -227,6 +232,7 @@ func TestProviderWithoutQueue(t *testing.T) {
 }
 
 func TestLockTimeout(t *testing.T) {
+	t.Parallel()
 	p, ctx := ready(t), t.Context()
 	p.prov.LockTimeout = time.Second
 	tx, err := p.provConn.Begin(ctx)
@@ -243,6 +249,7 @@ func TestLockTimeout(t *testing.T) {
 }
 
 func TestSequences(t *testing.T) {
+	t.Parallel()
 	p, ctx := ready(t), t.Context()
 	p.fails(p.sub.AddSeqs(ctx, named("entry_id_seq")), "Seq public.entry_id_seq does not exist on provider side", "provider add-seq")
 	p.ok(p.prov.AddSeqs(ctx, londiste.Selection{All: true}))
@@ -264,6 +271,7 @@ func TestSequences(t *testing.T) {
 }
 
 func TestSubscriberTables(t *testing.T) {
+	t.Parallel()
 	p, ctx := ready(t), t.Context()
 	add := func(opt londiste.AddOptions, names ...string) error {
 		return p.sub.AddTables(ctx, named(names...), opt)
@@ -304,6 +312,7 @@ func TestSubscriberTables(t *testing.T) {
 }
 
 func TestSubscriberRefusesWhatDoesNotFit(t *testing.T) {
+	t.Parallel()
 	p, ctx := ready(t), t.Context()
 	p.ok(p.prov.AddTables(ctx, named("entry", "note"), londiste.Capture{}))
 	p.exec(p.subConn, "alter table entry drop column item")
@@ -324,6 +333,7 @@ func TestSubscriberRefusesWhatDoesNotFit(t *testing.T) {
 }
 
 func TestCheck(t *testing.T) {
+	t.Parallel()
 	p, ctx := ready(t), t.Context()
 	p.ok(p.prov.AddTables(ctx, named("entry", "note"), londiste.Capture{}))
 	p.ok(p.prov.AddSeqs(ctx, named("entry_id_seq")))
@@ -348,6 +358,7 @@ func TestCheck(t *testing.T) {
 }
 
 func TestTriggersAreDisabledAndRestored(t *testing.T) {
+	t.Parallel()
 	p, ctx := ready(t), t.Context()
 	p.ok(p.prov.AddTables(ctx, named("entry", "note"), londiste.Capture{}))
 	p.exec(p.subConn, `
@@ -401,6 +412,7 @@ func TestTriggersStayWhereTheRoleMayBeReplica(t *testing.T) {
 }
 
 func TestResync(t *testing.T) {
+	t.Parallel()
 	p, ctx := ready(t), t.Context()
 	p.ok(p.prov.AddTables(ctx, named("entry", "note"), londiste.Capture{}))
 	p.ok(p.sub.AddTables(ctx, named("entry", "note"), londiste.AddOptions{ExpectSync: true}))
@@ -420,6 +432,7 @@ func TestResync(t *testing.T) {
 }
 
 func TestRegisterAndUnregister(t *testing.T) {
+	t.Parallel()
 	p, ctx := ready(t), t.Context()
 	consumers := func() int64 {
 		return value[int64](p, p.provConn, "select count(*) from pgq.get_consumer_info('londiste.write') where consumer_name ~ '^job'")
@@ -436,6 +449,7 @@ func TestRegisterAndUnregister(t *testing.T) {
 }
 
 func TestClaims(t *testing.T) {
+	t.Parallel()
 	p, ctx := ready(t), t.Context()
 	p.ok(p.sub.Register(ctx, false))
 	other := *p.sub
@@ -449,6 +463,7 @@ func TestClaims(t *testing.T) {
 }
 
 func TestUnregisterWantsNoWorker(t *testing.T) {
+	t.Parallel()
 	p, ctx := ready(t), t.Context()
 	w := &replay.Worker{Pair: p.sub.Pair}
 	running, cancel := context.WithCancel(ctx)
@@ -464,6 +479,7 @@ func TestUnregisterWantsNoWorker(t *testing.T) {
 }
 
 func TestDriftedTableIsCapturedAnew(t *testing.T) {
+	t.Parallel()
 	p, ctx := ready(t), t.Context()
 	p.ok(p.prov.AddTables(ctx, named("entry"), londiste.Capture{Row: true}))
 	p.exec(p.provConn, "alter table entry add column more int")
@@ -482,6 +498,7 @@ func TestDriftedTableIsCapturedAnew(t *testing.T) {
 }
 
 func TestTwoQueuesCaptureOneTable(t *testing.T) {
+	t.Parallel()
 	p, ctx := ready(t), t.Context()
 	p.ok(p.prov.AddTables(ctx, named("entry"), londiste.Capture{}))
 	other := *p.prov
@@ -497,6 +514,7 @@ func TestTwoQueuesCaptureOneTable(t *testing.T) {
 }
 
 func TestOptionsOfACaptureAreKept(t *testing.T) {
+	t.Parallel()
 	p, ctx := ready(t), t.Context()
 	p.ok(p.prov.AddTables(ctx, named("entry"), londiste.Capture{}))
 	p.ok(p.prov.AddTables(ctx, named("entry"), londiste.Capture{Row: true}))
@@ -509,6 +527,7 @@ func TestOptionsOfACaptureAreKept(t *testing.T) {
 // A role with the rights TRIGGER and SELECT adds a table; only its owner can
 // take the triggers away again.
 func TestTablesOfOthers(t *testing.T) {
+	t.Parallel()
 	p, ctx := ready(t), t.Context()
 	admin := pgtest.Admin(t, pgtest.Server(t), pgtest.DBName(t, p.provDSN))
 	p.exec(admin, "create schema theirs; grant usage on schema theirs to public; create table theirs.t (id int primary key); grant select, trigger on theirs.t to "+pgtest.Role)
@@ -520,6 +539,7 @@ func TestTablesOfOthers(t *testing.T) {
 }
 
 func TestRemoveInTheMiddleOfACopy(t *testing.T) {
+	t.Parallel()
 	p, ctx := ready(t), t.Context()
 	p.ok(p.prov.AddTables(ctx, named("entry", "note"), londiste.Capture{}))
 	p.ok(p.sub.AddTables(ctx, named("entry"), londiste.AddOptions{}))
@@ -544,6 +564,7 @@ func TestRemoveInTheMiddleOfACopy(t *testing.T) {
 }
 
 func TestDryRunOfAnInstall(t *testing.T) {
+	t.Parallel()
 	p, ctx := newPair(t, fresh), t.Context()
 	before := pgtest.CatalogFingerprint(t, p.provDSN)
 	p.prov.Fake = true
@@ -559,6 +580,7 @@ func TestDryRunOfAnInstall(t *testing.T) {
 }
 
 func TestForeignKeys(t *testing.T) {
+	t.Parallel()
 	p, ctx := ready(t), t.Context()
 	p.ok(p.prov.AddTables(ctx, named("entry", "note"), londiste.Capture{}))
 	p.ok(p.sub.AddTables(ctx, named("entry"), londiste.AddOptions{}))
@@ -573,6 +595,7 @@ func TestForeignKeys(t *testing.T) {
 }
 
 func TestStatusWithOneSideDown(t *testing.T) {
+	t.Parallel()
 	p, ctx := ready(t), t.Context()
 	p.ok(p.prov.AddTables(ctx, named("entry"), londiste.Capture{}))
 	p.ok(p.prov.AddSeqs(ctx, named("entry_id_seq")))

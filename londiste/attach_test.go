@@ -61,6 +61,7 @@ func (p *pair) dump(tables ...string) {
 // A subscriber made of a dump goes on from the last tick before it, while
 // writers are at work; rows that the dump had already do not count as strange.
 func TestAttachDump(t *testing.T) {
+	t.Parallel()
 	f := newFlow(t)
 	f.both(ledger + `; create table bare (v int primary key)`)
 	f.exec(f.provConn, `insert into account select g, 0, g from generate_series(1, 21) g`)
@@ -118,6 +119,7 @@ func TestAttachDump(t *testing.T) {
 // A copy of the provider's whole database knows its tick by itself, and is
 // made a subscriber whose own writers fill no queue.
 func TestAttachCopyOfDatabase(t *testing.T) {
+	t.Parallel()
 	server := pgtest.Server(t)
 	f := &flow{pair: newPairOn(t, server, server, installed), log: &syncLog{}}
 	f.ok(f.prov.Install(t.Context(), install))
@@ -202,6 +204,7 @@ func (f *flow) copyTo(server *pgserver.Server) {
 // A base backup is attached while the provider is written to; a ticker that
 // took it for one of its own has been there before.
 func TestAttachBaseBackup(t *testing.T) {
+	t.Parallel()
 	f, copied, stop := backup(t, `select pgq.create_queue('other queue')`)
 	attach := func(opt londiste.AttachOptions) error { return f.sub.Attach(t.Context(), londiste.Selection{}, opt) }
 	last := value[int](f.pair, f.subConn, `select max(tick_id)::int from pgq.tick`)
@@ -250,6 +253,7 @@ func TestAttachBaseBackup(t *testing.T) {
 
 // What a base backup may have against it.
 func TestAttachRefusesBaseBackup(t *testing.T) {
+	t.Parallel()
 	f, _, stop := backup(t, `create table late (id int primary key)`)
 	stop()
 	attach := func(opt londiste.AttachOptions, tables ...string) error {

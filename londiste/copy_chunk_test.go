@@ -47,6 +47,7 @@ func (f *flow) ledger() (n []int) {
 }
 
 func TestCopyInChunks(t *testing.T) {
+	t.Parallel()
 	f := newFlow(t)
 	f.both(wide)
 	f.exec(f.provConn, books)
@@ -142,6 +143,7 @@ func repeatedly(ctx context.Context, dsn string, pause time.Duration, sql func(i
 // A rewrite hides rows from the attempt's snapshot, a truncate all of them:
 // what was copied before is void.
 func TestCopyOfARewrittenTable(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		what, sql string
 		both      bool
@@ -151,6 +153,7 @@ func TestCopyOfARewrittenTable(t *testing.T) {
 		{"truncated", `truncate book; insert into book (id, isbn) values (7, 7)`, false},
 	} {
 		t.Run(c.what, func(t *testing.T) {
+			t.Parallel()
 			f := newFlow(t)
 			f.both(wide)
 			f.exec(f.provConn, books)
@@ -176,10 +179,12 @@ func TestCopyOfARewrittenTable(t *testing.T) {
 // What somebody does to the subscriber's table between two attempts takes the
 // rows of the first with it: the ledger is void.
 func TestCopyIntoATableMadeAnew(t *testing.T) {
+	t.Parallel()
 	for what, sql := range map[string]string{
 		"truncated": `truncate book`, "made anew": `drop table book; ` + wide,
 	} {
 		t.Run(what, func(t *testing.T) {
+			t.Parallel()
 			f := newFlow(t)
 			f.both(wide)
 			f.exec(f.provConn, books)

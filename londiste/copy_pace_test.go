@@ -38,6 +38,7 @@ func TestCopyPausesForWriters(t *testing.T) {
 
 // All copies together keep to the rate.
 func TestCopyKeepsToTheRate(t *testing.T) {
+	t.Parallel()
 	f := newFlow(t)
 	f.both(wide)
 	f.exec(f.provConn, books)

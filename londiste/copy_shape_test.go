@@ -12,6 +12,7 @@ import (
 
 // A table may be partitioned at the subscriber where the provider's is not.
 func TestCopyIntoPartitions(t *testing.T) {
+	t.Parallel()
 	f := newFlow(t)
 	f.exec(f.provConn, `create table visit (id int, at date, v text, primary key (id, at));
 		insert into visit select i, date '2026-01-01' + i, 'x' from generate_series(1, 600) i`)
@@ -35,6 +36,7 @@ func TestCopyIntoPartitions(t *testing.T) {
 
 // A hundred columns, one of them a large value, pass in chunks as well.
 func TestCopyOfAWideTable(t *testing.T) {
+	t.Parallel()
 	f := newFlow(t)
 	var columns strings.Builder
 	for i := range 100 {
@@ -56,6 +58,7 @@ func TestCopyOfAWideTable(t *testing.T) {
 // A partitioned table is captured by its root, copied while it is written to,
 // and goes into whatever stands at the subscriber.
 func TestPartitionedAtTheProvider(t *testing.T) {
+	t.Parallel()
 	for name, target := range map[string]string{
 		"plain": "",
 		"partitioned otherwise": ` partition by hash (id);
@@ -63,6 +66,7 @@ func TestPartitionedAtTheProvider(t *testing.T) {
 			create table visit_1 partition of visit for values with (modulus 2, remainder 1)`,
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			f := newFlow(t)
 			f.exec(f.provConn, `create table visit (id int, at date, v text, primary key (id, at)) partition by range (at);
 				create table visit_early (v text, at date not null, id int not null, primary key (id, at));
@@ -111,6 +115,7 @@ func TestPartitionedAtTheProvider(t *testing.T) {
 // What is a partition of a captured table, and what is captured of it, is
 // looked at; what would tell rows twice is refused.
 func TestPartitionsOfACapture(t *testing.T) {
+	t.Parallel()
 	p := ready(t)
 	p.exec(p.provConn, `create table part (id int primary key) partition by range (id);
 		create table part_1 partition of part for values from (0) to (100); create table part_2 partition of part for values from (100) to (200)`)

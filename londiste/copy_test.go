@@ -48,6 +48,7 @@ const furnished = `
 // A copy gives back every index, key and constraint as it was, with all its
 // settings, and copies every column that holds data.
 func TestCopyLosesNothing(t *testing.T) {
+	t.Parallel()
 	f := newFlow(t)
 	f.both(furnished)
 	f.exec(f.provConn, `insert into parent select i, 'code ' || i from generate_series(1, 50) i;
@@ -74,6 +75,7 @@ func TestCopyLosesNothing(t *testing.T) {
 
 // Rows change all the time while tables are copied again and again.
 func TestCopyUnderLoad(t *testing.T) {
+	t.Parallel()
 	f := newFlow(t)
 	f.both(`create table account (id int primary key, n int not null, tag int unique);
 		create table memo (id int primary key, n int); create table log (id serial primary key, v text)`)
@@ -121,6 +123,7 @@ func churn(ctx context.Context, dsn string) error {
 
 // Removing and resyncing a table in the middle of its copy.
 func TestTableChangedDuringItsCopy(t *testing.T) {
+	t.Parallel()
 	f := newFlow(t)
 	f.both(`create table book (id int primary key, title text); create index book_title on book (title);
 		create table shelf (id int primary key)`)
@@ -151,6 +154,7 @@ func TestTableChangedDuringItsCopy(t *testing.T) {
 }
 
 func TestSkipTruncateKeepsRows(t *testing.T) {
+	t.Parallel()
 	f := newFlow(t)
 	f.both(`create table book (id int primary key, title text)`)
 	f.exec(f.provConn, `insert into book values (1, 'theirs')`)
@@ -170,6 +174,7 @@ func TestSkipTruncateKeepsRows(t *testing.T) {
 // A copy that cannot be made says why, keeps nobody else, and goes on by
 // itself when it can.
 func TestCopyThatFails(t *testing.T) {
+	t.Parallel()
 	f := newFlow(t)
 	f.both(`create table book (id int primary key, title text); create table shelf (id int primary key)`)
 	f.exec(f.provConn, `insert into book values (1, 'x')`)
@@ -190,6 +195,7 @@ func TestCopyThatFails(t *testing.T) {
 
 // Copiers of tables that refer to each other do not get into each other's way.
 func TestCopiesOfTablesThatReferToEachOther(t *testing.T) {
+	t.Parallel()
 	f := newFlow(t)
 	f.worker.ParallelCopies = 8
 	var names []string
@@ -214,6 +220,7 @@ func TestCopiesOfTablesThatReferToEachOther(t *testing.T) {
 // A column that the provider computes and the subscriber only keeps has the
 // provider's value, whether the row came by the copy or by an event.
 func TestCopyOfAComputedColumn(t *testing.T) {
+	t.Parallel()
 	f := newFlow(t)
 	f.exec(f.provConn, `create table price (id int primary key, net int, gross int generated always as (net * 2) stored);
 		insert into price values (1, 10)`)
@@ -229,6 +236,7 @@ func TestCopyOfAComputedColumn(t *testing.T) {
 // A foreign key that the provider's rows violate is said, kept on the list,
 // and not checked over and over while some other table is on its way.
 func TestForeignKeyThatRowsViolate(t *testing.T) {
+	t.Parallel()
 	f := newFlow(t)
 	f.both(`create table parent (id int primary key); create table child (id int primary key, parent int);
 		create table stuck (id int primary key); create sequence rounds`)

@@ -100,6 +100,7 @@ func TestFailureAtEveryCommit(t *testing.T) {
 // The worker ends at any moment, in any state of a table, and the next one
 // goes on.
 func TestRestartInEveryState(t *testing.T) {
+	t.Parallel()
 	f := newFlow(t)
 	f.fillCounters()
 	f.add("owner", "account", "journal")
@@ -123,6 +124,7 @@ func TestRestartInEveryState(t *testing.T) {
 // Servers stop hard amid everything. Commits of batches do not wait for the
 // subscriber's disk, so some are lost there: rows and position together.
 func TestServersStopHard(t *testing.T) {
+	t.Parallel()
 	opt := pgserver.Options{Fsync: true}
 	provider, subscriber := pgtest.Own(t, opt), pgtest.Own(t, opt)
 	p := newPairOn(t, provider, subscriber, installed)

@@ -14,6 +14,7 @@ import (
 // A provider that has just been promoted is another one at once, not from its
 // next checkpoint on: else replay would go on, and stop days later.
 func TestFailoverIsSeenBeforeACheckpoint(t *testing.T) {
+	t.Parallel()
 	provider := pgtest.Own(t, pgserver.Options{})
 	p := newPairOn(t, provider, pgtest.Second(t), installed)
 	p.ok(p.prov.Install(t.Context(), install))
@@ -47,6 +48,7 @@ func TestFailoverIsSeenBeforeACheckpoint(t *testing.T) {
 // What a worker finds applied may not be on the disk yet; the provider must
 // not be told of it before.
 func TestPositionIsOnTheDiskBeforeItIsTold(t *testing.T) {
+	t.Parallel()
 	subscriber := pgtest.Own(t, pgserver.Options{Fsync: true, Conf: map[string]string{
 		"synchronous_commit": "off", "wal_writer_delay": "10s", "autovacuum": "off",
 	}})

@@ -34,6 +34,7 @@ func (f *flow) beside() *flow {
 // Two providers fill one table. Nothing that is done for the one may take the
 // rows of the other.
 func TestTwoProvidersFillOneTable(t *testing.T) {
+	t.Parallel()
 	f := newFlow(t)
 	f.exec(f.provConn, "insert into entry select i, 'one' from generate_series(1, 10) i")
 	f.add("entry")

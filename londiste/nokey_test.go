@@ -51,6 +51,7 @@ func (f *flow) writeNoKey() *running {
 // A table without a key is copied and followed while it is written to, with
 // workers that are stopped anywhere: no row comes twice, none is lost.
 func TestTableWithoutKey(t *testing.T) {
+	t.Parallel()
 	f := newFlow(t)
 	f.both(noKeyDDL)
 	f.exec(f.provConn, `insert into log (n, v, big) select i % 10, 'v' || i % 5, repeat('x', 500) from generate_series(1, 3000) i`)
@@ -83,6 +84,7 @@ func TestTableWithoutKey(t *testing.T) {
 
 // A key that comes later is used when the table is added again.
 func TestKeyComesLater(t *testing.T) {
+	t.Parallel()
 	f := newFlow(t)
 	f.both(`create table late (id int not null, v text)`)
 	f.fails(f.prov.AddTables(t.Context(), named("late"), londiste.Capture{}), "table public.late has no primary key", "--no-key")

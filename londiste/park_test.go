@@ -47,6 +47,7 @@ func (f *flow) events(consumer string) int {
 // A table that cannot be applied is parked, the others go on; once the cause
 // is mended it comes back with all that happened meanwhile.
 func TestOneBadTableIsParked(t *testing.T) {
+	t.Parallel()
 	f := newFlow(t)
 	f.both(`create table book (id int primary key, title text); create table shelf (id int primary key)`)
 	f.add("book", "shelf")
@@ -118,6 +119,7 @@ func TestOneBadTableIsParked(t *testing.T) {
 // Several tables of one batch, of which one is not there, one refuses a type,
 // one has a trigger that fails; and never where that is switched off.
 func TestSeveralBadTables(t *testing.T) {
+	t.Parallel()
 	f := newFlow(t)
 	f.both(`create table a (id int primary key); create table b (id int primary key, v text);
 		create table c (id int primary key); create table d (id int primary key)`)
@@ -154,6 +156,7 @@ func TestSeveralBadTables(t *testing.T) {
 
 // One event is passed over for one table, and counted.
 func TestSkipEvent(t *testing.T) {
+	t.Parallel()
 	f := newFlow(t)
 	f.both(`create table book (id int primary key, title text); create table shelf (id int primary key)`)
 	f.add("book", "shelf")
@@ -200,6 +203,7 @@ func TestSkipEvent(t *testing.T) {
 // Where foreign keys act, tables that refer to the bad one are parked with it;
 // its own parents go on, though rows go to which it still refers.
 func TestFamilyIsParked(t *testing.T) {
+	t.Parallel()
 	f := newFlow(t)
 	f.both(`create table maker (id int primary key);
 		create table book (id int primary key, maker int references maker, title text);
@@ -235,6 +239,7 @@ func TestFamilyIsParked(t *testing.T) {
 // A parked table that keeps too much, or whose events somebody let go, is given
 // up, and says so; rotation goes on and a copy brings it back.
 func TestParkedTableIsGivenUp(t *testing.T) {
+	t.Parallel()
 	f := newFlow(t)
 	f.both(`create table book (id int primary key, title text); create table shelf (id int primary key)`)
 	f.add("book", "shelf")
@@ -278,6 +283,7 @@ func TestParkedTableIsGivenUp(t *testing.T) {
 
 // Where foreign keys do not act, nobody is parked along and none is dropped.
 func TestFamilyIsNotParked(t *testing.T) {
+	t.Parallel()
 	f := newFlow(t)
 	f.both(`create table maker (id int primary key);
 		create table book (id int primary key, maker int references maker, title text);

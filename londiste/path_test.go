@@ -34,6 +34,7 @@ const bait = `
 // A role that may create in a schema of the path must not have its functions
 // run by us.
 func TestNothingOfThePathRuns(t *testing.T) {
+	t.Parallel()
 	f := newFlow(t)
 	f.both(fmt.Sprintf(bait, "varchar"))
 	f.both(`create table public.lured (id varchar primary key, v varchar)`)

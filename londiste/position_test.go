@@ -30,6 +30,7 @@ func (f *flow) refuses(text, advice string) {
 }
 
 func TestPositionBehindTheProvider(t *testing.T) {
+	t.Parallel()
 	f := established(t)
 	f.exec(f.provConn, `insert into book values (2)`)
 	here := value[int](f.pair, f.subConn, `select last_tick_id from pgq_node.local_state where consumer_name = 'job'`)
@@ -44,6 +45,7 @@ func TestPositionBehindTheProvider(t *testing.T) {
 }
 
 func TestPositionBeyondTheProvider(t *testing.T) {
+	t.Parallel()
 	f := established(t)
 	f.exec(f.subConn, `update pgq_node.local_state set last_tick_id = 1000000`)
 	f.refuses("it lost its latest changes", "replay --reset")
@@ -56,6 +58,7 @@ func TestPositionBeyondTheProvider(t *testing.T) {
 }
 
 func TestPositionWhoseTickIsGone(t *testing.T) {
+	t.Parallel()
 	f := established(t)
 	f.exec(f.provConn, `insert into pgq.tick (tick_queue, tick_id, tick_event_seq)
 		select tick_queue, tick_id + 1000, tick_event_seq from pgq.tick order by tick_id desc limit 1`)
@@ -76,6 +79,7 @@ func (f *flow) rewound() {
 }
 
 func TestAnotherProvider(t *testing.T) {
+	t.Parallel()
 	f := established(t)
 	f.exec(f.subConn, `update skytools.worker_state set provider_timeline = provider_timeline + 1`)
 	f.refuses("the provider is server", "replay --rewind")
@@ -85,6 +89,7 @@ func TestAnotherProvider(t *testing.T) {
 // A server set back to an older state of its disk is the same server with
 // other ticks of the same numbers.
 func TestProviderRestoredFromBackup(t *testing.T) {
+	t.Parallel()
 	f := established(t)
 	here := value[int](f.pair, f.subConn, `select last_tick_id from pgq_node.local_state where consumer_name = 'job'`)
 	f.exec(f.provConn, fmt.Sprintf(`update pgq.tick set tick_time = tick_time + interval '1 second' where tick_id = %d`, here))
@@ -95,6 +100,7 @@ func TestProviderRestoredFromBackup(t *testing.T) {
 // A position that no table needs is kept all the same: no event is counted
 // twice because the provider has been told less.
 func TestPositionNeverGoesBack(t *testing.T) {
+	t.Parallel()
 	f := established(t)
 	f.exec(f.provConn, `update pgq.subscription set sub_last_tick = (select min(tick_id) from pgq.tick)`)
 	f.ok(f.sub.Resync(t.Context(), londiste.Selection{All: true}))
@@ -109,6 +115,7 @@ func TestPositionNeverGoesBack(t *testing.T) {
 }
 
 func TestUnregisteredConsumer(t *testing.T) {
+	t.Parallel()
 	f := established(t)
 	f.exec(f.provConn, `select pgq.unregister_consumer('londiste.write', 'job')`)
 	f.refuses("not registered at the provider", "subscriber register")
@@ -124,6 +131,7 @@ func TestUnregisteredConsumer(t *testing.T) {
 // A worker that the provider detached says so, and goes on from where it stood
 // once it is attached.
 func TestDetachedWorker(t *testing.T) {
+	t.Parallel()
 	f := established(t)
 	f.exec(f.provConn, `insert into book values (3)`)
 	f.exec(f.provConn, `select skytools.tick('londiste.write')`)
@@ -148,6 +156,7 @@ func TestDetachedWorker(t *testing.T) {
 
 // The server's process of a worker that has ended holds the lease a moment longer.
 func TestResetAfterTheWorkerEnded(t *testing.T) {
+	t.Parallel()
 	f := established(t)
 	process := pgtest.Connect(t, f.subDSN)
 	f.exec(process, fmt.Sprintf(`select pg_advisory_lock(hashtextextended('skytools.lease %s job', 0))`, f.sub.Queue))
@@ -156,6 +165,7 @@ func TestResetAfterTheWorkerEnded(t *testing.T) {
 }
 
 func TestRewindWhileAWorkerRuns(t *testing.T) {
+	t.Parallel()
 	f := established(t)
 	w := start(t, f.newWorker().Run)
 	f.exec(f.provConn, `insert into book values (3)`)

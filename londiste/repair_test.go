@@ -15,6 +15,7 @@ import (
 // TestRepairOfShapes: the table may be partitioned at one end only, or draw
 // values of its own. The statements printed make it equal, and so does --apply.
 func TestRepairOfShapes(t *testing.T) {
+	t.Parallel()
 	const (
 		plain       = `create table shaped (id int primary key, item text, n int)`
 		partitioned = `create table shaped (id int primary key, item text, n int) partition by range (id);
@@ -31,6 +32,7 @@ func TestRepairOfShapes(t *testing.T) {
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			f := newFlow(t)
 			f.exec(f.provConn, c.provider)
 			f.exec(f.subConn, c.subscriber)
@@ -136,6 +138,7 @@ func (f *flow) comparesEqual(rows int64) {
 // TestRepairWithoutRights: the lock wants more than what capture does, and the
 // refusal's hint is what gives it.
 func TestRepairWithoutRights(t *testing.T) {
+	t.Parallel()
 	f := newFlow(t)
 	f.both(`create table shaped (id int primary key)`)
 	f.exec(f.provConn, `insert into shaped values (1), (2)`)
@@ -156,6 +159,7 @@ func TestRepairWithoutRights(t *testing.T) {
 // A table that is rewritten while its rows are told is compared once more, and
 // what was told of it before is forgotten.
 func TestRewrittenAmidRepair(t *testing.T) {
+	t.Parallel()
 	f := newFlow(t)
 	f.both(`create table shaped (id int primary key, item text)`)
 	f.exec(f.provConn, `insert into shaped select g, repeat('x', 500) from generate_series(1, 20000) g`)

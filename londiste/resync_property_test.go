@@ -54,6 +54,7 @@ func (s *scribbler) statement() string {
 // side or both are spoilt at the subscriber, a change may be refused for it and the
 // table parked; a resync of them makes both sides equal, whatever is written.
 func TestResyncOfSomeRowsAmidWrites(t *testing.T) {
+	t.Parallel()
 	f := newFlow(t)
 	f.both(`create table book (id int primary key, isbn int unique, shelf int, title text); create table memo (id int primary key)`)
 	f.exec(f.provConn, `insert into book select i, i, i % 4, 'old' from generate_series(1, 300) i`)

@@ -16,6 +16,7 @@ import (
 // and with other values in the condition's column. What is outside stays wrong,
 // and what is equal is not written.
 func TestResyncOfSomeRows(t *testing.T) {
+	t.Parallel()
 	f := newFlow(t)
 	f.both(`create schema "My ""Books"; create table "My ""Books"."The 'B'" ("Key ""1" int, k2 varchar(3), "Shelf" int, isbn int unique,
 			twice int generated always as (isbn * 2) stored, nr int generated always as identity, primary key ("Key ""1", k2));
@@ -76,6 +77,7 @@ func (f *flow) nothingAsked() {
 
 // What cannot be done is refused before the table is touched.
 func TestResyncOfSomeRowsIsRefused(t *testing.T) {
+	t.Parallel()
 	f := newFlow(t)
 	f.both(`create table book (id int primary key, title text); create table memo (id int primary key)`)
 	f.exec(f.provConn, `alter table book add there int`)
@@ -117,6 +119,7 @@ func TestResyncOfSomeRowsIsRefused(t *testing.T) {
 // A condition that fails when it is asked parks the table with its error; one
 // that does not brings it back. So does one that has what a change was refused for.
 func TestResyncOfAParkedTable(t *testing.T) {
+	t.Parallel()
 	f := newFlow(t)
 	f.both(`create table book (id int primary key, isbn int unique, title text); create table memo (id int primary key)`)
 	f.exec(f.provConn, `insert into book select i, i, 'old' from generate_series(1, 100) i`)
@@ -162,6 +165,7 @@ func TestResyncOfAParkedTable(t *testing.T) {
 // While a part waits for its turn the other table goes on, and the
 // table can be removed, or copied as a whole.
 func TestResyncOfSomeRowsIsDropped(t *testing.T) {
+	t.Parallel()
 	f := newFlow(t)
 	f.both(`create table book (id int primary key, title text); create table memo (id int primary key)`)
 	f.exec(f.provConn, `insert into book select i, 'old' from generate_series(1, 100) i`)
@@ -205,6 +209,7 @@ func TestResyncOfSomeRowsIsDropped(t *testing.T) {
 // Where foreign keys act, those of a table that is set aside go before its
 // neighbours go on, and come back.
 func TestResyncOfSomeRowsWithForeignKeys(t *testing.T) {
+	t.Parallel()
 	f := newFlow(t)
 	f.both(`create table shelf (id int primary key, nr int); create table book (id int primary key, shelf int references shelf on delete cascade);
 		create table memo (id int primary key, book int references book on delete cascade)`)

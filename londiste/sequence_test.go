@@ -8,6 +8,7 @@ import (
 )
 
 func TestSequencesAreMirrored(t *testing.T) {
+	t.Parallel()
 	f := newFlow(t)
 	f.both(`create sequence up; create sequence down increment -5; create sequence untouched;
 		create sequence small maxvalue 1000; create table book (id int primary key)`)

@@ -39,9 +39,11 @@ const deskStates = `select coalesce(string_agg(tgname || tgenabled::text, ' ' or
 // --create-full makes the provider's triggers, which do not fire on replicated
 // rows, and no rules; one whose function is not there is left out.
 func TestTriggersAreCreated(t *testing.T) {
+	t.Parallel()
 	for _, replica := range []bool{true, false} {
 		name := map[bool]string{true: "a role that may be replica", false: "one that may not"}[replica]
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			f := newFlow(t)
 			if replica {
 				f.sub.Subscriber = f.sub.Subscriber.Copy()
@@ -77,6 +79,7 @@ func TestTriggersAreCreated(t *testing.T) {
 
 // Check tells triggers and rules apart, and its statements mend them.
 func TestCheckTellsTriggers(t *testing.T) {
+	t.Parallel()
 	f := ready(t)
 	f.sub.Subscriber = f.sub.Subscriber.Copy()
 	f.sub.Subscriber.User = pgserver.Superuser

@@ -12,6 +12,7 @@ import (
 // An unlogged table that a crash has emptied, of either server, is copied anew,
 // and no other.
 func TestUnloggedAfterACrash(t *testing.T) {
+	t.Parallel()
 	provider, subscriber := pgtest.Own(t, pgserver.Options{}), pgtest.Own(t, pgserver.Options{})
 	p := newPairOn(t, provider, subscriber, installed)
 	p.ok(p.prov.Install(t.Context(), install))

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"go.uber.org/goleak"
 
 	"github.com/skytools-go/skytools/internal/pgtest"
 	"github.com/skytools-go/skytools/londiste"
@@ -88,9 +87,6 @@ func newFlow(t *testing.T) *flow { return flowOf(t, ready(t)) }
 func flowOf(t *testing.T, p *pair) *flow {
 	t.Helper()
 	f := &flow{pair: p, log: &syncLog{}}
-	leaks := goleak.IgnoreCurrent()
-	restarted := goleak.IgnoreAnyFunction("github.com/skytools-go/skytools/internal/pgserver.(*Server).launch.func1")
-	t.Cleanup(func() { goleak.VerifyNone(t, leaks, restarted) })
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("worker's log:\n%s", f.log)
@@ -192,6 +188,7 @@ func (f *flow) noCopyLeft() {
 }
 
 func TestWorkerReplicates(t *testing.T) {
+	t.Parallel()
 	f := newFlow(t)
 	f.both(`create table book (id serial primary key, title text)`)
 	f.exec(f.provConn, `insert into book (title) select 'old ' || i from generate_series(1, 500) i`)
@@ -219,6 +216,7 @@ func TestWorkerReplicates(t *testing.T) {
 }
 
 func TestWorkerWaitsForInstall(t *testing.T) {
+	t.Parallel()
 	f := &flow{pair: newPair(t, fresh), log: &syncLog{}}
 	w := start(t, f.newWorker().Run)
 	f.says("the subscriber is not installed yet")
@@ -235,6 +233,7 @@ func TestWorkerWaitsForInstall(t *testing.T) {
 // A row that somebody put at the subscriber stops the worker where that is
 // asked for; without, it is set right and counted.
 func TestConflictStops(t *testing.T) {
+	t.Parallel()
 	f := newFlow(t)
 	f.both(`create table book (id int primary key, title text)`)
 	f.add("book")
@@ -258,6 +257,7 @@ func TestConflictStops(t *testing.T) {
 // A batch that cannot be applied stops the node where no table may be parked, tells why, and goes on when
 // the reason is gone.
 func TestBatchThatCannotBeApplied(t *testing.T) {
+	t.Parallel()
 	f := newFlow(t)
 	f.worker.ParkAfter = -1
 	f.both(`create table book (id int primary key, title text); create table shelf (id int primary key)`)
@@ -300,6 +300,7 @@ func TestBatchThatCannotBeApplied(t *testing.T) {
 // A large batch is not sorted by the provider. When its first event turns out
 // to lie last, what was applied by then is taken back.
 func TestBatchOutOfOrder(t *testing.T) {
+	t.Parallel()
 	f := newFlow(t)
 	f.worker.FetchAhead = 100_000 // less than a part
 	f.both(`create table book (id int primary key, title text)`)
@@ -321,6 +322,7 @@ func TestBatchOutOfOrder(t *testing.T) {
 }
 
 func TestStopLeavesAfterTheBatch(t *testing.T) {
+	t.Parallel()
 	f := newFlow(t)
 	stop := make(chan struct{})
 	f.worker.Stop = stop

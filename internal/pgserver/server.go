@@ -339,7 +339,7 @@ func (s *Server) configure(opt Options) error {
 	conf := map[string]string{
 		"listen_addresses":           s.Host(),
 		"unix_socket_directories":    s.SocketDir(),
-		"max_connections":            "100",
+		"max_connections":            "200", // eight tests at once, each with two daemons
 		"shared_buffers":             "64MB",
 		"log_line_prefix":            "%m [%p] %q%a %u@%d ",
 		"log_timezone":               "GMT", // the one zone that needs no time zone files

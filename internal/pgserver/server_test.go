@@ -70,7 +70,7 @@ func ask(t *testing.T, dsn, sql string) string {
 func TestStopsAndStarts(t *testing.T) {
 	s := newTestServer(t, Options{Conf: map[string]string{"work_mem": "5MB", "application_name": "it's"}})
 	dsn := s.DSN("postgres", Superuser)
-	if got := ask(t, dsn, "select current_setting('work_mem') || current_setting('fsync') || current_setting('max_connections')"); got != "5MBoff100" {
+	if got := ask(t, dsn, "select current_setting('work_mem') || current_setting('fsync') || current_setting('max_connections')"); got != "5MBoff200" {
 		t.Errorf("settings are %s", got)
 	}
 	if got := ask(t, dsn, "select datcollate || pg_encoding_to_char(encoding) from pg_database where datname = 'template1'"); got != "C.UTF-8UTF8" {

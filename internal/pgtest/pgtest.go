@@ -2,10 +2,13 @@ package pgtest
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"os/signal"
+	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -28,9 +31,19 @@ const Role = "app"
 // their own.
 const patience = 60 * time.Second
 
+// width is how many parallel tests of a package run for each processor: most of
+// their time they wait for programs that look again in a second.
+const width = 4
+
 // Main runs the tests and exits, with the servers of this process removed. It
-// also removes them when the run is interrupted at the terminal.
-func Main(m *testing.M) {
+// also removes them when the run is interrupted at the terminal. What after
+// finds wrong when all that is done, such as goroutines left over, fails the
+// package.
+//
+// More parallel tests run at once than go test would by itself, unless -parallel
+// tells how many.
+func Main(m *testing.M, after ...func() error) {
+	widen()
 	interrupted := make(chan os.Signal, 1)
 	signal.Notify(interrupted, os.Interrupt, syscall.SIGTERM)
 	go func() {
@@ -39,11 +52,25 @@ func Main(m *testing.M) {
 		os.Exit(130)
 	}()
 	code := m.Run()
-	if err := pgserver.RemoveAll(); err != nil {
-		fmt.Fprintln(os.Stderr, "pgtest:", err)
-		code = max(code, 1)
+	for _, check := range append([]func() error{pgserver.RemoveAll}, after...) {
+		if err := check(); err != nil {
+			fmt.Fprintln(os.Stderr, "pgtest:", err)
+			code = max(code, 1)
+		}
 	}
 	os.Exit(code)
+}
+
+func widen() {
+	flag.Parse()
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if given {
+		return
+	}
+	if err := flag.Set("test.parallel", strconv.Itoa(width*runtime.GOMAXPROCS(0))); err != nil {
+		panic(err) // the flag is the testing package's, and takes a number
+	}
 }
 
 type started struct {
