@@ -1,6 +1,7 @@
 package londiste_test
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"testing"
@@ -16,6 +17,7 @@ import (
 )
 
 func TestSecondWorkerWaits(t *testing.T) {
+	t.Parallel()
 	f := newFlow(t)
 	f.both(`create table book (id int primary key)`)
 	f.add("book")
@@ -39,6 +41,7 @@ func TestSecondWorkerWaits(t *testing.T) {
 
 // A worker that lost its lease writes nothing more, whatever it holds.
 func TestFencedWorkerWritesNothing(t *testing.T) {
+	t.Parallel()
 	f := newFlow(t)
 	f.both(`create table book (id int primary key)`)
 	f.add("book")
@@ -70,6 +73,7 @@ func TestFencedWorkerWritesNothing(t *testing.T) {
 }
 
 func TestConsumerBelongsToOneDatabase(t *testing.T) {
+	t.Parallel()
 	f := newFlow(t)
 	f.both(`create table book (id int primary key)`)
 	f.add("book")
@@ -91,6 +95,7 @@ func TestConsumerBelongsToOneDatabase(t *testing.T) {
 }
 
 func TestTwoSubscribers(t *testing.T) {
+	t.Parallel()
 	f := newFlow(t)
 	f.both(`create table book (id int primary key, title text)`)
 	f.exec(f.provConn, `insert into book select i, 'old' from generate_series(1, 100) i`)
@@ -116,6 +121,7 @@ func TestTwoSubscribers(t *testing.T) {
 }
 
 func TestClearErrorsOfEitherSide(t *testing.T) {
+	t.Parallel()
 	f := &flow{pair: newPair(t, fresh), log: &syncLog{}}
 	for side, change := range map[string]func(w *replay.Worker){
 		"provider":   func(w *replay.Worker) { w.Provider = f.provConn.Config(); w.Provider.Port = 1 },
@@ -131,20 +137,39 @@ func TestClearErrorsOfEitherSide(t *testing.T) {
 	}
 }
 
-// What a role has set for people ends no daemon, and lets no set-up command
-// see a state from before its lock.
+// What a role has set for people ends no daemon and no set-up command, and lets
+// none see a state from before its lock.
 func TestSettingsMadeForPeople(t *testing.T) {
+	t.Parallel()
 	f := newFlow(t)
 	f.both(`create table book (id int primary key)`)
-	for _, conn := range []*pgx.Conn{f.provConn, f.subConn} {
-		name := ident.Quote(conn.Config().Database)
-		f.exec(conn, `alter database `+name+` set default_transaction_isolation = 'serializable';
-			alter database `+name+` set default_transaction_read_only = on`)
-		if v, _, _ := strings.Cut(conn.PgConn().ParameterStatus("server_version"), "."); v >= "14" {
-			f.exec(conn, `alter database `+name+` set idle_session_timeout = '300ms'`)
+	idle := func(limit string) {
+		for _, conn := range []*pgx.Conn{f.provConn, f.subConn} {
+			name := ident.Quote(conn.Config().Database)
+			f.exec(conn, `alter database `+name+` set default_transaction_isolation = 'serializable';
+				alter database `+name+` set default_transaction_read_only = on`)
+			if v, _, _ := strings.Cut(conn.PgConn().ParameterStatus("server_version"), "."); v >= "14" {
+				f.exec(conn, `alter database `+name+` set idle_session_timeout = '`+limit+`'`)
+			}
 		}
 	}
-	f.add("book")
+	other := pgtest.Connect(t, f.provDSN)
+	idle("1s") // or a busy machine is late with a session's first statement
+	f.ok(f.prov.AddTables(t.Context(), named("book"), londiste.Capture{}))
+	// The session at the subscriber is idle while this lock is waited for.
+	tx, err := other.Begin(t.Context())
+	f.ok(err)
+	_, err = tx.Exec(t.Context(), `lock table pgq_node.node_info`)
+	f.ok(err)
+	added := start(t, func(ctx context.Context) error {
+		return f.sub.AddTables(ctx, named("book"), londiste.AddOptions{})
+	})
+	f.eventually(f.provConn, `select (count(*) > 0)::text from pg_locks where relation = 'pgq_node.node_info'::regclass and not granted`, "true")
+	time.Sleep(1500 * time.Millisecond) // half as long again as an idle session may last
+	f.ok(tx.Rollback(t.Context()))
+	f.ok(added.ended(t))
+
+	idle("300ms")
 	w := start(t, f.worker.Run)
 	f.allOK()
 	pids := `select string_agg(pid::text, ' ' order by pid) from pg_stat_activity
@@ -163,6 +188,7 @@ func TestSettingsMadeForPeople(t *testing.T) {
 // The provider asks of the subscriber's role no more than to read, whatever
 // was set for it.
 func TestReplayAsReader(t *testing.T) {
+	t.Parallel()
 	provider := pgtest.Own(t, pgserver.Options{})
 	admin := pgtest.Admin(t, provider, "postgres")
 	_, err := admin.Exec(t.Context(), `create role pgq_reader; create role pgq_writer;

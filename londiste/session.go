@@ -37,8 +37,10 @@ type session struct {
 
 // sessionSQL undoes what the database or the role may have set for people. A
 // snapshot from before the set-up lock would not see what the command that
-// held it has done.
-const sessionSQL = `set session characteristics as transaction isolation level read committed, read write`
+// held it has done. The session of one side is idle while the other side works,
+// or waits for a lock there.
+const sessionSQL = `set session characteristics as transaction isolation level read committed, read write;
+	select set_config(name, '0', false) from pg_settings where name = 'idle_session_timeout'`
 
 // openSession opens a connection for a set-up command. Messages of the server
 // are logged.
