@@ -278,6 +278,7 @@ func TestAttachRefusesBaseBackup(t *testing.T) {
 // Recovery has emptied what is unlogged, be it a partition only. One that has no
 // rows at the provider has lost none.
 func TestAttachRefusesWhatRecoveryEmptied(t *testing.T) {
+	t.Parallel()
 	f, copied, stop := backup(t, `create unlogged table fleeting (id int primary key); insert into fleeting values (1);
 		create unlogged table idle (id int primary key);
 		create table visit (id int primary key) partition by range (id);

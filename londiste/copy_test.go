@@ -269,6 +269,7 @@ func TestForeignKeyThatRowsViolate(t *testing.T) {
 // ALTER TABLE writes the provider's rows anew just when the copy has begun: to a
 // snapshot from before the table would be empty.
 func TestCopyAmidARewrite(t *testing.T) {
+	t.Parallel()
 	f := newFlow(t)
 	f.both(`create table book (id int primary key, title text)`)
 	f.exec(f.provConn, `insert into book select i, 'x' from generate_series(1, 1000) i`)

@@ -164,7 +164,8 @@ func TestSettingsMadeForPeople(t *testing.T) {
 	added := start(t, func(ctx context.Context) error {
 		return f.sub.AddTables(ctx, named("book"), londiste.AddOptions{})
 	})
-	f.eventually(f.provConn, `select (count(*) > 0)::text from pg_locks where relation = 'pgq_node.node_info'::regclass and not granted`, "true")
+	f.eventually(f.provConn, `select (count(*) > 0)::text from pg_locks where relation = 'pgq_node.node_info'::regclass and not granted
+		and database = (select oid from pg_database where datname = current_database())`, "true")
 	time.Sleep(1500 * time.Millisecond) // half as long again as an idle session may last
 	f.ok(tx.Rollback(t.Context()))
 	f.ok(added.ended(t))

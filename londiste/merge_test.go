@@ -82,6 +82,7 @@ func TestTwoProvidersFillOneTable(t *testing.T) {
 // So it is where the one fills a partitioned table and the other a partition of
 // it, even if it has become one since.
 func TestTwoProvidersFillOnePartition(t *testing.T) {
+	t.Parallel()
 	f := newFlow(t)
 	f.exec(f.provConn, `create table visit (id int primary key, item text); insert into visit select i, 'one' from generate_series(1, 10) i`)
 	f.exec(f.subConn, `create table visit (id int primary key, item text) partition by range (id);

@@ -207,6 +207,7 @@ func TestRewrittenAmidRepair(t *testing.T) {
 // TestRepairRunsNoCheck: the checks of a key's domain are another's, and would
 // run with the rights of who owns the function.
 func TestRepairRunsNoCheck(t *testing.T) {
+	t.Parallel()
 	f := newFlow(t)
 	f.both(`create sequence seen; create function looked(int) returns bool language sql as $$ select nextval('public.seen') > 0 $$;
 		create domain low as int not null check (public.looked(value)); create domain top as low; create type deep as (a int, b low);

@@ -41,6 +41,7 @@ var quickKinds = []string{"jsonb", "float8", "char(5)", `text collate "ci"`, "te
 
 // Rows of every kind of key are found by a comparison, copied anew and repaired.
 func TestResyncOfEveryKindOfKey(t *testing.T) {
+	t.Parallel()
 	f := newFlow(t)
 	f.both(`create type pair as (a int, b text); create type mood as enum ('so so', 'Ωk');
 		create collation ci (provider = icu, locale = 'und-u-ks-level1', deterministic = false)`)
@@ -84,6 +85,7 @@ func TestResyncOfEveryKindOfKey(t *testing.T) {
 // The rows of a partitioned table are copied anew into another's partitions,
 // those that lie in a wrong one of them too.
 func TestResyncOfAPartitionedTable(t *testing.T) {
+	t.Parallel()
 	f := newFlow(t)
 	f.exec(f.provConn, `create table visit (id int, at date, v text, primary key (id, at)) partition by range (at);
 		create table visit_early (v text, at date not null, id int not null, primary key (id, at));
