@@ -24,6 +24,12 @@ begin
     end loop;
     if to_regrole('pgq_reader') is not null then
         grant select on skytools.capture, skytools.claim, skytools.coop_key, skytools.coop_slot to pgq_reader;
+        -- How fresh a subscriber is. The row and the statement that could not be
+        -- applied are not for every reader.
+        grant select (queue_name, consumer_name, last_tick_time, provider_system_identifier)
+            on skytools.worker_state to pgq_reader;
+        grant select (queue_name, table_name, error, given_up) on skytools.parked_table to pgq_reader;
+        grant select (queue_name, table_name, tick_id) on skytools.resync_part to pgq_reader;
         -- What consumers call, and what functions with the caller's rights use.
         for fn in
             select p.oid from pg_proc p
