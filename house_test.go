@@ -116,9 +116,10 @@ var rooms = []struct {
 	{"londiste/replay", []string{"londiste/set", "pgq", "internal"}},
 	{"londiste", []string{"londiste/set", "pgq", "internal"}},
 	{"relay", []string{"pgq", "internal"}},
+	{"router", []string{"londiste", "pgq", "internal"}},
 	{"web", []string{"londiste", "doctor", "ticker", "pgq", "internal"}},
-	{"cmd", []string{"web", "londiste", "relay", "doctor", "ticker", "pgq", "schema", "internal"}},
-	{"test", []string{"cmd", "web", "londiste", "relay", "doctor", "ticker", "pgq", "schema", "internal"}},
+	{"cmd", []string{"web", "router", "londiste", "relay", "doctor", "ticker", "pgq", "schema", "internal"}},
+	{"test", []string{"cmd", "web", "router", "londiste", "relay", "doctor", "ticker", "pgq", "schema", "internal"}},
 	{"bench", []string{"cmd", "web", "londiste", "ticker", "pgq", "schema", "internal"}},
 	{"tools/release", nil},
 	{".", nil},
@@ -226,6 +227,8 @@ func TestImportRulesBite(t *testing.T) {
 		{"internal/apply", module + "/pgq", false},
 		{"internal/apply", module + "/internal/failpoint", true},
 		{"londiste", module + "/schema", false},
+		{"router", module + "/londiste", true},
+		{"londiste", module + "/router", false},
 		{"cmd/londiste", module + "/schema", true},
 		{"cmd/londiste", module + "/internal/pgtest", false},
 		{"test/demo", module + "/internal/pgserver", true},
@@ -264,7 +267,7 @@ func TestPackageDocs(t *testing.T) {
 // TestExportedDocs wants a comment on every exported name of a public room.
 func TestExportedDocs(t *testing.T) {
 	for _, s := range goSources(t) {
-		if s.isTest() || !under(s.dir(), "pgq", "ticker", "doctor", "londiste", "relay", "web", "schema") {
+		if s.isTest() || !under(s.dir(), "pgq", "ticker", "doctor", "londiste", "relay", "router", "web", "schema") {
 			continue
 		}
 		for _, decl := range s.file.Decls {
