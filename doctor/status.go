@@ -65,6 +65,16 @@ func ReadStatus(ctx context.Context, conn *pgx.Conn) (Status, error) {
 	return s, err
 }
 
+// Budget is the budget of a queue in bytes; 0: it has none.
+func (s Status) Budget(queue string) int64 {
+	for _, b := range s.Budgets {
+		if b.Queue == queue {
+			return b.Bytes
+		}
+	}
+	return 0
+}
+
 func (s Status) mendOther() string { return ticker.MendOther(s.Extension) }
 
 // beside tells whether schema pgq is the real extension's: an extension's in
@@ -123,26 +133,38 @@ func (s Status) WriteText(w io.Writer) error {
 			p.line("Standing by: %s", t)
 		}
 	}
-	for _, other := range s.OtherTickers {
-		if len(s.Tickers) > 0 {
-			p.line("! %s ticks beside ours: %s", other, s.mendOther())
-		} else {
+	if len(s.Tickers) == 0 {
+		for _, other := range s.OtherTickers {
 			p.line("Ticker of another program: %s", other)
 		}
 	}
-	if len(s.Tickers)+len(s.OtherTickers) == 0 {
-		p.line("! no ticker is connected: pgqadm INI ticker -d starts it")
-	}
-	for _, w := range s.Warnings {
-		p.line("! %s", w)
-	}
-	for _, d := range s.Detached {
-		p.line("! %s", d)
-	}
-	if t := s.OldestTransaction; t.Long() {
-		p.line("! %s", t)
+	for _, text := range s.Problems() {
+		p.line("! %s", text)
 	}
 	return p.err
+}
+
+// Problems are what wants doing, each in a sentence with what mends it.
+func (s Status) Problems() []string {
+	var list []string
+	if len(s.Tickers) > 0 {
+		for _, other := range s.OtherTickers {
+			list = append(list, fmt.Sprintf("%s ticks beside ours: %s", other, s.mendOther()))
+		}
+	}
+	if len(s.Tickers)+len(s.OtherTickers) == 0 {
+		list = append(list, "no ticker is connected: pgqadm INI ticker -d starts it")
+	}
+	for _, w := range s.Warnings {
+		list = append(list, w.String())
+	}
+	for _, d := range s.Detached {
+		list = append(list, d.String())
+	}
+	if t := s.OldestTransaction; t.Long() {
+		list = append(list, t.String())
+	}
+	return list
 }
 
 type printer struct {

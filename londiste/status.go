@@ -27,10 +27,15 @@ type Status struct {
 	Position   *int64       `json:"position"`
 	// Lag is how far the subscriber's rows are behind: 0 where everything is
 	// applied, nil where it cannot be told.
-	Lag       *float64         `json:"lag_seconds"`
+	Lag *float64 `json:"lag_seconds"`
+	// LagEvents and LagBytes estimate what is still to be read, by the event
+	// sequence; nil where the provider does not answer or has no such consumer.
+	LagEvents *int64           `json:"lag_events"`
+	LagBytes  *int64           `json:"lag_bytes"`
 	Worker    *WorkerStatus    `json:"worker"` // nil where none has ever run
 	Readers   []ReaderStatus   `json:"consumers"`
 	Tables    []TableStatus    `json:"tables"`
+	States    map[string]int   `json:"tables_by_state"` // how many, by the words of [Status.ByState]
 	Sequences []SequenceStatus `json:"sequences"`
 	Fkeys     []ForeignKey     `json:"pending_fkeys"` // dropped for a copy
 	Ahead     bool             `json:"rows_ahead"`    // attached rows may be newer than the position
@@ -76,6 +81,7 @@ type QueueStatus struct {
 	Rotation     float64          `json:"rotation_period_seconds"`
 	RotatedAge   float64          `json:"rotated_seconds_ago"`
 	Paused       bool             `json:"ticker_paused"`
+	Kept         int64            `json:"events_kept"`        // from its oldest tick to its newest
 	Oldest       *pgq.Transaction `json:"oldest_transaction"` // of the server; nil: none is running
 }
 
@@ -88,6 +94,7 @@ type ReaderStatus struct {
 	Lag      float64 `json:"lag_seconds"`
 	Seen     float64 `json:"last_seen_seconds"`
 	Pending  int64   `json:"pending_events"` // an estimate from the event sequence
+	Bytes    int64   `json:"pending_bytes"`  // their share of the event tables
 	LastTick int64   `json:"last_tick"`
 }
 
@@ -167,12 +174,15 @@ func (b *Subscriber) ReadStatus(ctx context.Context) *Status {
 		Provider:   NodeStatus{Node: set.RootNode, Type: "root", Location: location(b.Pair.Provider), Database: b.Pair.Provider.Database},
 		Subscriber: NodeStatus{Node: b.Job, Type: "leaf", Location: location(b.Pair.Subscriber), Database: b.Pair.Subscriber.Database},
 		Readers:    []ReaderStatus{}, Tables: []TableStatus{}, Sequences: []SequenceStatus{},
-		Fkeys: []ForeignKey{}, Problems: []Problem{},
+		States: map[string]int{}, Fkeys: []ForeignKey{}, Problems: []Problem{},
 	}
 	b.readSide(ctx, st, &st.Provider, "provider", (*session).providerStatus)
 	b.readSide(ctx, st, &st.Subscriber, "subscriber", (*session).subscriberStatus)
 	st.measure()
 	st.judge()
+	for _, g := range st.ByState() {
+		st.States[g.State] = len(g.Tables)
+	}
 	st.Consistent = st.Reachable() && !st.Ahead && !slices.ContainsFunc(st.Tables, func(t TableStatus) bool {
 		return t.Here && (t.State != set.PhaseNames[set.OK] || t.Passed > 0)
 	})
@@ -240,6 +250,11 @@ func (s *session) nodeStatus(ctx context.Context, node *NodeStatus) error {
 // measure puts the two sides' clocks and positions together.
 func (st *Status) measure() {
 	q := st.Events
+	for _, r := range st.Readers {
+		if r.Kind == "this" {
+			st.LagEvents, st.LagBytes = &r.Pending, &r.Bytes
+		}
+	}
 	if q == nil || st.Position == nil {
 		return
 	}

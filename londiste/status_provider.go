@@ -24,7 +24,7 @@ func (s *session) providerStatus(ctx context.Context, st *Status) error {
 	st.Events = &QueueStatus{
 		LastTick: int64(q.LastTick), TickAge: q.TickerLag.Seconds(), EventsPerSec: q.EventsPerSec, NewEvents: q.NewEvents,
 		Tables: q.Tables, Size: q.Size, Rotation: q.RotationPeriod.Seconds(), RotatedAge: st.clock.Sub(q.SwitchTime).Seconds(),
-		Paused: q.TickerPaused,
+		Paused: q.TickerPaused, Kept: q.EventsKept,
 	}
 	if st.Events.Oldest, err = pgq.OldestTransaction(ctx, s.conn); err != nil {
 		return err
@@ -40,6 +40,9 @@ func (s *session) providerStatus(ctx context.Context, st *Status) error {
 	}
 	if st.Readers, err = s.readers(ctx, st.Consumer); err != nil {
 		return fmt.Errorf("read consumers: %w", err)
+	}
+	for i := range st.Readers {
+		st.Readers[i].Bytes = q.Share(st.Readers[i].Pending)
 	}
 	list, err := set.Tables(ctx, s.conn, s.queue)
 	if err != nil {

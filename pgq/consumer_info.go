@@ -19,6 +19,7 @@ type ConsumerInfo struct {
 	Batch         int64         `json:"current_batch"`  // the open one, 0 for none
 	NextTick      TickID        `json:"next_tick"`      // of the open batch, 0 for none
 	PendingEvents int64         `json:"pending_events"` // estimate by the event sequence
+	PendingBytes  int64         `json:"pending_bytes"`  // their share of the event tables; told by [Queues] only
 	// HoldsRotation: rotation is due, and it has still to read what would go.
 	HoldsRotation bool `json:"holds_rotation"`
 }

@@ -33,7 +33,8 @@ type Queue struct {
 	EventsPerSec   float64        `json:"ev_per_sec"`
 	NewEvents      int64          `json:"ev_new"` // since the last tick
 	LastTick       TickID         `json:"last_tick_id"`
-	Size           int64          `json:"queue_size"` // bytes of the event tables, indexes included
+	Size           int64          `json:"queue_size"`  // bytes of the event tables, indexes included
+	EventsKept     int64          `json:"events_kept"` // from its oldest tick to its newest, by the event sequence
 	Consumers      []ConsumerInfo `json:"consumers"`
 }
 
@@ -45,7 +46,9 @@ const queueSQL = `select i.queue_name, i.queue_ntables, i.queue_cur_table,
 		coalesce(i.last_tick_id, 0), (
 			select coalesce(sum(pg_total_relation_size(to_regclass(q.queue_data_pfx || '_' || n::text))), 0)::bigint
 			from generate_series(0, q.queue_ntables - 1) n),
-		q.queue_disable_insert, extract(epoch from now() - i.queue_switch_time)::float8
+		q.queue_disable_insert, extract(epoch from now() - i.queue_switch_time)::float8, coalesce((
+			select t.tick_event_seq from pgq.tick t where t.tick_queue = q.queue_id order by t.tick_id desc limit 1) - (
+			select t.tick_event_seq from pgq.tick t where t.tick_queue = q.queue_id order by t.tick_id limit 1), 0)
 	from pgq.get_queue_info(%s) i join pgq.queue q using (queue_name) order by i.queue_name`
 
 // Queues lists all queues of a database in name order, with their consumers.
@@ -65,6 +68,7 @@ func Queues(ctx context.Context, conn DB) ([]Queue, error) {
 	for i := range queues {
 		for _, c := range consumers {
 			if c.Queue == queues[i].Name {
+				c.PendingBytes = queues[i].Share(c.PendingEvents)
 				queues[i].Consumers = append(queues[i].Consumers, c)
 			}
 		}
@@ -93,11 +97,20 @@ func scanQueue(row pgx.CollectableRow) (q Queue, err error) {
 	var rotation, maxLag, idle, lag, rotated float64
 	err = row.Scan(&q.Name, &q.Tables, &q.CurrentTable, &rotation, &q.SwitchTime,
 		&q.ExternalTicker, &q.TickerPaused, &q.MaxCount, &maxLag, &idle,
-		&lag, &q.EventsPerSec, &q.NewEvents, &q.LastTick, &q.Size, &q.DisableInsert, &rotated)
+		&lag, &q.EventsPerSec, &q.NewEvents, &q.LastTick, &q.Size, &q.DisableInsert, &rotated, &q.EventsKept)
 	q.RotationPeriod, q.MaxLag, q.IdlePeriod, q.TickerLag = seconds(rotation), seconds(maxLag), seconds(idle), seconds(lag)
 	q.RotatedAgo = seconds(rotated)
 	q.Consumers = []ConsumerInfo{}
 	return q, err
+}
+
+// Share estimates the bytes that so many of the queue's events take in its
+// tables: 0 where it has no two ticks to tell, all at most.
+func (q Queue) Share(events int64) int64 {
+	if q.EventsKept <= 0 || events <= 0 {
+		return 0
+	}
+	return int64(float64(q.Size) * min(float64(events)/float64(q.EventsKept), 1))
 }
 
 // Slowest is the consumer that is farthest behind; nil for none.
