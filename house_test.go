@@ -133,11 +133,14 @@ var libraryFloor = []string{
 // outside are the foreign modules a room may import, beside the standard
 // library and those named in everywhere.
 var outside = map[string][]string{
-	"web":               {"github.com/prometheus/client_golang", "golang.org/x/sync"},
-	"internal/cli":      {"github.com/spf13/cobra", "github.com/spf13/pflag"},
-	"cmd":               {"github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x/sync", "golang.org/x/sys"},
-	"internal/daemon":   {"golang.org/x/sys"},
-	"internal/dsn":      {"golang.org/x/sys"},
+	"web":             {"github.com/prometheus/client_golang", "golang.org/x/sync"},
+	"internal/cli":    {"github.com/spf13/cobra", "github.com/spf13/pflag"},
+	"cmd":             {"github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x/sync", "golang.org/x/sys"},
+	"internal/daemon": {"golang.org/x/sys"},
+	"internal/dsn":    {"golang.org/x/sys"},
+	"internal/screen": {
+		"charm.land", "github.com/charmbracelet/x/ansi", "github.com/charmbracelet/colorprofile", "github.com/spf13/cobra", "golang.org/x/sys",
+	},
 	"internal/pgserver": {"golang.org/x/sys"},
 	"internal/transfer": {"golang.org/x/sync"},
 	"londiste":          {"golang.org/x/sync"},
@@ -235,6 +238,8 @@ func TestImportRulesBite(t *testing.T) {
 		{"newroom", module + "/pgq", false},
 		{"londiste", "github.com/spf13/cobra", false},
 		{"internal/cli", "github.com/spf13/cobra", true},
+		{"internal/screen", "charm.land/lipgloss/v2", true},
+		{"londiste", "charm.land/lipgloss/v2", false},
 		{"pgq", "github.com/jackc/pgx/v5/pgconn", true},
 		{"pgq", "encoding/json", true},
 		{"pgq", "C", false},

@@ -61,6 +61,7 @@ var programs = sync.OnceValues(func() (string, error) {
 //	fingerprint save|same         catalogues of all three
 //	exits N PROGRAM ARGS…         exec with that exit status
 //	http SOCKET PATH STATUS TEXT… asks until the answer is that, each within a second
+//	watched INI TEXT KEY          status --watch on a terminal, until the text is shown and q or ctrl-c pressed
 //	logged TEXT                   waits for it in the replication's log
 func TestScripts(t *testing.T) {
 	dir, err := programs()
@@ -90,6 +91,7 @@ func TestScripts(t *testing.T) {
 			"logged":      storyCommand(logged),
 			"hold":        storyCommand(hold),
 			"http":        storyCommand(httpCommand),
+			"watched":     storyCommand(watched),
 		},
 		UpdateScripts: os.Getenv("UPDATE") != "",
 	})

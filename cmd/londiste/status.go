@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -11,21 +13,36 @@ import (
 
 	"github.com/skytools-go/skytools/internal/cli"
 	"github.com/skytools-go/skytools/internal/ident"
+	"github.com/skytools-go/skytools/internal/screen"
 	"github.com/skytools-go/skytools/londiste"
 )
 
 func (p *program) statusCommand() *cobra.Command {
+	var watch screen.Watching
 	cmd := &cobra.Command{
 		Use: "status", Short: "Show both sides, lag, tables, sequences and what wants doing", Args: cobra.NoArgs,
-		Long: "Exit status: 0 both sides answered, 1 one did not, 3 a table is parked: the subscriber is not consistent.",
+		Long: `On a terminal it draws a tree, elsewhere plain tables. --watch goes on: on a terminal
+as a live view that scrolls and outlives a server that is down, elsewhere as plain
+output or, with --json, one line of JSON each time.
+Exit status: 0 both sides answered, 1 one did not, 3 a table is parked: the subscriber is not consistent.`,
 	}
+	watch.Flags(cmd)
 	cmd.RunE = p.command(func(ctx context.Context, c *call) error {
+		every, err := watch.Interval()
+		if err != nil {
+			return err
+		}
+		if every > 0 {
+			return p.watchStatus(ctx, c, every)
+		}
 		st := c.subscriber().ReadStatus(ctx)
 		st.Program = cli.Version
-		var err error
-		if p.JSON() {
+		switch width := screen.Width(c.out); {
+		case p.JSON():
 			err = printJSON(c.out, st)
-		} else {
+		case width > 0:
+			err = screen.Print(c.out, statusTree(st, time.Now()), width)
+		default:
 			err = printStatus(c.out, st)
 		}
 		switch {
@@ -38,6 +55,39 @@ func (p *program) statusCommand() *cobra.Command {
 		return err
 	})
 	return p.WithJSON(cmd)
+}
+
+// watchStatus shows the status until it is told to end.
+func (p *program) watchStatus(ctx context.Context, c *call, every time.Duration) error {
+	read := func(ctx context.Context) *londiste.Status {
+		st := c.subscriber().ReadStatus(ctx)
+		st.Program = cli.Version
+		return st
+	}
+	if screen.Width(c.out) == 0 || p.JSON() {
+		return screen.Repeat(ctx, c.out, every, p.JSON(), func(ctx context.Context) error {
+			if st := read(ctx); !p.JSON() {
+				return printStatus(c.out, st)
+			} else {
+				return json.NewEncoder(c.out).Encode(st)
+			}
+		})
+	}
+	w := screen.Watch{Title: "londiste status " + c.pair.Job, Every: every, Read: func(ctx context.Context) (*screen.Node, error) {
+		st := read(ctx)
+		return statusTree(st, time.Now()), unanswered(st)
+	}}
+	return w.Run(ctx)
+}
+
+// unanswered says why a side did not tell all, nil if both did.
+func unanswered(st *londiste.Status) error {
+	for _, n := range []londiste.NodeStatus{st.Provider, st.Subscriber} {
+		if n.Error != "" {
+			return errors.New(n.Error)
+		}
+	}
+	return nil
 }
 
 func printStatus(w io.Writer, st *londiste.Status) error {

@@ -10,11 +10,11 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 
 	"github.com/skytools-go/skytools/internal/cli"
 	"github.com/skytools-go/skytools/internal/hint"
 	"github.com/skytools-go/skytools/internal/ident"
+	"github.com/skytools-go/skytools/internal/screen"
 	"github.com/skytools-go/skytools/londiste"
 	"github.com/skytools-go/skytools/londiste/set"
 )
@@ -35,7 +35,7 @@ parked tables are in sync.`,
 			return cli.Usage(errors.New("--timeout is less than nothing"))
 		}
 		var v syncView = &plainSync{out: c.out}
-		switch width := terminalWidth(c.out); {
+		switch width := screen.Width(c.out); {
 		case p.JSON():
 			v = silentSync{}
 		case width > 0:
@@ -214,16 +214,4 @@ func cut(s string, width int) string {
 		return string(r[:max(0, width)])
 	}
 	return s
-}
-
-// terminalWidth is 0 where out is no terminal that can draw.
-func terminalWidth(out io.Writer) int {
-	if !cli.IsStdout(out) || os.Getenv("TERM") == "dumb" {
-		return 0
-	}
-	ws, err := unix.IoctlGetWinsize(int(os.Stdout.Fd()), unix.TIOCGWINSZ)
-	if err != nil {
-		return 0
-	}
-	return max(40, int(ws.Col))
 }

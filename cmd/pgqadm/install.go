@@ -2,14 +2,11 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/spf13/cobra"
 
-	"github.com/skytools-go/skytools/doctor"
 	"github.com/skytools-go/skytools/internal/cli"
 	"github.com/skytools-go/skytools/internal/hint"
 	"github.com/skytools-go/skytools/schema"
@@ -58,24 +55,4 @@ func (p *program) install(ctx context.Context, c *call, how installer) error {
 		c.log.Info(line)
 	}
 	return nil
-}
-
-func (p *program) statusCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "status", Short: "Show queues and consumers", Args: cobra.NoArgs}
-	cmd.RunE = p.command(func(ctx context.Context, c *call) error {
-		status, err := doctor.ReadStatus(ctx, c.conn)
-		if err != nil {
-			return err
-		}
-		if !p.JSON() {
-			return status.WriteText(c.out)
-		}
-		text, err := json.MarshalIndent(status, "", "  ")
-		if err != nil {
-			return err
-		}
-		_, err = fmt.Fprintln(c.out, string(text))
-		return err
-	})
-	return p.WithJSON(cmd)
 }
