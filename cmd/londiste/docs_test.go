@@ -30,40 +30,11 @@ func TestReferenceIsCurrent(t *testing.T) {
 	}
 }
 
-// What README tells people to type is typed by tutorial.txtar, then by
-// pgqadm's readme.txtar, in that order, and the ini files of etc are those of
-// the tutorial but for the servers.
-func TestReadmeIsRun(t *testing.T) {
+// The ini files of etc are those of the tutorial but for the servers.
+func TestSamplesAreTheTutorials(t *testing.T) {
 	story, err := txtar.ParseFile("testdata/script/tutorial.txtar")
 	if err != nil {
 		t.Fatal(err)
-	}
-	queues, err := txtar.ParseFile("../pgqadm/testdata/script/readme.txtar")
-	if err != nil {
-		t.Fatal(err)
-	}
-	runs := strings.Split(string(story.Comment)+string(queues.Comment), "\n")
-	readme, err := os.ReadFile("../../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	typed := 0
-	for line := range strings.SplitSeq(string(readme), "\n") {
-		command, _, _ := strings.Cut(strings.TrimPrefix(line, "    "), "  #")
-		command = strings.TrimSpace(command)
-		if !strings.HasPrefix(line, "    ") || !strings.Contains(command, ".ini ") {
-			continue
-		}
-		typed++
-		at := slices.Index(runs, "exec "+command)
-		if at < 0 {
-			t.Errorf("no story runs, after what comes before it in README: %s", command)
-			continue
-		}
-		runs = runs[at+1:]
-	}
-	if typed < 9 {
-		t.Errorf("README shows %d commands, the walk-through has 9", typed)
 	}
 	for _, f := range story.Files {
 		sample, err := os.ReadFile(filepath.Join("../../etc", f.Name))
