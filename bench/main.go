@@ -36,6 +36,7 @@ type options struct {
 	captureRows    int
 	captureSingles int
 	changes, base  int
+	watchedChanges int
 	rate           float64
 	latencySeconds float64
 	copyRows       int
@@ -66,6 +67,7 @@ type section struct {
 var sections = []section{
 	{"capture", (*bench).capture, "C logutriga", captureLines},
 	{"drain", (*bench).drain, "native", drainLines},
+	{"watched", (*bench).watched, unwatched, watchedLines},
 	{"latency", (*bench).latency, "native", latencyLines},
 	{"copy", (*bench).copy, "native", copyLines},
 	{"compare", (*bench).compare, "", compareLines},
@@ -78,7 +80,7 @@ var sections = []section{
 func main() {
 	b := bench{out: os.Stdout, log: os.Stderr}
 	flag.IntVar(&b.runs, "runs", 5, "rounds; medians are shown")
-	flag.StringVar(&b.only, "only", "", "comma-separated sections: capture, drain, latency, copy, compare, memory, enqueue, dequeue, events (default: all)")
+	flag.StringVar(&b.only, "only", "", "comma-separated sections: capture, drain, watched, latency, copy, compare, memory, enqueue, dequeue, events (default: all)")
 	flag.StringVar(&b.bin, "bin", "", "folder of pgqadm and londiste (default: built from here)")
 	flag.StringVar(&b.raw, "raw", "bench/raw", "folder for the single results and profiles")
 	flag.BoolVar(&b.perf, "perf", false, "have perf(1) write profiles of drain and copy to the folder of raw results")
@@ -86,6 +88,7 @@ func main() {
 	flag.IntVar(&b.captureRows, "capture-rows", 100_000, "rows of a bulk statement")
 	flag.IntVar(&b.captureSingles, "capture-singles", 10_000, "transactions of a single row")
 	flag.IntVar(&b.changes, "changes", 200_000, "changes of a backlog")
+	flag.IntVar(&b.watchedChanges, "watched-changes", 2_000_000, "changes of the backlog that is drained watched and unwatched")
 	flag.IntVar(&b.base, "base", 100_000, "rows in the table before a backlog")
 	flag.Float64Var(&b.rate, "rate", 50, "transactions a second for the latency")
 	flag.Float64Var(&b.latencySeconds, "latency-seconds", 20, "length of each latency measurement")

@@ -107,12 +107,17 @@ pidfile = %%(job_name)s.pid
 `
 )
 
+// inis are the ini files by name.
+func (s *skytools) inis() map[string]string {
+	return map[string]string{
+		"ticker":  fmt.Sprintf(tickerINI, s.provider.dsn()),
+		"replica": fmt.Sprintf(replicaINI, s.provider.dsn(), s.subscriber.dsn()) + s.ini,
+	}
+}
+
 func (s *skytools) prepare(ctx context.Context) error {
-	for name, text := range map[string]string{
-		"ticker.ini":  fmt.Sprintf(tickerINI, s.provider.dsn()),
-		"replica.ini": fmt.Sprintf(replicaINI, s.provider.dsn(), s.subscriber.dsn()) + s.ini,
-	} {
-		if err := os.WriteFile(filepath.Join(s.dir, name), []byte(text), 0o644); err != nil {
+	for name, text := range s.inis() {
+		if err := os.WriteFile(filepath.Join(s.dir, name+".ini"), []byte(text), 0o644); err != nil {
 			return err
 		}
 	}
