@@ -5,6 +5,7 @@
 //
 //	make demo            run it; nothing of it is left afterwards
 //	KEEP=1 make demo     leave servers and daemons running, say how to stop them
+//	go run ./test/demo -record docs/demo.svg    what README shows
 //
 // Everything it makes lies in .demo/. Servers are those found on the machine,
 // else Debian's packages unpacked there.
@@ -30,16 +31,21 @@ func main() {
 	dir := flag.String("dir", ".demo", "folder for everything the demo makes")
 	pgbin := flag.String("pgbin", "", "folder of initdb and postgres to use")
 	stop := flag.Bool("stop", false, "stop what a demo with KEEP=1 left running, and remove it")
+	record := flag.String("record", "", "SVG file to write a recording of what is printed to")
 	flag.Parse()
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
 	abs, err := filepath.Abs(*dir)
 	if err == nil {
-		d := &demo{dir: abs, pgbin: *pgbin, keep: os.Getenv("KEEP") != "", out: os.Stdout, began: time.Now()}
+		tape := &recorder{Writer: os.Stdout}
+		d := &demo{dir: abs, pgbin: *pgbin, keep: os.Getenv("KEEP") != "", out: tape, began: time.Now()}
 		if *stop {
 			err = d.stop(ctx)
 		} else {
 			err = d.run(ctx)
+		}
+		if err == nil && *record != "" {
+			err = tape.save(*record)
 		}
 	}
 	if err != nil {
