@@ -86,6 +86,41 @@ func TestAnotherProvider(t *testing.T) {
 	f.rewound()
 }
 
+// A copy that was under way read what the new provider may not have: a row of
+// it that no tick vouches for goes.
+func TestAnotherProviderAmidACopy(t *testing.T) {
+	f := established(t)
+	f.both(`create table note2 (id int primary key); create table shelf (id int primary key)`)
+	f.exec(f.provConn, `insert into note2 values (1); insert into shelf values (1)`)
+	f.add("note2", "shelf")
+	w := start(t, f.newWorker().Run)
+	f.allOK()
+	f.equal("public.note2", "public.shelf")
+	f.ok(w.stop())
+	for _, table := range []string{"note2", "shelf"} {
+		consumer := "job.copy.public." + table
+		f.exec(f.provConn, `select pgq.register_consumer_at('londiste.write', '`+consumer+`', sub_last_tick)
+			from pgq.subscription where sub_consumer = (select co_id from pgq.consumer where co_name = 'job')`)
+		f.exec(f.subConn, `insert into pgq_node.local_state (queue_name, consumer_name, provider_node, last_tick_id)
+			select queue_name, '`+consumer+`', provider_node, last_tick_id from pgq_node.local_state where consumer_name = 'job'`)
+	}
+	f.exec(f.subConn, `insert into note2 values (2); insert into shelf values (2)`)
+	f.exec(f.subConn, `update londiste.table_info set merge_state = 'catching-up', custom_snapshot = case table_name
+			when 'public.note2' then '`+value[string](f.pair, f.provConn, `select txid_current_snapshot()::text`)+`' end
+		where table_name in ('public.note2', 'public.shelf')`)
+	f.exec(f.subConn, `update skytools.worker_state set provider_timeline = provider_timeline + 1`)
+	f.refuses("the provider is server", "replay --rewind")
+	f.rewound()
+	f.says(`copying it anew" table=public.note2`)
+	w = start(t, f.newWorker().Run)
+	f.allOK()
+	f.equal("public.note2")
+	f.ok(w.stop())
+	if n := value[int](f.pair, f.subConn, `select count(*)::int from shelf`); n != 2 {
+		t.Error("a table whose rows a tick vouches for was copied anew")
+	}
+}
+
 // A server set back to an older state of its disk is the same server with
 // other ticks of the same numbers.
 func TestProviderRestoredFromBackup(t *testing.T) {

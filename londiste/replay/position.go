@@ -270,10 +270,55 @@ func (w *Worker) Rewind(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		return set.InTx(ctx, sub, failpoint.Position, func(tx pgx.Tx) error {
+		var anew []ident.Name
+		err = set.InTx(ctx, sub, failpoint.Position, func(tx pgx.Tx) error {
+			if anew, err = w.voidCopies(ctx, tx, tick, provider); err != nil {
+				return err
+			}
 			return set.StorePosition(ctx, tx, &w.Pair, tick, provider)
 		})
+		for _, name := range anew {
+			w.Logger().Warn("The copy of the table was under way when the provider changed: copying it anew", "table", name.String())
+		}
+		return err
 	})
+}
+
+// aheadSQL lists the tables whose rows may be newer than tick $3: those that no
+// tick vouches for yet, and those whose copy stands beyond it. $2 is what the
+// names of copies' consumers begin with.
+const aheadSQL = `
+	select t.table_name from londiste.table_info t
+	left join pgq_node.local_state s on s.queue_name = t.queue_name and s.consumer_name = $2 || t.table_name
+	where t.queue_name = $1 and t.local and t.merge_state not in ('ok', '?')
+		and (t.merge_state = 'in-copy' or t.custom_snapshot is not null or s.last_tick_id > $3)
+	order by t.nr`
+
+// voidCopies has tables copied anew where another server is the provider now: it
+// has all that the position's tick saw, but may lack what a copy read after it,
+// and it makes other ticks with the numbers of those that it lacks.
+func (w *Worker) voidCopies(ctx context.Context, tx pgx.Tx, at pgq.Tick, now set.Identity) (anew []ident.Name, err error) {
+	same, err := set.One[bool](ctx, tx, `select exists (select from skytools.worker_state where queue_name = $1 and consumer_name = $2
+		and provider_system_identifier = $3 and provider_timeline = $4 and last_tick_time = $5)`,
+		w.Queue, w.ConsumerName(), now.System, now.Timeline, at.Time)
+	if err != nil || same {
+		return nil, err
+	}
+	list, err := set.TextColumn(ctx, tx, aheadSQL, w.Queue, w.CopyPrefix(), int64(at.ID))
+	if err != nil {
+		return nil, err
+	}
+	for _, text := range list {
+		name, err := ident.Parse(text)
+		if err == nil {
+			err = set.CopyAnew(ctx, tx, w.Queue, name)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("copy table %s anew: %w", text, err)
+		}
+		anew = append(anew, name)
+	}
+	return anew, nil
 }
 
 // Reset forgets the position at the subscriber: the worker goes on where the

@@ -60,12 +60,7 @@ func (r *run) emptied(ctx context.Context) error {
 	}
 	err = r.fence.Write(ctx, r.sub, failpoint.Emptied, func(tx pgx.Tx) error {
 		for _, l := range lost {
-			_, err := tx.Exec(ctx, `update londiste.table_info set merge_state = null, custom_snapshot = null
-				where queue_name = $1 and table_name = $2 and local`, r.Queue, l.table.String())
-			if err != nil {
-				return err
-			}
-			if err := set.Unpark(ctx, tx, r.Queue, l.table, true); err != nil {
+			if err := set.CopyAnew(ctx, tx, r.Queue, l.table); err != nil {
 				return err
 			}
 		}

@@ -154,3 +154,13 @@ func MoveTable(ctx context.Context, tx pgx.Tx, queue string, name ident.Name, by
 	}
 	return nil
 }
+
+// CopyAnew sends a table to the start, from whatever state and place.
+func CopyAnew(ctx context.Context, tx pgx.Tx, queue string, name ident.Name) error {
+	_, err := tx.Exec(ctx, `update londiste.table_info set merge_state = null, custom_snapshot = null
+		where queue_name = $1 and table_name = $2 and local`, queue, name.String())
+	if err != nil {
+		return err
+	}
+	return Unpark(ctx, tx, queue, name, true)
+}
