@@ -142,7 +142,7 @@ func TestAttachCopyOfDatabase(t *testing.T) {
 	last := value[int](f.pair, f.subConn, `select max(tick_id)::int from pgq.tick`)
 
 	attach := func(opt londiste.AttachOptions) error { return f.sub.Attach(t.Context(), londiste.Selection{}, opt) }
-	far := value[string](f.pair, f.provConn, `select (pg_current_wal_lsn() + 1000000000)::text`)
+	far := "7FFFFFFF/0"
 	f.fails(attach(londiste.AttachOptions{LSN: far}), "was not recovered so far", "")
 	f.fails(attach(londiste.AttachOptions{LSN: "here"}), "lsn \"here\"", "")
 	f.fails(attach(londiste.AttachOptions{Tick: pgq.TickID(last + 1)}), fmt.Sprintf("has not seen tick %d", last+1), fmt.Sprintf("--from-tick %d", last))
@@ -170,19 +170,8 @@ func TestAttachCopyOfDatabase(t *testing.T) {
 // it was; nothing else is known of it.
 func backup(t *testing.T, setup string, tables ...string) (f *flow, copied *pgserver.Server, stop func()) {
 	t.Helper()
-	server := pgtest.Own(t, pgserver.Options{})
-	dsn := pgtest.Database(t, server, installed)
-	p := newPairOn(t, server, server, installed)
-	p.provDSN, p.provConn = dsn, pgtest.Connect(t, dsn)
-	p.prov.Provider = p.provConn.Config()
-	f = &flow{pair: p, log: &syncLog{}}
-	f.ok(f.prov.Install(t.Context(), install))
-	f.exec(f.provConn, ledger)
-	f.exec(f.provConn, `insert into account select g, 0, g from generate_series(1, 21) g`)
-	f.exec(f.provConn, setup)
-	f.ok(f.prov.AddTables(t.Context(), named(append(tables, "account", "entry2")...), londiste.Capture{}))
-	f.ok(f.prov.AddSeqs(t.Context(), named("entry2_id_seq")))
-	f.exec(f.provConn, `select pgq.register_consumer('londiste.write', 'job')`)
+	f, server := origin(t, setup, tables...)
+	pgtest.RequireProgram(t, server, "pg_basebackup", "Debian: apt-get install postgresql-client")
 	start(t, (&ticker.Ticker{Database: f.provConn.Config(), Log: slog.New(slog.DiscardHandler)}).Run)
 	stop = f.write(t)
 	f.eventually(f.provConn, `select (count(*) > 2)::text from pgq.tick`, "true")
@@ -191,6 +180,25 @@ func backup(t *testing.T, setup string, tables ...string) (f *flow, copied *pgse
 	f.copyTo(copied)
 	f.exec(f.provConn, `commit`)
 	return f, copied, stop
+}
+
+// origin is a provider on a server of its own.
+func origin(t *testing.T, setup string, tables ...string) (*flow, *pgserver.Server) {
+	t.Helper()
+	server := pgtest.Own(t, pgserver.Options{})
+	dsn := pgtest.Database(t, server, installed)
+	p := newPairOn(t, server, server, installed)
+	p.provDSN, p.provConn = dsn, pgtest.Connect(t, dsn)
+	p.prov.Provider = p.provConn.Config()
+	f := &flow{pair: p, log: &syncLog{}}
+	f.ok(f.prov.Install(t.Context(), install))
+	f.exec(f.provConn, ledger)
+	f.exec(f.provConn, `insert into account select g, 0, g from generate_series(1, 21) g`)
+	f.exec(f.provConn, setup)
+	f.ok(f.prov.AddTables(t.Context(), named(append(tables, "account", "entry2")...), londiste.Capture{}))
+	f.ok(f.prov.AddSeqs(t.Context(), named("entry2_id_seq")))
+	f.exec(f.provConn, `select pgq.register_consumer('londiste.write', 'job')`)
+	return f, server
 }
 
 // copyTo has a copied server stand for the subscriber's.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os/exec"
 	"strings"
 	"syscall"
 )
@@ -11,13 +12,29 @@ import (
 // Backup takes a base backup of the running server and starts a server of it,
 // which is the same in all that pg_basebackup copies, its system identifier too.
 func (s *Server) Backup(ctx context.Context, opt Options) (*Server, error) {
+	return s.startOf(ctx, opt, func(c *Server) error { return c.backup(ctx, s) })
+}
+
+// Copy starts a server of the files of one that is stopped.
+func (s *Server) Copy(ctx context.Context, opt Options) (*Server, error) {
+	return s.startOf(ctx, opt, func(c *Server) error {
+		out, err := exec.CommandContext(ctx, "cp", "-a", s.DataDir()+"/.", c.DataDir()).CombinedOutput()
+		if err != nil {
+			return fmt.Errorf("cp: %w\n%s", err, out)
+		}
+		return nil
+	})
+}
+
+// startOf starts a server whose data folder fill has made of that of s.
+func (s *Server) startOf(ctx context.Context, opt Options, fill func(*Server) error) (*Server, error) {
 	opt.Programs = s.bin
 	c, err := newServer(ctx, opt)
 	if err != nil {
 		return nil, err
 	}
 	if err = c.makeFolders(); err == nil {
-		err = c.backup(ctx, s)
+		err = fill(c)
 	}
 	if err == nil {
 		err = c.configure(opt)

@@ -128,6 +128,19 @@ func Backup(t testing.TB, s *pgserver.Server) *pgserver.Server {
 	return c
 }
 
+// Copy starts a server of the files of one that is stopped.
+func Copy(t testing.TB, s *pgserver.Server) *pgserver.Server {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	c, err := s.Copy(ctx, pgserver.Options{})
+	if err != nil {
+		t.Fatalf("pgtest: %v", err)
+	}
+	removed(t, c)
+	return c
+}
+
 // removed has a server removed at the test's end.
 func removed(t testing.TB, s *pgserver.Server) {
 	t.Helper()
