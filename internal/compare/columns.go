@@ -19,6 +19,7 @@ const (
 	typeTimestamp   = 1114
 	typeTimestamptz = 1184
 	typeUUID        = 2950
+	typeJSONB       = 3802
 	firstUserType   = 16384
 )
 
@@ -27,6 +28,7 @@ type column struct {
 	name     string
 	types    [2]uint32 // below domains; of the provider, of the subscriber
 	nullable bool      // at either end
+	sorted   bool      // the ends write it in orders of their own
 }
 
 // plan is what of two tables is compared, and how.
@@ -62,7 +64,7 @@ func match(p, s *relation, key []string) (*plan, []string, error) {
 			notes = append(notes, fmt.Sprintf("column %s is generated at the subscriber, and not compared", ident.Quote(a.name)))
 		default:
 			pl.columns = append(pl.columns, column{
-				a.name, [2]uint32{a.base, s.columns[i].base}, !a.notNull || !s.columns[i].notNull,
+				a.name, [2]uint32{a.base, s.columns[i].base}, !a.notNull || !s.columns[i].notNull, false,
 			})
 		}
 	}
@@ -98,10 +100,36 @@ const alias = "skytools_r"
 func (c column) text(end int) string {
 	v := alias + "." + ident.Quote(c.name)
 	switch t := c.types[end]; {
+	case c.sorted:
+		return "case when octet_length(convert_to((" + v + ")::text, 'UTF8')) = length((" + v + ")::text) then (" + v + ")::text else (" +
+			strings.ReplaceAll(sortedJSON, "$1", v) + ") end"
 	case t == typeBpchar || t >= firstUserType:
 		return "case when num_nonnulls(" + v + ") = 1 then concat(" + v + ") end"
 	default:
 		return "(" + v + ")::text"
+	}
+}
+
+// sortedJSON is all that a jsonb value $1 holds, each with the way to it, in one
+// order at all servers: they sort keys by their bytes, which encodings differ in.
+const sortedJSON = `with recursive w (way, v) as (
+		select '$'::text, ($1)::jsonb
+		union all
+		select w.way || s.step, s.v from w cross join lateral (
+			select '.' || to_json(e.key)::text, e.value
+			from jsonb_each(case jsonb_typeof(w.v) when 'object' then w.v else '{}' end) e
+			union all
+			select '[' || a.nr::text || ']', a.value
+			from jsonb_array_elements(case jsonb_typeof(w.v) when 'array' then w.v else '[]' end) with ordinality a (value, nr)) s (step, v))
+	select string_agg(w.way || ' = ' || case jsonb_typeof(w.v) when 'object' then '{}' when 'array' then '[]' else w.v::text end,
+		', ' order by convert_to(w.way, 'UTF8')) from w`
+
+// sortJSON marks columns that the ends write in another order each. A key is left as
+// it is, for its text names the row.
+func (p *plan) sortJSON() {
+	for i := range p.columns {
+		c := &p.columns[i]
+		c.sorted = p.convert && c.types == [2]uint32{typeJSONB, typeJSONB} && !slices.Contains(p.key, i)
 	}
 }
 

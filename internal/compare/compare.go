@@ -110,6 +110,7 @@ func (c *comparison) prepare(ctx context.Context) error {
 	c.int = int32(binary.LittleEndian.Uint32(b[8:]))
 	c.uuid, c.null = hex.EncodeToString(b[12:28]), hex.EncodeToString(b[12:])
 	c.convert = c.ends[0].encoding != c.ends[1].encoding
+	c.sortJSON()
 	var birds [2]string
 	err := c.both(func(end int, name ident.Name) error {
 		return c.ends[end].explain(name, c.ends[end].conns[0].QueryRow(ctx, canary).Scan(&birds[end]))
