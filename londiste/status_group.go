@@ -18,8 +18,9 @@ type StateGroup struct {
 	Tables []TableStatus
 }
 
-// stateOrder is what wants doing, what is under way, the rest.
-var stateOrder = []string{
+// TableStates are all the words of [Status.ByState]: what wants doing, what is under
+// way, the rest.
+var TableStates = []string{
 	"parked", "given-up", "resyncing", Waiting, "in-copy", "catching-up", "wanna-sync", "do-sync", "ok", NotHere,
 }
 
@@ -43,7 +44,7 @@ func (st *Status) ByState() []StateGroup {
 		groups[i].Tables = append(groups[i].Tables, t)
 	}
 	slices.SortStableFunc(groups, func(a, b StateGroup) int {
-		return cmp.Compare(slices.Index(stateOrder, a.State), slices.Index(stateOrder, b.State))
+		return cmp.Compare(slices.Index(TableStates, a.State), slices.Index(TableStates, b.State))
 	})
 	return groups
 }

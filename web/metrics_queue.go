@@ -85,7 +85,7 @@ func queueRows(now *scrape) (rows []queueRow) {
 		for _, q := range db.Status.Queues {
 			row := queueRow{db.Name, q.Name, londiste.QueueStatus{
 				LastTick: int64(q.LastTick), TickAge: q.TickerLag.Seconds(), EventsPerSec: q.EventsPerSec, NewEvents: q.NewEvents,
-				Tables: q.Tables, Size: q.Size, Rotation: q.RotationPeriod.Seconds(), RotatedAge: q.RotatedAgo.Seconds(), Paused: q.TickerPaused,
+				Tables: q.Tables, Size: q.Size, Rotation: q.RotationPeriod.Seconds(), RotatedAge: q.RotatedAgo.Seconds(), Paused: q.TickerPaused, Kept: q.EventsKept,
 			}, is(doctor.Late(q)), is(q.DisableInsert)}
 			for _, b := range db.Status.Budgets {
 				if b.Queue == q.Name {
@@ -107,6 +107,7 @@ var queueMetrics = section[queueRow]{
 		{"queue_late", "1: it should have been ticked; pgqadm tells.", func(q queueRow) *float64 { return q.late }},
 		{"queue_events_per_second", "Events between the last ticks, a second.", func(q queueRow) *float64 { return of(q.EventsPerSec) }},
 		{"queue_new_events", "Events since the last tick, by the event sequence.", func(q queueRow) *float64 { return of(q.NewEvents) }},
+		{"queue_kept_events", "Events from its oldest tick to its newest, by the event sequence.", func(q queueRow) *float64 { return of(q.Kept) }},
 		{"queue_bytes", "Size of its event tables with their indexes.", func(q queueRow) *float64 { return of(q.Size) }},
 		{"queue_budget_bytes", "Backlog at which a consumer is taken from it; absent: there is no limit.", func(q queueRow) *float64 { return opt(q.Budget) }},
 		{"queue_event_tables", "Event tables that it turns through.", func(q queueRow) *float64 { return of(q.Tables) }},
@@ -134,7 +135,7 @@ func consumerRows(now *scrape) (rows []consumerRow) {
 		for _, q := range db.Status.Queues {
 			for _, c := range q.Consumers {
 				rows = append(rows, consumerRow{db.Name, q.Name, londiste.ReaderStatus{
-					Name: c.Name, Lag: c.Lag.Seconds(), Seen: c.LastSeen.Seconds(), Pending: c.PendingEvents, LastTick: int64(c.LastTick),
+					Name: c.Name, Lag: c.Lag.Seconds(), Seen: c.LastSeen.Seconds(), Pending: c.PendingEvents, Bytes: c.PendingBytes, LastTick: int64(c.LastTick),
 				}, is(c.HoldsRotation)})
 			}
 		}
@@ -149,6 +150,7 @@ var consumerMetrics = section[consumerRow]{
 		{"consumer_lag_seconds", "Age of the last tick that it has finished.", func(c consumerRow) *float64 { return of(c.Lag) }},
 		{"consumer_last_seen_seconds", "Time since its last sign of life.", func(c consumerRow) *float64 { return of(c.Seen) }},
 		{"consumer_pending_events", "Events that it has still to read, by the event sequence.", func(c consumerRow) *float64 { return of(c.Pending) }},
+		{"consumer_pending_bytes", "Their share of the event tables.", func(c consumerRow) *float64 { return of(c.Bytes) }},
 		{"consumer_last_tick", "Number of the last tick that it has finished.", func(c consumerRow) *float64 { return of(c.LastTick) }},
 		{"consumer_holds_rotation", "1: rotation is due and waits for it; pgqadm tells.", func(c consumerRow) *float64 { return c.holds }},
 	},

@@ -1,8 +1,6 @@
 package web
 
 import (
-	"maps"
-	"slices"
 	"strings"
 	"time"
 
@@ -80,21 +78,6 @@ type stateRow struct {
 	tables int
 }
 
-// states are the words for a table's state, beside those of the database.
-var states = append([]string{"not-here", "waiting", "parked", "given-up", "resyncing"}, set.PhaseNames[1:]...)
-
-// stateOf is a table's state without the tick that some have.
-func stateOf(t londiste.TableStatus) string {
-	word, _, _ := strings.Cut(t.State, ":")
-	switch {
-	case !t.Here:
-		return "not-here"
-	case word == "-":
-		return "waiting"
-	}
-	return word
-}
-
 var stateMetrics = section[stateRow]{
 	about: "A state of tables", labels: []string{"queue", "node", "state"},
 	rows: func(now *scrape) (rows []stateRow) {
@@ -102,22 +85,15 @@ var stateMetrics = section[stateRow]{
 			if !st.Subscriber.Reachable || st.Subscriber.Error != "" {
 				continue
 			}
-			tables := map[string]int{}
-			for _, s := range states {
-				tables[s] = 0
-			}
-			for _, t := range st.Tables {
-				tables[stateOf(t)]++
-			}
-			for _, s := range slices.Sorted(maps.Keys(tables)) {
-				rows = append(rows, stateRow{st, s, tables[s]})
+			for _, state := range londiste.TableStates {
+				rows = append(rows, stateRow{st, state, st.States[state]})
 			}
 		}
 		return rows
 	},
 	values: func(r stateRow) []string { return append(setLabels(r.st), r.state) },
 	families: []family[stateRow]{
-		{"tables", "Tables in that state: " + strings.Join(states, ", ") + ".", func(r stateRow) *float64 { return of(r.tables) }},
+		{"tables", "Tables in that state: " + strings.Join(londiste.TableStates, ", ") + ".", func(r stateRow) *float64 { return of(r.tables) }},
 	},
 }
 

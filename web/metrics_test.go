@@ -48,17 +48,17 @@ func golden(t *testing.T, path, got string) {
 func busySet() *londiste.Status {
 	day := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	position, budget, expected, done, left := int64(41), int64(1<<30), int64(1000), 0.25, 12.5
-	return &londiste.Status{
-		Queue: "londiste.write", Position: &position,
+	st := &londiste.Status{
+		Queue: "londiste.write", Position: &position, States: map[string]int{},
 		Provider:   londiste.NodeStatus{Node: "root", Database: "shop", Reachable: true, Installed: true},
 		Subscriber: londiste.NodeStatus{Node: "replica", Database: "shop", Reachable: true, Installed: true},
 		Events: &londiste.QueueStatus{
-			LastTick: 42, TickAge: 1.5, EventsPerSec: 250, NewEvents: 7, Tables: 3, Size: 65536, Budget: &budget,
+			LastTick: 42, TickAge: 1.5, EventsPerSec: 250, NewEvents: 7, Tables: 3, Size: 65536, Kept: 1000, Budget: &budget,
 			Rotation: 7200, RotatedAge: 60, Oldest: &pgq.Transaction{Age: pgq.Seconds(90 * time.Second)},
 		},
 		Worker: &londiste.WorkerStatus{Running: true, Since: day},
 		Readers: []londiste.ReaderStatus{
-			{Name: "replica", Kind: "this", Lag: 1.5, Seen: 0.5, Pending: 7, LastTick: 41},
+			{Name: "replica", Kind: "this", Lag: 1.5, Seen: 0.5, Pending: 7, Bytes: 458, LastTick: 41},
 			{Name: `other "one"`, Kind: "other", Lag: 3600, Seen: 3600, Pending: 100, LastTick: 2},
 		},
 		Tables: []londiste.TableStatus{
@@ -81,6 +81,10 @@ func busySet() *londiste.Status {
 		Fkeys:    []londiste.ForeignKey{{}},
 		Problems: []londiste.Problem{{Text: "one"}, {Text: "two"}},
 	}
+	for _, g := range st.ByState() {
+		st.States[g.State] = len(g.Tables)
+	}
+	return st
 }
 
 // busyDatabases are queues with something of everything.
@@ -91,8 +95,8 @@ func busyDatabases() []Database {
 			Tickers: []ticker.Session{{Leads: true}}, OtherTickers: []ticker.Session{{}},
 			Queues: []pgq.Queue{{
 				Name: "orders", Tables: 3, RotationPeriod: time.Hour, RotatedAgo: time.Minute, IdlePeriod: time.Minute, TickerLag: 2 * time.Second,
-				EventsPerSec: 10, NewEvents: 3, LastTick: 9, Size: 8192, DisableInsert: true,
-				Consumers: []pgq.ConsumerInfo{{Queue: "orders", Name: "mailer", Lag: time.Second, LastSeen: time.Minute, LastTick: 8, PendingEvents: 5, HoldsRotation: true}},
+				EventsPerSec: 10, NewEvents: 3, LastTick: 9, Size: 8192, EventsKept: 50, DisableInsert: true,
+				Consumers: []pgq.ConsumerInfo{{Queue: "orders", Name: "mailer", Lag: time.Second, LastSeen: time.Minute, LastTick: 8, PendingEvents: 5, PendingBytes: 819, HoldsRotation: true}},
 			}, {Name: "quiet", TickerPaused: true}},
 			Budgets:  []pgq.Budget{{Queue: "orders", Bytes: 4096}},
 			Aside:    []pgq.Aside{{Queue: "orders", Consumer: "mailer", Retries: 2, Dead: 1}, {Queue: "orders", Consumer: "gone", Dead: 6}},
