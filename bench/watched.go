@@ -22,7 +22,10 @@ var watchedLines = []line{
 	{"drain", "changes/s", &bound{0.98, true, true}, nil},
 	{"drain, CPU of all processes", "us/change", nil, nil},
 	{"drain, CPU daemons", "us/change", nil, nil},
-	{"answers", "a drain", nil, nil},
+	{"waiting, CPU provider", "% of a core", nil, nil},
+	{"waiting, CPU subscriber", "% of a core", nil, nil},
+	{"waiting, CPU daemons", "% of a core", nil, nil},
+	{"answers", "", nil, nil},
 }
 
 // watched measures what metrics and pages take from a drain: the same pair drains
@@ -67,6 +70,9 @@ func (r *replica) drainWatched(ctx context.Context, watch bool) error {
 		}
 	}
 	err := r.drain(ctx, "drain", "drain", r.bench.oneTransaction())
+	if err == nil {
+		err = r.wait(ctx)
+	}
 	stop()
 	asking.Wait()
 	if !watch || err != nil {
@@ -77,6 +83,16 @@ func (r *replica) drainWatched(ctx context.Context, watch bool) error {
 		return errors.New("nobody was served")
 	}
 	return nil
+}
+
+// wait measures what it takes while nothing is to be done.
+func (r *replica) wait(ctx context.Context) error {
+	length := time.Duration(r.bench.latencySeconds * float64(time.Second))
+	u, err := r.measure(func() error { return sleep(ctx, length) })
+	for part, cpu := range map[string]time.Duration{"provider": u.provider, "subscriber": u.subscriber, "daemons": u.daemons} {
+		r.add("waiting, CPU "+part, 100*cpu.Seconds()/length.Seconds())
+	}
+	return err
 }
 
 // serve has both programs serve HTTP, or not, from their next start; the ticker's
