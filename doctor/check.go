@@ -24,6 +24,17 @@ const (
 	Unknown Result = "unknown" // could not be told
 )
 
+// ExitStatus is the one that a program ends with for the worst that it found.
+func ExitStatus(r Result) int {
+	switch r {
+	case Sound:
+		return 0
+	case Unknown:
+		return 2
+	}
+	return 1
+}
+
 // Finding is one thing that a check has found. A check that found nothing wrong
 // has a finding, too.
 type Finding struct {
@@ -65,14 +76,14 @@ func (c Check[X]) Run(ctx context.Context, x X) ([]Finding, error) {
 	case errors.Is(err, ErrLacking):
 		return nil, nil
 	case err != nil && !session.Outlived(err) && !overran(err):
-		return nil, err
+		return found, err
 	case err != nil:
 		found = append(found, Finding{Result: Unknown, Text: err.Error(), Mend: cmp.Or(hint.Of(err), "run doctor as the owner of schema skytools")})
 	case len(found) == 0:
 		found = []Finding{{Result: Sound, Text: c.Sound}}
 	}
 	for i := range found {
-		found[i].Check = c.Name
+		found[i].Check = cmp.Or(found[i].Check, c.Name) // one that a check has from others
 		if found[i].Result != Sound && found[i].Why == "" {
 			found[i].Why = c.Why
 		}

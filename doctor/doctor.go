@@ -106,19 +106,25 @@ func query(needs, sql string) func(context.Context, *examination) ([]Finding, er
 }
 
 func versionOf(ctx context.Context, x *examination) ([]Finding, error) {
+	return SchemaVersion(ctx, x.conn, x.schema, "pgqadm INI install")
+}
+
+// SchemaVersion compares the version of the schemas in a database with the one
+// that they should have; install is the command that makes them.
+func SchemaVersion(ctx context.Context, conn *pgx.Conn, schema int, install string) ([]Finding, error) {
 	var version int
-	err := x.conn.QueryRow(ctx, `select version from skytools.installation`).Scan(&version)
+	err := conn.QueryRow(ctx, `select version from skytools.installation`).Scan(&version)
 	switch {
 	case err != nil:
 		return nil, err
-	case version < x.schema:
+	case version < schema:
 		return []Finding{{
-			Result: Warning, Text: fmt.Sprintf("the database has version %d, this program %d", version, x.schema),
-			Mend: "pgqadm INI install",
+			Result: Warning, Text: fmt.Sprintf("the database has version %d, this program %d", version, schema),
+			Mend: install,
 		}}, nil
-	case version > x.schema:
+	case version > schema:
 		return []Finding{{
-			Result: Warning, Text: fmt.Sprintf("the database has version %d, this program is of version %d", version, x.schema),
+			Result: Warning, Text: fmt.Sprintf("the database has version %d, this program is of version %d", version, schema),
 			Mend: "use the newer program",
 		}}, nil
 	}

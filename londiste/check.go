@@ -2,7 +2,6 @@ package londiste
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -54,6 +53,25 @@ func (b *Subscriber) Check(ctx context.Context, sel Selection) ([]Difference, er
 	return append(parked, found...), err
 }
 
+// Differences is Check for tables that need not be registered anywhere. One
+// that the provider does not have is left out.
+func (b *Subscriber) Differences(ctx context.Context, names []ident.Name) ([]Difference, error) {
+	prov, sub, err := b.openBoth(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer prov.close()
+	defer sub.close()
+	there, err := prov.candidates(ctx)
+	if err != nil {
+		return nil, err
+	}
+	names = slices.DeleteFunc(slices.Clone(names), func(n ident.Name) bool {
+		return !slices.ContainsFunc(there, func(c candidate) bool { return c.name == n })
+	})
+	return compareTables(ctx, prov, sub, names, nil)
+}
+
 // MissingStructure is what the subscriber lacks of the tables that the
 // provider has registered and the subscriber has not.
 func (b *Subscriber) MissingStructure(ctx context.Context) ([]Difference, error) {
@@ -97,12 +115,8 @@ func compareTables(ctx context.Context, prov, sub *session, names, seqs []ident.
 	}
 	// Where the role may not, triggers are disabled while rows are replicated:
 	// one that check's statements made would fire on them.
-	tx, err := sub.conn.Begin(ctx)
+	replica, err := set.MayBeReplica(ctx, sub.conn)
 	if err != nil {
-		return nil, fmt.Errorf("subscriber: %w", err)
-	}
-	replica, err := set.MayBeReplica(ctx, tx)
-	if err = errors.Join(err, tx.Rollback(context.WithoutCancel(ctx))); err != nil {
 		return nil, fmt.Errorf("subscriber: %w", err)
 	}
 	found := structure.Compare(there, here, structure.Options{Keys: keys, Own: queueSchemas})

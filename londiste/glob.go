@@ -1,9 +1,12 @@
 package londiste
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/skytools-go/skytools/internal/ident"
 )
@@ -185,6 +188,29 @@ func (s Selection) pick(candidates []ident.Name) (picked, error) {
 		}
 	}
 	return p, nil
+}
+
+// Tables are the tables of a database that the selection means, of the
+// partitions those that are named plainly. So is a plain name that is no table
+// there; a glob that matches nothing is an error.
+func (s Selection) Tables(ctx context.Context, conn *pgx.Conn) ([]ident.Name, error) {
+	there, err := (&session{conn: conn}).candidates(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var all []ident.Name
+	partition := map[ident.Name]bool{}
+	for _, c := range there {
+		all = append(all, c.name)
+		partition[c.name] = c.partition
+	}
+	p, err := s.pick(all)
+	if err != nil {
+		return nil, err
+	}
+	names := slices.DeleteFunc(p.names, func(n ident.Name) bool { return p.byGlob[n] && partition[n] })
+	names, p.absent = append(names, p.absent...), nil
+	return names, p.complete("table", "provider")
 }
 
 // empty tells that nothing was asked for.

@@ -9,7 +9,9 @@ import (
 
 	"github.com/rogpeppe/go-internal/txtar"
 
+	"github.com/skytools-go/skytools/doctor"
 	"github.com/skytools-go/skytools/internal/conf"
+	"github.com/skytools-go/skytools/londiste/diagnosis"
 )
 
 // The references in docs are the table of keys and the tree of commands in
@@ -27,6 +29,34 @@ func TestReferenceIsCurrent(t *testing.T) {
 		if got, err := os.ReadFile(path); err != nil || string(got) != want {
 			t.Errorf("%s is not current (%v): UPDATE=1 go test ./cmd/londiste -run Reference writes it", path, err)
 		}
+	}
+}
+
+// The lists of checks in docs/doctor.md are the tables of checks of both
+// programs.
+func TestDoctorPageIsCurrent(t *testing.T) {
+	const path = "../../docs/doctor.md"
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := string(text)
+	server, queues, managed := doctor.Reference()
+	for name, list := range map[string]string{"server": server, "queues": queues, "pair": diagnosis.Reference(), "managed": managed} {
+		before, rest, found := strings.Cut(page, "<!-- "+name+": ")
+		head, _, closed := strings.Cut(rest, "\n")
+		_, after, ended := strings.Cut(rest, "<!-- end -->")
+		if !found || !closed || !ended {
+			t.Fatalf("%s has no place for %s", path, name)
+		}
+		page = before + "<!-- " + name + ": " + head + "\n" + list + "<!-- end -->" + after
+	}
+	if os.Getenv("UPDATE") != "" {
+		if err := os.WriteFile(path, []byte(page), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	} else if page != string(text) {
+		t.Errorf("%s is not current: UPDATE=1 go test ./cmd/londiste -run Doctor writes it", path)
 	}
 }
 

@@ -7,8 +7,8 @@
 // is; `replay` is the daemon that does it, `status` tells how it goes.
 //
 // Results go to stdout, messages to stderr and to the log file. Exit status:
-// 0 done, 1 failed, 2 wrong usage; `missing`, `check`, `compare` and `repair` say 1 for
-// differences and 2 for could not tell.
+// 0 done, 1 failed, 2 wrong usage; `missing`, `check`, `compare`, `repair` and `doctor`
+// say 1 for differences and 2 for could not tell.
 package main
 
 import (
@@ -42,6 +42,6 @@ type program struct{ *cli.App }
 
 func newProgram() *program {
 	p := &program{cli.New(section, "Replicate tables between PostgreSQL databases", cli.Version, keys)}
-	p.Root.AddCommand(p.providerCommands(), p.subscriberCommands(), p.replayCommand(), p.waitSyncCommand(), p.compareCommand(), p.repairCommand(), p.statusCommand(), p.serveCommand())
+	p.Root.AddCommand(p.providerCommands(), p.subscriberCommands(), p.replayCommand(), p.waitSyncCommand(), p.compareCommand(), p.repairCommand(), p.statusCommand(), p.doctorCommand(), p.serveCommand())
 	return p
 }

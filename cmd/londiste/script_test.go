@@ -48,8 +48,8 @@ var programs = sync.OnceValues(func() (string, error) {
 
 // The stories of testdata/script. Beside testscript's own commands they have
 //
-//	databases [own]               two servers' databases, shared or of this story alone; sets $PROVIDER_PORT …;
-//	                              and an empty third one at the subscriber's
+//	databases [own|durable]       two servers' databases, shared or of this story alone, with fsync or without;
+//	                              sets $PROVIDER_PORT …; and an empty third one at the subscriber's
 //	expand FILE…                  replaces $NAME in a file
 //	sql SIDE STATEMENT            runs it as the ordinary role; rows go to stdout; @FILE (or @stdout) holds statements
 //	admin SIDE STATEMENT          the same as superuser
@@ -140,8 +140,8 @@ func databases(ts *testscript.TestScript, s *story, args []string) {
 	for _, name := range []string{"provider", "subscriber"} {
 		var server *pgserver.Server
 		switch {
-		case len(args) == 1 && args[0] == "own":
-			server = pgtest.Own(s.t, pgserver.Options{})
+		case len(args) == 1:
+			server = pgtest.Own(s.t, pgserver.Options{Fsync: args[0] == "durable"})
 		case name == "provider":
 			server = pgtest.Server(s.t)
 		default:

@@ -14,6 +14,7 @@ import (
 )
 
 func (p *program) doctorCommand() *cobra.Command {
+	var managed bool
 	columns := []cli.Column{
 		{Title: "Result", Key: "result"},
 		{Title: "Check", Key: "check"},
@@ -23,10 +24,9 @@ func (p *program) doctorCommand() *cobra.Command {
 		{Key: "mend"},
 	}
 	status := cli.ExitDone
-	look := p.everywhere(columns, func(ctx context.Context, c *call) error {
-		findings, err := doctor.Examine(ctx, c.conn, schema.Number)
+	tell := func(c *call, findings []doctor.Finding) {
 		for _, f := range findings {
-			status = max(status, seriousness[f.Result])
+			status = max(status, doctor.ExitStatus(f.Result))
 			if p.JSON() {
 				c.add(f.Result, f.Check, f.Object, f.Text, f.Why, f.Mend)
 				continue
@@ -37,25 +37,44 @@ func (p *program) doctorCommand() *cobra.Command {
 				c.add("", "", "", line, "", "")
 			}
 		}
+	}
+	look := p.everywhere(columns, func(ctx context.Context, c *call) error {
+		findings, err := doctor.Examine(ctx, c.conn, schema.Number)
+		tell(c, findings)
 		return err
 	})
-	return p.WithJSON(&cobra.Command{
+	rights := p.connected(func(ctx context.Context, c *call) error {
+		t := &cli.Table{Columns: columns}
+		c.add = t.Add
+		findings, err := doctor.Managed(ctx, c.conn)
+		tell(c, findings)
+		return errors.Join(p.Print(c.out, t), err)
+	})
+	cmd := &cobra.Command{
 		Use: "doctor", Short: "Look for trouble and say what to do", Args: cobra.NoArgs,
 		Long: "Looks at the server and the way to it, then at schema, ticker, rotation, consumers, retries, dead letters,\n" +
 			"rights, sequences and transaction ids, and changes nothing. docs/doctor.md lists the checks.\n" +
+			"--managed tells instead what the server lets this role do, with the grants for what it does not; PgQ need not\n" +
+			"be installed for it.\n" +
 			"Exit status: 0 all is well, 1 something was found, 2 something could not be told, or no connection made.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			status = cli.ExitDone
-			err := look(cmd, args)
+			run := look
+			if managed {
+				run = rights
+			}
+			err := run(cmd, args)
 			if unreached(err) {
-				return cli.Status(seriousness[doctor.Unknown], err)
+				return cli.Status(doctor.ExitStatus(doctor.Unknown), err)
 			}
 			if err != nil {
 				return err
 			}
 			return cli.Status(status, nil)
 		},
-	})
+	}
+	cmd.Flags().BoolVar(&managed, "managed", false, "tell which features work for this role on this server")
+	return p.WithJSON(cmd)
 }
 
 // unreached tells that there was no session to look from: the server is not
@@ -67,6 +86,3 @@ func unreached(err error) bool {
 	pg, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && (pg.Code == "53300" || pg.Code == "57P03")
 }
-
-// seriousness is the exit status that a result means.
-var seriousness = map[doctor.Result]int{doctor.Sound: 0, doctor.Warning: 1, doctor.Failed: 1, doctor.Unknown: 2}

@@ -27,9 +27,13 @@ func PrepareSubscriber(ctx context.Context, conn *pgx.Conn, try bool) (replica b
 	return err == nil, err
 }
 
-// MayBeReplica tries session_replication_role in a savepoint.
-func MayBeReplica(ctx context.Context, tx pgx.Tx) (bool, error) {
-	sub, err := tx.Begin(ctx)
+// MayBeReplica tries session_replication_role in a transaction, or in a savepoint
+// of one, that is rolled back.
+func MayBeReplica(ctx context.Context, db interface {
+	Begin(ctx context.Context) (pgx.Tx, error)
+},
+) (bool, error) {
+	sub, err := db.Begin(ctx)
 	if err != nil {
 		return false, err
 	}
