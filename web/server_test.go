@@ -157,7 +157,7 @@ func TestSnapshotKeepsWhatWasFound(t *testing.T) {
 // Run answers while a look hangs, and ends with its context without leaving
 // anything behind.
 func TestRunWhileALookHangs(t *testing.T) {
-	defer goleak.VerifyNone(t)
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	looking := make(chan struct{})
 	s := &Server{Program: "londiste", Read: func(ctx context.Context) View {
 		close(looking)
