@@ -169,19 +169,34 @@ const compareTrials = 5
 func (b *Subscriber) compareTable(ctx context.Context, ends [2]*compare.End, name ident.Name, o CompareOptions) (*Comparison, error) {
 	for trial := 1; ; trial++ {
 		res, err := b.compareOnce(ctx, ends, name, o)
+		if err == nil || res == nil {
+			return res, err
+		}
+		if o.Again != nil {
+			if err := o.Again(); err != nil {
+				return nil, err
+			}
+		}
 		if errors.Is(err, compare.ErrRewritten) && trial < compareTrials {
 			b.Logger().Info("The table was rewritten or emptied meanwhile: comparing it again", "table", name.String())
-			if o.Again != nil {
-				if err := o.Again(); err != nil {
-					return nil, err
-				}
-			}
 			continue
 		}
-		return res, err
+		res.Error = err.Error()
+		return res, nil
 	}
 }
 
+// ofTable tells whether an error stands in the way of one table, and not of all.
+func ofTable(err error, ends [2]*compare.End) bool {
+	if ends[0].Broken() || ends[1].Broken() {
+		return false
+	}
+	state := set.SQLState(err)
+	return state == "" || !slices.Contains([]string{"08", "40", "53", "57", "58", "F0", "XX"}, state[:2])
+}
+
+// compareOnce compares at one tick. With an error that is only the table's it
+// returns the Comparison as well.
 func (b *Subscriber) compareOnce(ctx context.Context, ends [2]*compare.End, name ident.Name, o CompareOptions) (*Comparison, error) {
 	m, err := openMoment(ctx, &b.Pair, o.patience())
 	if err != nil {
@@ -191,9 +206,11 @@ func (b *Subscriber) compareOnce(ctx context.Context, ends [2]*compare.End, name
 	ends[0].Snapshot, ends[1].Snapshot = m.provSnapshot, m.subSnapshot
 	c := &Comparison{Table: name, Tick: int64(m.tick.ID), At: m.tick.Time}
 	table, skipped, err := m.table(ctx, &b.Pair, name)
-	if err != nil || skipped != "" {
-		c.Skipped = skipped
-		return c, err
+	if err != nil {
+		return nil, err
+	}
+	if c.Skipped = skipped; skipped != "" {
+		return c, nil
 	}
 	shared, err := set.Shared(ctx, m.sub, b.Queue)
 	if err != nil {
@@ -201,19 +218,22 @@ func (b *Subscriber) compareOnce(ctx context.Context, ends [2]*compare.End, name
 	}
 	c.Shared = shared[table.Subscriber]
 	table.Where = o.Where
+	var told error // by who is told of rows
 	var each func(compare.Difference) error
 	if o.Each != nil {
-		each = func(d compare.Difference) error { return o.Each(name, d) }
+		each = func(d compare.Difference) error {
+			told = o.Each(name, d)
+			return told
+		}
 	}
 	res, err := compare.Compare(ctx, ends[0], ends[1], *table, compare.Options{
 		Pace: compare.Pace{Yield: o.Yield, MaxRate: o.MaxRate}, CountOnly: o.CountOnly, Each: each,
 	})
-	if errors.Is(err, compare.ErrNoTable) {
-		c.Error = err.Error()
-		return c, nil
-	}
 	if err != nil {
-		return nil, err
+		if told != nil || ctx.Err() != nil || !ofTable(err, ends) {
+			return nil, err
+		}
+		return c, err
 	}
 	c.Equal, c.Provider, c.Subscriber, c.Notes = res.Equal, res.Provider, res.Subscriber, res.Notes
 	if len(c.Shared) > 0 {
@@ -222,9 +242,11 @@ func (b *Subscriber) compareOnce(ctx context.Context, ends [2]*compare.End, name
 	c.Missing, c.Extra, c.Differing = res.Missing, res.Extra, res.Differing
 	c.Bytes, c.Seconds = res.Bytes, res.Duration.Seconds()
 	if o.Where == "" {
-		err = c.note(ctx, m.work, b.Queue)
+		if err := c.note(ctx, m.work, b.Queue); err != nil {
+			return nil, err
+		}
 	}
-	return c, err
+	return c, nil
 }
 
 // table tells what is compared with what, or why nothing is, as both sides

@@ -2,6 +2,7 @@ package londiste_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -154,6 +155,28 @@ func TestRepairWithoutRights(t *testing.T) {
 	f.exec(f.provConn, `grant select, update on table public.shaped to `+pgtest.Role)
 	f.repair(true)
 	f.comparesEqual(2)
+}
+
+// A table that cannot be read keeps no other from being compared and repaired.
+func TestCompareGoesOnPastATable(t *testing.T) {
+	t.Parallel()
+	f := newFlow(t)
+	f.both(`create table closed (id int primary key); create table shaped (id int primary key)`)
+	f.exec(f.provConn, `insert into shaped values (1), (2); insert into closed values (1)`)
+	f.add("closed", "shaped")
+	start(t, f.worker.Run)
+	f.allOK()
+	f.equal("public.closed", "public.shaped")
+	f.exec(f.subConn, `delete from shaped where id = 1`)
+	f.exec(f.provConn, `revoke select on closed from current_user`)
+	var seen []string
+	f.ok(f.sub.Repair(t.Context(), londiste.Selection{}, londiste.CompareOptions{}, true, nil, func(c londiste.Comparison, told int64) error {
+		seen = append(seen, fmt.Sprintf("%s %d %v", c.Table, told, strings.Contains(c.Error, "permission denied for table closed")))
+		return nil
+	}))
+	f.same(strings.Join(seen, ", "), "public.closed 0 true, public.shaped 1 false")
+	f.exec(f.provConn, `grant select on closed to current_user`)
+	f.equal("public.closed", "public.shaped")
 }
 
 // A table that is rewritten while its rows are told is compared once more, and

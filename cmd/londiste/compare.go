@@ -61,8 +61,8 @@ Without a worker it works while no changes wait to be applied.
 
 While others are at work on a server it reads a thirty-second part of the time.
 
-Exit status: 0 all are equal, 1 some differ, 2 it could not tell of some; with
---watch 0 when SIGINT or SIGTERM end it.`,
+Exit status: 0 all are equal, 1 some differ, 2 it could not tell of some, which
+may be parked or not copied yet; with --watch 0 when SIGINT or SIGTERM end it.`,
 	}
 	f.flags(cmd)
 	cmd.Flags().BoolVar(&f.CountOnly, "count-only", false, "count and add up, do not look for the rows that differ")
@@ -144,9 +144,9 @@ func (f *comparing) once(ctx context.Context, p *program, c *call) error {
 		rows, left = nil, 0
 		all = append(all, one)
 		switch {
-		case res.Error != "" || res.Skipped != "" && len(c.args) > 0:
+		case res.Error != "" || res.Skipped != "":
 			unknown++
-		case res.Skipped == "" && !res.Equal:
+		case !res.Equal:
 			differ++
 		}
 		if p.JSON() {

@@ -49,7 +49,7 @@ func (f *comparing) repair(ctx context.Context, c *call, apply bool) error {
 	err := c.subscriber().Repair(ctx, londiste.Selection{Names: c.args}, f.CompareOptions, apply, print,
 		func(res londiste.Comparison, told int64) error {
 			if res.Error != "" || res.Skipped != "" {
-				unknown = unknown || res.Error != "" || len(c.args) > 0
+				unknown = true
 				c.pair.Log.Warn(res.Table.String() + ": not compared: " + res.Error + res.Skipped)
 				return nil
 			}

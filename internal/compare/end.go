@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -68,6 +69,11 @@ func (e *End) Close() {
 		_ = c.Close(ctx)
 	}
 	e.conns = nil
+}
+
+// Broken tells whether a connection was lost.
+func (e *End) Broken() bool {
+	return slices.ContainsFunc(e.conns, func(c *pgx.Conn) bool { return c.IsClosed() })
 }
 
 // ErrRewritten: a table cannot be seen any more as it was at its snapshot.
