@@ -40,6 +40,7 @@ var shownOnly = map[string]string{
 	"docs/install.md":                     "tools/release's tests install and remove what it names; no systemd and no registry runs in them",
 	"docs/attach.md":                      "LSN, N, QUEUE and JOB are the reader's; attach_test.go of londiste does each way",
 	"docs/moving.md":                      "needs a server with the extension and a superuser; extension.txtar of pgqadm and schema's tests move both ways",
+	"docs/dashboard.md":                   "settings of other programs; http.txtar of londiste has the pages served",
 	"docs/monitoring.md":                  "settings of other programs; http.txtar of londiste runs what is ours, promtool's tests the rules",
 }
 

@@ -23,6 +23,17 @@
 // rows that were current 300 ms ago are up to 300 ms old. So the figure goes on
 // rising while the databases do not answer, and is never too small.
 //
+// # Pages
+//
+// The dashboard shows the same snapshot: pages made by the server that work without
+// scripts. Where there are scripts, a stream of server-sent events brings the part of
+// a page that changes at each snapshot, and charts are drawn of what the last looks
+// found, which is kept in memory. Names and payloads are anybody's: every one goes
+// through html/template, and through cleaned, which takes control characters and marks
+// that turn the direction of text. Events and dead letters are read when somebody
+// looks at them, of queues that are shown, over a session that cannot write: fifty at
+// most, five seconds at most, one reader at a time.
+//
 // # Who may look
 //
 // There is no password and no encryption: a server listens on localhost or a Unix

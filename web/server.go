@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -31,13 +32,16 @@ type Server struct {
 	// Lag tells how far the subscriber is behind; nil where there is none. One
 	// call is made at a time.
 	Lag func(ctx context.Context) (londiste.Lag, error)
-	// Pages answers for `/` and `/static/`; nil: a list of what there is.
-	Pages http.Handler
+	// Rows reads events and dead letters for the pages; nil: there is no page of them.
+	Rows *Rows
 
 	started time.Time
 	mu      sync.Mutex
-	now     *Snapshot     // nil before the first look
-	changed chan struct{} // closed at the next snapshot; nil: nobody waits
+	past    past             // of the snapshots
+	clock   func() time.Time // of pages; nil: time.Now
+	streams atomic.Int32     // live pages that are open
+	now     *Snapshot        // nil before the first look
+	changed chan struct{}    // closed at the next snapshot; nil: nobody waits
 	pulse   pulse
 	life    context.Context // of looks that requests begin
 	looks   sync.WaitGroup
@@ -103,11 +107,7 @@ func (s *Server) Handler(local bool) http.Handler {
 		mux.HandleFunc("/fresh", s.fresh)
 	}
 	mux.HandleFunc("/status.json", s.statusJSON)
-	pages := s.Pages
-	if pages == nil {
-		pages = http.HandlerFunc(s.contents)
-	}
-	mux.Handle("/", pages)
+	mux.Handle("/", s.pages())
 	return guard(local, http.NewCrossOriginProtection().Handler(mux))
 }
 
@@ -135,23 +135,6 @@ func guard(local bool, next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 		}
 	})
-}
-
-// contents lists what there is, where there are no pages.
-func (s *Server) contents(w http.ResponseWriter, r *http.Request) {
-	if r.URL.Path != "/" {
-		http.NotFound(w, r)
-		return
-	}
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	fmt.Fprintf(w, "%s %s\n\n", s.Program, s.Version)
-	fmt.Fprintln(w, "/health               the program lives")
-	fmt.Fprintln(w, "/ready                it works, and has reached its databases lately")
-	if s.Lag != nil {
-		fmt.Fprintln(w, "/fresh?within=500ms   no row of the subscriber is older")
-	}
-	fmt.Fprintln(w, "/metrics              the same for Prometheus")
-	fmt.Fprintln(w, "/status.json          what it knows of its databases")
 }
 
 func (s *Server) statusJSON(w http.ResponseWriter, _ *http.Request) {

@@ -99,6 +99,7 @@ func (s *Server) look(ctx context.Context) {
 	now := &Snapshot{View: view, At: time.Now()}
 	now.Took = now.At.Sub(begin)
 	now.after(s.Snapshot())
+	s.past.add(now)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.now = now

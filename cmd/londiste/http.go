@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/spf13/cobra"
 
 	"github.com/skytools-go/skytools/internal/cli"
@@ -50,7 +51,8 @@ func webServer(now *atomic.Pointer[settings], every time.Duration, log *slog.Log
 			st.Program = cli.Version
 			return web.View{Set: st}
 		},
-		Lag: g.look,
+		Lag:  g.look,
+		Rows: web.NewRows(func(string) *pgx.ConnConfig { return now.Load().pair.Provider }),
 	}, g.Close
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"log/slog"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/spf13/cobra"
 
 	"github.com/skytools-go/skytools/internal/cli"
@@ -41,5 +42,12 @@ func (p *program) serveCommand() *cobra.Command {
 // webServer shows the queues of the settings' database or server.
 func webServer(set settings, log *slog.Logger) (server *web.Server, done func()) {
 	databases := &web.Databases{Server: set.database, All: set.server, Only: set.only}
-	return &web.Server{Program: "pgqadm", Version: cli.Version, Log: log, Every: set.refresh, Read: databases.Read}, databases.Close
+	rows := web.NewRows(func(database string) *pgx.ConnConfig {
+		config := set.database.Copy()
+		config.Database = database
+		return config
+	})
+	return &web.Server{
+		Program: "pgqadm", Version: cli.Version, Log: log, Every: set.refresh, Read: databases.Read, Rows: rows,
+	}, databases.Close
 }
