@@ -35,6 +35,7 @@ var shownOnly = map[string]string{
 	"bench/README.md":                     "measurements: they take half an hour and a quiet machine",
 	"docs/design/018-held-transaction.md": "a measurement",
 	"docs/sql.md":                         "written from the catalogue: signatures",
+	"docs/errors.md":                      "written from code and SQL: how an error looks",
 	"docs/commands-londiste.md":           "written from the program: how commands are called",
 	"docs/commands-pgqadm.md":             "written from the program: how commands are called",
 	"docs/install.md":                     "tools/release's tests install and remove what it names; no systemd and no registry runs in them",

@@ -133,10 +133,15 @@ func TestPages(t *testing.T) {
 			}
 		}
 		if len(run) > 0 {
-			t.Run(page, func(t *testing.T) { runPage(t, run) })
+			t.Run(page, func(t *testing.T) {
+				t.Parallel() // each has a server and a folder of its own
+				runPage(t, run)
+			})
 		}
 	}
 }
+
+var extension = regexp.MustCompile(`create extension (\w+)`)
 
 func runPage(t *testing.T, list []fence) {
 	t.Helper()
@@ -150,12 +155,20 @@ func runPage(t *testing.T, list []fence) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	all := script(list)
+	for _, m := range extension.FindAllStringSubmatch(all, -1) {
+		pgtest.RequireExtension(t, server, m[1], "apt install postgresql-15-pgq3")
+	}
 	dir := t.TempDir()
+	// A statement that fails in the middle of many fails the page.
+	if err := os.WriteFile(filepath.Join(dir, ".psqlrc"), []byte("\\set ON_ERROR_STOP on\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "bash", "-s")
 	cmd.Dir = dir
-	cmd.Stdin = strings.NewReader(script(list))
+	cmd.Stdin = strings.NewReader(all)
 	cmd.Env = append(os.Environ(),
 		"PATH="+path+":"+filepath.Dir(psql)+":"+os.Getenv("PATH"), "HOME="+dir,
 		"PGHOST="+server.Host(), fmt.Sprintf("PGPORT=%d", server.Port()), "PGUSER="+pgserver.Superuser, "PGDATABASE=postgres")
