@@ -39,7 +39,7 @@ demo: go ## show the main job on two servers of its own
 
 .PHONY: test
 test: go ## run all quick tests (REQUIRE=all: a missing tool fails instead of skipping)
-	go test -timeout 20m ./...
+	go test -timeout 15m ./...
 	cd tools/release && go test ./...
 
 .PHONY: test-long
@@ -69,7 +69,7 @@ test-versions: go ## run the queue's tests on the other versions of PostgreSQL, 
 
 .PHONY: race
 race: go ## run the tests of the daemons' packages with the race detector (needs gcc)
-	CGO_ENABLED=1 go test -race ./pgq ./ticker ./doctor ./relay ./web ./londiste/... ./internal/{apply,compare,daemon,loop,notice,session,structure,transfer}
+	CGO_ENABLED=1 go test -race -timeout 30m ./pgq ./ticker ./doctor ./relay ./web ./londiste/... ./internal/{apply,compare,daemon,loop,notice,session,structure,transfer}
 
 .PHONY: lint
 lint: go ## go vet, staticcheck, gofumpt and the rules of the house
