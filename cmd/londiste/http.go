@@ -16,15 +16,9 @@ import (
 )
 
 func (p *program) serveCommand() *cobra.Command {
-	var listen string
-	cmd := &cobra.Command{
-		Use: "serve", Short: "Serve metrics, health and pages, without replicating", Args: cobra.NoArgs,
-		Long: "Serves until it is interrupted what replay serves where http_listen is set: see docs/monitoring.md.\n" +
-			"It listens as --listen says, else as http_listen, else on port 8090 of localhost.",
-	}
-	cmd.Flags().StringVar(&listen, "listen", "", "HOST:PORT, a port of localhost, or the path of a Unix socket")
+	cmd, listen := cli.ServeCommand("replay", "replicating")
 	cmd.RunE = p.command(func(ctx context.Context, c *call) error {
-		address, err := web.ParseAddress(cmp.Or(listen, c.listen.String(), "8090"))
+		address, err := web.ParseAddress(cmp.Or(*listen, c.listen.String(), "8090"))
 		if err != nil {
 			return cli.Usage(err)
 		}
