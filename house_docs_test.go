@@ -27,7 +27,7 @@ import (
 // shownOnly are blocks that nothing runs word for word, by page, or page and
 // the block's first line, with the reason.
 var shownOnly = map[string]string{
-	"docs/read-write-split.md":            "parts of programs, whose calls router's tests make, and settings of other programs",
+	"docs/read-write-split.md":            "parts of programs, whose calls router's and plproxy's tests make, and settings of other programs",
 	"docs/status.md":                      "a made-up set, as the tests of status draw it",
 	"docs/tutorial.md":                    "output",
 	"ARCHITECTURE.md":                     "a drawing",

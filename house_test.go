@@ -118,9 +118,10 @@ var rooms = []struct {
 	{"londiste", []string{"londiste/set", "pgq", "internal"}},
 	{"relay", []string{"pgq", "internal"}},
 	{"router", []string{"londiste", "pgq", "internal"}},
+	{"plproxy", []string{"londiste", "pgq", "internal"}},
 	{"web", []string{"londiste", "doctor", "ticker", "pgq", "internal"}},
-	{"cmd", []string{"web", "router", "londiste", "relay", "doctor", "ticker", "pgq", "schema", "internal"}},
-	{"test", []string{"cmd", "web", "router", "londiste", "relay", "doctor", "ticker", "pgq", "schema", "internal"}},
+	{"cmd", []string{"web", "router", "plproxy", "londiste", "relay", "doctor", "ticker", "pgq", "schema", "internal"}},
+	{"test", []string{"cmd", "web", "router", "plproxy", "londiste", "relay", "doctor", "ticker", "pgq", "schema", "internal"}},
 	{"bench", []string{"cmd", "web", "londiste", "ticker", "pgq", "schema", "internal"}},
 	{"tools/release", nil},
 	{".", nil},
@@ -275,7 +276,7 @@ func TestPackageDocs(t *testing.T) {
 // TestExportedDocs wants a comment on every exported name of a public room.
 func TestExportedDocs(t *testing.T) {
 	for _, s := range goSources(t) {
-		if s.isTest() || !under(s.dir(), "pgq", "ticker", "doctor", "londiste", "relay", "router", "web", "schema") {
+		if s.isTest() || !under(s.dir(), "pgq", "ticker", "doctor", "londiste", "plproxy", "relay", "router", "web", "schema") {
 			continue
 		}
 		for _, decl := range s.file.Decls {

@@ -2,6 +2,7 @@ package londiste
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -53,7 +54,7 @@ func (g *Gauge) look(ctx context.Context) (Lag, error) {
 	var err error
 	if g.prov == nil {
 		if g.prov, err = g.Pair.ConnectProvider(ctx); err != nil {
-			return Lag{}, err
+			return Lag{}, &providerError{err}
 		}
 	}
 	if g.sub == nil {
@@ -64,7 +65,7 @@ func (g *Gauge) look(ctx context.Context) (Lag, error) {
 	lag := Lag{At: time.Now()}
 	end, err := ReadQueueEnd(ctx, g.prov, g.Pair.Queue)
 	if err != nil {
-		return Lag{}, err
+		return Lag{}, &providerError{err}
 	}
 	at, err := ReadStanding(ctx, g.sub, g.Pair.Queue, g.Pair.ConsumerName())
 	if err != nil {
@@ -81,4 +82,17 @@ func (g *Gauge) look(ctx context.Context) (Lag, error) {
 		lag.Behind = max(end.Clock.Sub(at.TickTime), 0)
 	}
 	return lag, nil
+}
+
+// providerError is that of a look that did not come to the subscriber.
+type providerError struct{ err error }
+
+func (e *providerError) Error() string { return e.err.Error() }
+func (e *providerError) Unwrap() error { return e.err }
+
+// ProviderFailed tells that a look failed at the provider, and that nothing is
+// known of the subscriber.
+func ProviderFailed(err error) bool {
+	_, is := errors.AsType[*providerError](err)
+	return is
 }

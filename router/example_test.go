@@ -12,6 +12,7 @@ import (
 
 	"github.com/skytools-go/skytools/internal/pgtest"
 	"github.com/skytools-go/skytools/router"
+	"github.com/skytools-go/skytools/test/replicas"
 )
 
 // A request writes, and keeps a token; the next one reads what was written, from a
@@ -87,8 +88,8 @@ type shop struct {
 
 func openShop() *shop {
 	s := &shop{}
-	w := newWorld(s, pgtest.Server(s), pgtest.Second(s))
-	s.root, s.replica = w.rootDSN, w.replicas[0].dsn
+	w := replicas.New(s, pgtest.Server(s), pgtest.Second(s))
+	s.root, s.replica = w.RootDSN, w.Replicas[0].DSN
 	return s
 }
 

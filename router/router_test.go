@@ -17,6 +17,7 @@ import (
 	"github.com/skytools-go/skytools/internal/pgserver"
 	"github.com/skytools-go/skytools/internal/pgtest"
 	"github.com/skytools-go/skytools/router"
+	"github.com/skytools-go/skytools/test/replicas"
 )
 
 // journal is when the rows 1, 2, 3 … were known to be committed.
@@ -189,8 +190,8 @@ func (f *traffic) more(name string, n int64) {
 // written and read: nobody misses an own row, and no read is older than it may
 // be. The application's role has the rights that the documents name.
 func TestReadsUnderLoad(t *testing.T) {
-	w := newWorld(t, pgtest.Server(t), pgtest.Second(t), pgtest.Own(t, pgserver.Options{}))
-	r := w.router(t, func(c *router.Config) { c.Wait = 2 * time.Second })
+	w := replicas.New(t, pgtest.Server(t), pgtest.Second(t), pgtest.Own(t, pgserver.Options{}))
+	r := routed(t, w, func(c *router.Config) { c.Wait = 2 * time.Second })
 	fresh(t, r, "a", "b")
 	f := begin(t, r)
 	reads := int64(200)
@@ -200,8 +201,8 @@ func TestReadsUnderLoad(t *testing.T) {
 	f.more("a", reads)
 	f.more("b", reads)
 
-	b := w.replicas[1]
-	held, err := pgtest.Connect(t, b.dsn).Begin(t.Context())
+	b := w.Replicas[1]
+	held, err := pgtest.Connect(t, b.DSN).Begin(t.Context())
 	if err == nil {
 		_, err = held.Exec(t.Context(), `lock table entry in exclusive mode`) // reads go on, the worker waits
 	}
@@ -222,7 +223,7 @@ func TestReadsUnderLoad(t *testing.T) {
 	}
 	f.more("b", reads)
 
-	if err := b.server.Stop(t.Context(), "immediate"); err != nil {
+	if err := b.Server.Stop(t.Context(), "immediate"); err != nil {
 		t.Fatal(err)
 	}
 	pgtest.Eventually(t, 30*time.Second, "b is dead", func() bool { return stands(r, "b").Age == nil })
@@ -231,7 +232,7 @@ func TestReadsUnderLoad(t *testing.T) {
 	if n := stands(r, "b").Reads - before; n > 0 {
 		t.Errorf("b got %d reads while it was dead", n)
 	}
-	if err := b.server.Restart(t.Context()); err != nil {
+	if err := b.Server.Restart(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	f.more("b", reads)
@@ -244,8 +245,8 @@ func TestReadsUnderLoad(t *testing.T) {
 
 // TestWeight gives reads by weight.
 func TestWeight(t *testing.T) {
-	w := newWorld(t, pgtest.Server(t), pgtest.Second(t), pgtest.Second(t))
-	r := w.router(t, func(c *router.Config) { c.Replicas[0].Weight = 3 })
+	w := replicas.New(t, pgtest.Server(t), pgtest.Second(t), pgtest.Second(t))
+	r := routed(t, w, func(c *router.Config) { c.Replicas[0].Weight = 3 })
 	fresh(t, r, "a", "b")
 	for range 4000 {
 		if _, err := r.Read(t.Context(), router.ReplicaOnly()); err != nil {
@@ -259,10 +260,10 @@ func TestWeight(t *testing.T) {
 
 // TestOutOfStep has a table parked, then one not copied yet.
 func TestOutOfStep(t *testing.T) {
-	w := newWorld(t, pgtest.Server(t), pgtest.Second(t))
-	r := w.router(t, nil)
+	w := replicas.New(t, pgtest.Server(t), pgtest.Second(t))
+	r := routed(t, w, nil)
 	fresh(t, r, "a")
-	conn := pgtest.Connect(t, w.replicas[0].dsn)
+	conn := pgtest.Connect(t, w.Replicas[0].DSN)
 	for _, c := range []struct{ aside, back string }{
 		{
 			`insert into skytools.parked_table (queue_name, table_name, tick_id, error) values ('londiste.write', 'public.entry', 1, 'x')`,
@@ -287,9 +288,9 @@ func TestOutOfStep(t *testing.T) {
 // only where it is proven; after a restart an old token is not served.
 func TestRootDies(t *testing.T) {
 	root := pgtest.Own(t, pgserver.Options{})
-	w := newWorld(t, root, pgtest.Second(t))
+	w := replicas.New(t, root, pgtest.Second(t))
 	const far = time.Hour
-	r := w.router(t, func(c *router.Config) { c.MaxLag = 2 * time.Second; c.Wait = 20 * time.Second })
+	r := routed(t, w, func(c *router.Config) { c.MaxLag = 2 * time.Second; c.Wait = 20 * time.Second })
 	fresh(t, r, "a")
 	f := &traffic{t: t, r: r, ctx: t.Context()}
 	old, err := f.write(1)
@@ -331,11 +332,11 @@ func TestRootDies(t *testing.T) {
 
 // TestRights names what is missing.
 func TestRights(t *testing.T) {
-	w := newWorld(t, pgtest.Server(t), pgtest.Second(t))
+	w := replicas.New(t, pgtest.Server(t), pgtest.Second(t))
 	pgtest.Exec(t, pgtest.Admin(t, pgtest.Second(t), "postgres"), `create role nobody login`)
 	var log pgtest.Journal
-	r := w.router(t, func(c *router.Config) {
-		c.Replicas[0].Pool = as(t, w.replicas[0].server, w.replicas[0].dsn, "nobody")
+	r := routed(t, w, func(c *router.Config) {
+		c.Replicas[0].Pool = replicas.As(t, w.Replicas[0].Server, w.Replicas[0].DSN, "nobody")
 		c.Log = log.Logger()
 	})
 	pgtest.Eventually(t, 10*time.Second, "the hint", func() bool { return log.Count("grant pgq_reader to nobody") > 0 })

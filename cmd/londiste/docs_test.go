@@ -18,8 +18,9 @@ import (
 // Markdown.
 func TestReferenceIsCurrent(t *testing.T) {
 	for path, want := range map[string]string{
-		"../../docs/config-londiste.md":   conf.Reference("londiste", keys),
-		"../../docs/commands-londiste.md": newProgram().Reference(),
+		"../../docs/config-londiste.md":       conf.Reference("londiste", keys),
+		"../../docs/config-plproxy_config.md": conf.Reference(proxySection, proxyKeys),
+		"../../docs/commands-londiste.md":     newProgram().Reference(),
 	} {
 		if os.Getenv("UPDATE") != "" {
 			if err := os.WriteFile(path, []byte(want), 0o644); err != nil {

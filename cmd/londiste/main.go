@@ -42,6 +42,7 @@ type program struct{ *cli.App }
 
 func newProgram() *program {
 	p := &program{cli.New(section, "Replicate tables between PostgreSQL databases", cli.Version, keys)}
-	p.Root.AddCommand(p.providerCommands(), p.subscriberCommands(), p.replayCommand(), p.waitSyncCommand(), p.compareCommand(), p.repairCommand(), p.statusCommand(), p.doctorCommand(), p.serveCommand())
+	p.Also = []cli.Section{{Name: proxySection, Keys: proxyKeys}}
+	p.Root.AddCommand(p.providerCommands(), p.subscriberCommands(), p.replayCommand(), p.waitSyncCommand(), p.compareCommand(), p.repairCommand(), p.statusCommand(), p.doctorCommand(), p.serveCommand(), p.proxyCommand())
 	return p
 }

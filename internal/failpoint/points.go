@@ -42,11 +42,12 @@ const (
 	PartFound  Point = "part-found"  // keys that a comparison has found, for a resync of them
 	PartAside  Point = "part-aside"  // a table set aside, of which a part is to be copied anew
 	PartRows   Point = "part-rows"   // the rows of the part, with the events before them
+	Cluster    Point = "cluster"     // clusters of a PL/Proxy database
 )
 
 var points = []Point{
 	Install, Register, Tick, Notify, Rotate, Maintain, Batch, Deliver, Finish, Claim, Position, Apply, Settle, Ack, Fkey,
 	Witness, Emptied,
 	CopyStart, CopyLedger, CopyData, CopyChunk, CopyReport, CopyCatch, CopyIndex, CopyState, CopyFinish, Barrier, Export, Fetch, Compare, Repair,
-	ParkHold, Park, ParkEnd, PartFound, PartAside, PartRows,
+	ParkHold, Park, ParkEnd, PartFound, PartAside, PartRows, Cluster,
 }

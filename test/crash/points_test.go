@@ -51,6 +51,7 @@ var whoPasses = map[failpoint.Point]string{
 	failpoint.PartFound:  "finder",
 	failpoint.PartAside:  "resyncer",
 	failpoint.PartRows:   "resyncer",
+	failpoint.Cluster:    "cluster",
 }
 
 // passes are the passes to kill at: the first, and for what happens again and
@@ -83,7 +84,7 @@ func TestEveryPointIsKilledAt(t *testing.T) {
 		kill := map[string]func(*testing.T, string){
 			"install": killInstall, "register": killRegister, "ticker": killTicker, "worker": killWorker,
 			"consumer": killConsumer, "compare": killCompare, "repair": killRepair, "exporter": killExporter, "parker": killParker,
-			"finder": killFinder, "resyncer": killResyncer, "unlogged": killUnlogged,
+			"finder": killFinder, "resyncer": killResyncer, "unlogged": killUnlogged, "cluster": killCluster,
 		}[whoPasses[failpoint.Point(point)]]
 		if kill == nil {
 			t.Errorf("nobody is said to pass %s", name)
