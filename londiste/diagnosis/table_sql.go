@@ -152,7 +152,7 @@ const nothingCapturedSQL = `, captured as (select null::text as table_schema, nu
 const capturedSQL = `, captured as (select table_schema, table_name, key_columns from skytools.capture where queue_name = $3)`
 
 // bypassSQL: a database's or role's setting, and native subscriptions, whose
-// workers are replicas always.
+// workers are replicas always. Of pg_subscription a role may not read all before 14.
 const bypassSQL = `
 	select 'failed', '', format('%s has session_replication_role = replica',
 			concat_ws(' in ', case when r.oid is not null then format('role %I', r.rolname) end, case when d.oid is not null then format('database %I', d.datname) end)),
@@ -166,4 +166,5 @@ const bypassSQL = `
 	union all
 	select 'failed', p.called, format('subscription %I of native replication writes to it, as a replica', s.subname),
 		format('replicate from where that one comes from, or drop subscription %I', s.subname)
-	from part p join pg_subscription_rel sr on sr.srrelid = p.oid join pg_subscription s on s.oid = sr.srsubid`
+	from part p join pg_subscription_rel sr on sr.srrelid = p.oid,
+		lateral (select subname from pg_stat_subscription where subid = sr.srsubid limit 1) s`
