@@ -34,24 +34,26 @@ const roleSQL = `
 		format('alter role %I password ''…'' valid until ''infinity''', rolname)
 	from pg_roles where rolname = current_user and rolvaliduntil < now() + interval '14 days'`
 
-// settingsSQL has no timeouts, no search_path, formats of values or the like:
-// sessions of these programs set them for themselves.
+// settingsSQL has no other timeouts, no search_path, formats of values or the
+// like: sessions of these programs set them for themselves.
 const settingsSQL = `
-	select result, '', format('%s is %s: %s', s.name, current_setting(s.name), b.text), mend
+	select result, '', format('%s is %s%s: %s', s.name, s.reset_val, s.unit, b.text), mend
 	from (values
 		('failed', 'fsync', 'a crash of the machine can ruin the database', 'alter system set fsync = on; select pg_reload_conf()'),
 		('failed', 'full_page_writes', 'a crash of the machine can ruin the database', 'alter system set full_page_writes = on; select pg_reload_conf()'),
 		('failed', 'zero_damaged_pages', 'damaged rows vanish in silence, from copies too', 'alter system reset zero_damaged_pages; select pg_reload_conf()'),
 		('warning', 'track_activities', 'nobody can tell which process rotation waits for', 'alter system set track_activities = on; select pg_reload_conf()'),
 		('warning', 'old_snapshot_threshold', 'a long copy, or a large batch, may end with "snapshot too old"', 'alter system set old_snapshot_threshold = -1, and restart'),
+		('warning', 'statement_timeout', 'daemons undo it, set-up commands obey it: install and add may be cut off', 'alter role … set statement_timeout = 0, for the role of the connection string'),
 		('warning', 'temp_file_limit', 'sorting a large batch, or building an index after a copy, may fail', 'alter role … set temp_file_limit = -1, as superuser')
 	) b (result, name, text, mend)
 	join pg_settings s on s.name = b.name
 	where case b.name
-		when 'zero_damaged_pages' then s.setting = 'on'
-		when 'old_snapshot_threshold' then s.setting <> '-1'
-		when 'temp_file_limit' then s.setting::int8 between 0 and 1048576
-		else s.setting = 'off' end`
+		when 'zero_damaged_pages' then s.reset_val = 'on'
+		when 'old_snapshot_threshold' then s.reset_val <> '-1'
+		when 'statement_timeout' then s.reset_val::int8 between 1 and 300000 -- not the one of this very transaction
+		when 'temp_file_limit' then s.reset_val::int8 between 0 and 1048576
+		else s.reset_val = 'off' end`
 
 const databaseCollationSQL = `
 	select 'failed', '', format('database %I was made with version %s of its collation, the system has %s', datname, datcollversion, pg_database_collation_actual_version(oid)),
