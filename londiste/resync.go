@@ -169,6 +169,10 @@ func (s *session) checkCondition(ctx context.Context, p *set.Pair, name ident.Na
 	if err == nil && len(question.ParamOIDs) > 0 {
 		err = errors.New("it has parameters")
 	}
+	if lockFailed(err) {
+		return hint.With(fmt.Errorf("table %s at the %s is held against readers: %w", t.Dest, s.side, err),
+			"end the transaction that holds it, or raise lock_timeout in the ini")
+	}
 	if err != nil {
 		return hint.With(fmt.Errorf("condition %q cannot be asked of table %s at the %s: %w", where, t.Dest, s.side, err),
 			"it is an SQL expression over the table's columns; names outside pg_catalog need their schema")
