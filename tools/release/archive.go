@@ -72,7 +72,7 @@ func (r *release) writeArchives(context.Context) error {
 }
 
 // samples are the project's files that go into archives beside the programs.
-var samples = []string{"LICENSE", "README.md", "CHANGELOG.md", "etc/ticker.ini", "etc/replica.ini"}
+var samples = []string{"LICENSE", "README.md", "CHANGELOG.md", "etc/ticker.ini", "etc/replica.ini", "etc/alerts.yml", "etc/grafana.json"}
 
 // units are for machines that run systemd.
 var units = []string{"etc/systemd/londiste@.service", "etc/systemd/pgq-ticker@.service"}
