@@ -113,7 +113,7 @@ func (p *past) chart(c chart, of func(sample) map[string]float64, word func(floa
 		return cmp.Or(cmp.Compare(most[b], most[a]), strings.Compare(a, b))
 	})
 	left := max(0, len(names)-mostLines)
-	var now, top float64
+	now, top := math.NaN(), 0.0
 	for _, name := range names[:len(names)-left] {
 		l := line{Name: name}
 		for _, s := range p.samples {
@@ -123,7 +123,7 @@ func (p *past) chart(c chart, of func(sample) map[string]float64, word func(floa
 			}
 			l.Values = append(l.Values, v)
 		}
-		if v := l.Values[len(l.Values)-1]; v > now {
+		if v := l.Values[len(l.Values)-1]; !math.IsNaN(v) && (math.IsNaN(now) || v > now) {
 			now = v
 		}
 		top = max(top, most[name])
@@ -134,7 +134,11 @@ func (p *past) chart(c chart, of func(sample) map[string]float64, word func(floa
 		c.Summary = "nothing known yet"
 	default:
 		span := time.Duration(c.Times[len(c.Times)-1]-c.Times[0]) * time.Second
-		c.Summary = fmt.Sprintf("now %s, most %s within %s", word(now), word(top), cli.Age(span).Text)
+		at := "not known"
+		if !math.IsNaN(now) {
+			at = word(now)
+		}
+		c.Summary = fmt.Sprintf("now %s, most %s within %s", at, word(top), cli.Age(span).Text)
 	}
 	if left > 0 {
 		c.Summary += fmt.Sprintf("; %d lower lines are left out", left)

@@ -174,6 +174,14 @@ func TestPagesTell(t *testing.T) {
 	wants(t, "provider down", get(t, s, "/"), "A server does not answer", "Below is the state of 10:00:00 UTC, 21s ago.", "48\u202f211")
 	s.clock = func() time.Time { return sampleAt.Add(time.Hour) }
 	wants(t, "no look ends", get(t, s, "/queues"), "No look at the databases has ended for 60m")
+	s.clock = func() time.Time { return sampleAt }
+	s.past.add(&Snapshot{At: sampleAt})
+	if body := get(t, s, "/"); !strings.Contains(body, "now not known, most") {
+		t.Error("the last figure is taken for today's")
+	}
+	if body := get(t, sampleServer(View{Err: errors.New("gone")}), "/"); strings.Contains(body, "none holds up rotation") {
+		t.Error("of a server that was never reached nothing is known")
+	}
 
 	both := sampleServer(View{Databases: sampleDatabases()})
 	wants(t, "databases", get(t, both, "/"), "A database does not answer", "database crm: cannot reach database crm", "ticks: process 12 of pgq (pgqadm)", "stands by: process 14")
