@@ -238,6 +238,24 @@ func TestPagesAreRun(t *testing.T) {
 	}
 }
 
+// TestIndexIsWhole wants each page of docs in the index; design has too many,
+// and a translation has its own README.
+func TestIndexIsWhole(t *testing.T) {
+	index, err := os.ReadFile("docs/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, page := range projectFiles(t, ".md") {
+		name, ok := strings.CutPrefix(page, "docs/")
+		if !ok || name == "README.md" || under(page, "docs/design", "docs/zh") {
+			continue
+		}
+		if !strings.Contains(string(index), "("+name+")") {
+			t.Errorf("docs/README.md does not name %s (who looks for a page looks there)", name)
+		}
+	}
+}
+
 // TestPageRuleBites shows it pages that tell what no story does.
 func TestPageRuleBites(t *testing.T) {
 	s := func() *story {
