@@ -319,3 +319,27 @@ func brightness(m image.Image, x, y, size int) float64 {
 	}
 	return sum / float64(size/2*size/2)
 }
+
+// The comparison tells a picture from another page's and from the dark one.
+func TestUnlikeTells(t *testing.T) {
+	picture := func(name string) image.Image {
+		data, err := os.ReadFile("testdata/screens/" + name + ".png")
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := png.Decode(bytes.NewReader(data))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	one := picture("overview-800-light")
+	if why := unlike(one, one); why != "" {
+		t.Errorf("a picture differs from itself: %s", why)
+	}
+	for _, other := range []string{"overview-800-dark", "tables-800-light", "overview-360-light"} {
+		if unlike(one, picture(other)) == "" {
+			t.Errorf("%s is taken for it", other)
+		}
+	}
+}
