@@ -27,9 +27,9 @@ import (
 // nothing else.
 const Role = "app"
 
-// patience bounds each single step of the helper. Tests have deadlines of
-// their own.
-const patience = 60 * time.Second
+// patience bounds each single step of the helper, an install on a machine with
+// much else to do included. Tests have deadlines of their own.
+const patience = 3 * time.Minute
 
 // width is how many parallel tests of a package run for each processor: most of
 // their time they wait for programs that look again in a second.
