@@ -62,13 +62,11 @@ func (b *Subscriber) Differences(ctx context.Context, names []ident.Name) ([]Dif
 	}
 	defer prov.close()
 	defer sub.close()
-	there, err := prov.candidates(ctx)
+	there, _, err := prov.candidates(ctx)
 	if err != nil {
 		return nil, err
 	}
-	names = slices.DeleteFunc(slices.Clone(names), func(n ident.Name) bool {
-		return !slices.ContainsFunc(there, func(c candidate) bool { return c.name == n })
-	})
+	names = slices.DeleteFunc(slices.Clone(names), func(n ident.Name) bool { return !slices.Contains(there, n) })
 	return compareTables(ctx, prov, sub, names, nil)
 }
 

@@ -194,15 +194,9 @@ func (s Selection) pick(candidates []ident.Name) (picked, error) {
 // partitions those that are named plainly. So is a plain name that is no table
 // there; a glob that matches nothing is an error.
 func (s Selection) Tables(ctx context.Context, conn *pgx.Conn) ([]ident.Name, error) {
-	there, err := (&session{conn: conn}).candidates(ctx)
+	all, partition, err := (&session{conn: conn}).candidates(ctx)
 	if err != nil {
 		return nil, err
-	}
-	var all []ident.Name
-	partition := map[ident.Name]bool{}
-	for _, c := range there {
-		all = append(all, c.name)
-		partition[c.name] = c.partition
 	}
 	p, err := s.pick(all)
 	if err != nil {

@@ -96,28 +96,28 @@ func (s *session) needRoot(ctx context.Context) error {
 	return nil
 }
 
-// candidate is a table of the provider that may be added.
-type candidate struct {
-	name      ident.Name
-	partition bool
-}
-
 // ownSchemas are those that nobody replicates.
 const ownSchemas = `n.nspname !~ '^(pg_|pgq$|pgq_)' and n.nspname not in ('londiste', 'skytools', 'information_schema')`
 
-func (s *session) candidates(ctx context.Context) ([]candidate, error) {
+// candidates are the tables of the database that may be added, and which of
+// them are partitions.
+func (s *session) candidates(ctx context.Context) (all []ident.Name, partition map[ident.Name]bool, err error) {
 	rows, err := s.conn.Query(ctx, `
 		select n.nspname, c.relname, c.relispartition
 		from pg_class c join pg_namespace n on n.oid = c.relnamespace
 		where c.relkind in ('r', 'p') and `+ownSchemas)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (candidate, error) {
-		var c candidate
-		err := row.Scan(&c.name.Schema, &c.name.Name, &c.partition)
-		return c, err
+	partition = map[ident.Name]bool{}
+	var n ident.Name
+	var part bool
+	_, err = pgx.ForEachRow(rows, []any{&n.Schema, &n.Name, &part}, func() error {
+		all = append(all, n)
+		partition[n] = part
+		return nil
 	})
+	return all, partition, err
 }
 
 // AddTables captures the changes of tables from now on and registers them.
@@ -165,15 +165,9 @@ func (p *Provider) AddTables(ctx context.Context, sel Selection, capture Capture
 // not registered yet, and of those named one by one also the drifted, or all
 // where options are given. again says of these why.
 func (s *session) newTables(ctx context.Context, sel Selection, capture Capture) (names []ident.Name, again map[ident.Name]string, err error) {
-	there, err := s.candidates(ctx)
+	all, partition, err := s.candidates(ctx)
 	if err != nil {
 		return nil, nil, fmt.Errorf("read tables of the provider: %w", err)
-	}
-	var all []ident.Name
-	partition := map[ident.Name]bool{}
-	for _, c := range there {
-		all = append(all, c.name)
-		partition[c.name] = c.partition
 	}
 	p, err := sel.pick(all)
 	if err != nil {
