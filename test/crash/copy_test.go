@@ -30,6 +30,7 @@ const chunksDone = "select count(*) from skytools.copy_chunk where table_name = 
 // counts what is done again: the chunks as the daemon tells them, and the rows that
 // the subscriber was sent. It is at most one chunk of each connection cut off.
 func TestKilledCopyGoesOn(t *testing.T) {
+	t.Parallel()
 	p := newPair(t, nil, nil)
 	p.inChunks()
 	p.exec(p.provider, "update counter set log = array_fill(1, array[100])")
@@ -84,6 +85,7 @@ func TestKilledCopyGoesOn(t *testing.T) {
 // TestServersStopAmidChunks stops one side's server or both, `immediate`,
 // while chunks are under way, under load.
 func TestServersStopAmidChunks(t *testing.T) {
+	t.Parallel()
 	for _, which := range hardStops() {
 		t.Run(which, func(t *testing.T) {
 			t.Parallel()

@@ -19,6 +19,7 @@ import (
 // load, once has its sessions ended, and the target's queue has the source's
 // events, each once, in their order, with their times.
 func TestMoverIsKilled(t *testing.T) {
+	t.Parallel()
 	for _, point := range []failpoint.Point{failpoint.Batch, failpoint.Deliver, failpoint.Finish} {
 		for _, when := range []string{".before-commit=kill", ".after-commit=kill", ".before-commit=kill@5", ".after-commit=kill@5"} {
 			t.Run(string(point)+when, func(t *testing.T) {

@@ -107,6 +107,7 @@ func killParker(t *testing.T, spec string) {
 // TestParkedThroughCrashes: servers are stopped hard while tables are parked
 // and while they come back.
 func TestParkedThroughCrashes(t *testing.T) {
+	t.Parallel()
 	p := parkPair(ownServers(t))
 	p.start("", "pgqadm ticker.ini ticker")
 	worker := p.start("", "londiste replica.ini replay")
@@ -145,6 +146,7 @@ func TestParkedThroughCrashes(t *testing.T) {
 // load, and the worker dies as it gives up the first or another of them. A copy
 // brings them back, through the same crash once more.
 func TestGivenUpThroughCrashes(t *testing.T) {
+	t.Parallel()
 	moments := []string{".before-commit=kill", ".after-commit=kill@3"}
 	if pgtest.Long() {
 		moments = append(moments, ".after-commit=kill", ".before-commit=kill@2")
@@ -197,6 +199,7 @@ func TestGivenUpThroughCrashes(t *testing.T) {
 // TestParkedIsSkipped passes over the bad event: the only row that differs is
 // its.
 func TestParkedIsSkipped(t *testing.T) {
+	t.Parallel()
 	p := parkPair(newPair(t, nil, nil))
 	p.start("", "pgqadm ticker.ini ticker")
 	p.start("", "londiste replica.ini replay")
@@ -220,6 +223,7 @@ func TestParkedIsSkipped(t *testing.T) {
 // TestAttachIsKilled: a subscriber that has its rows by a dump is attached by a
 // command that dies at each of its commits and is given again.
 func TestAttachIsKilled(t *testing.T) {
+	t.Parallel()
 	for _, at := range []string{".before-commit=kill", ".after-commit=kill", ".before-commit=kill@2", ".after-commit=kill@2"} {
 		t.Run(at, func(t *testing.T) {
 			t.Parallel()

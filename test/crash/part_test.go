@@ -64,6 +64,7 @@ func (p *pair) partEnds() {
 // TestPartsThroughCrashes: both servers are stopped hard, again and again, while
 // parts are copied anew, by a condition and by what a comparison finds.
 func TestPartsThroughCrashes(t *testing.T) {
+	t.Parallel()
 	p := ownServers(t)
 	worker, stop := p.replicates()
 	pauses := []time.Duration{1000, 400} // which part of it is hit

@@ -79,6 +79,7 @@ func passes(name string) []int {
 
 // TestEveryPointIsKilledAt kills at every failpoint in turn.
 func TestEveryPointIsKilledAt(t *testing.T) {
+	t.Parallel()
 	for _, name := range failpoint.All() {
 		point, _, _ := strings.Cut(name, ".")
 		kill := map[string]func(*testing.T, string){

@@ -133,6 +133,7 @@ func (proc *process) ends(t *testing.T, status int) {
 // TestServersAreStoppedHardAmidComparing: a comparison that loses a server ends
 // with status 2, and the next one finds both sides equal.
 func TestServersAreStoppedHardAmidComparing(t *testing.T) {
+	t.Parallel()
 	for _, side := range []string{"provider", "subscriber"} {
 		t.Run(side, func(t *testing.T) {
 			t.Parallel()
@@ -160,6 +161,7 @@ func TestServersAreStoppedHardAmidComparing(t *testing.T) {
 // TestServersAreStoppedHardAmidRepair: a repair that loses a server ends with
 // status 2, and another one makes both sides equal, while writers go on.
 func TestServersAreStoppedHardAmidRepair(t *testing.T) {
+	t.Parallel()
 	for _, which := range hardStops() {
 		t.Run(which, func(t *testing.T) {
 			t.Parallel()

@@ -42,6 +42,7 @@ func (p *pair) stopHard(which string) {
 // TestServersAreStoppedHard stops one side's server or both, `immediate`,
 // while rows are copied and applied; the programs go on by themselves.
 func TestServersAreStoppedHard(t *testing.T) {
+	t.Parallel()
 	for _, which := range []string{"provider", "subscriber", "both"} {
 		t.Run(which, func(t *testing.T) {
 			t.Parallel()
@@ -68,6 +69,7 @@ func TestServersAreStoppedHard(t *testing.T) {
 // TestLostCommits: a subscriber with synchronous_commit = off that dies loses
 // its last commits, rows and position together.
 func TestLostCommits(t *testing.T) {
+	t.Parallel()
 	subscriberSrv := pgtest.Own(t, pgserver.Options{Conf: map[string]string{
 		"synchronous_commit": "off", "wal_writer_delay": "10s", "wal_writer_flush_after": "1GB",
 	}})

@@ -11,6 +11,7 @@ import (
 // crash of the subscriber's server, and ends when it is asked to. One that is
 // killed leaves nothing that holds up others.
 func TestWatch(t *testing.T) {
+	t.Parallel()
 	const line = "londiste replica.ini compare --watch --every 1s --full-speed"
 	p := ownServers(t)
 	_, stop := p.replicates()

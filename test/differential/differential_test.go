@@ -56,7 +56,10 @@ func TestDifferential(t *testing.T) {
 	}
 	for _, seed := range seeds {
 		mode := londiste.Capture{Row: seed%3 == 0}
-		t.Run(fmt.Sprintf("seed=%d/row=%v", seed, mode.Row), func(t *testing.T) { differential(t, seed, mode) })
+		t.Run(fmt.Sprintf("seed=%d/row=%v", seed, mode.Row), func(t *testing.T) {
+			t.Parallel()
+			differential(t, seed, mode)
+		})
 	}
 }
 
