@@ -83,6 +83,7 @@ func kindPoints() []string {
 
 // TestKindsAreKilledAt kills the daemon while it copies the kinds, under load.
 func TestKindsAreKilledAt(t *testing.T) {
+	t.Parallel()
 	for _, point := range kindPoints() {
 		spec := fmt.Sprintf(point, "kill")
 		t.Run(spec, func(t *testing.T) {
@@ -116,6 +117,7 @@ func (p *pair) redone(deaths int) {
 // TestServersStopAtKinds has the daemon halt at a point, stops a server or both,
 // `immediate`, and lets the daemon go on.
 func TestServersStopAtKinds(t *testing.T) {
+	t.Parallel()
 	for i, point := range kindPoints() {
 		sides := hardStops()
 		if !pgtest.Long() {

@@ -91,6 +91,9 @@ type pair struct {
 	beside                     string   // what a writer, number $1, does in each transaction beside its line
 	events                     int      // that it makes
 	providerSrv, subscriberSrv *pgserver.Server
+
+	mu       sync.Mutex
+	sessions map[string]*pgx.Conn // by DSN: those that value asks in
 }
 
 // newPair makes fresh databases that have the schemas, so that a case does not
@@ -130,7 +133,11 @@ func pairOf(t *testing.T, providerSrv, subscriberSrv *pgserver.Server, atProvide
 	if providerSrv == nil {
 		providerSrv, subscriberSrv = pgtest.Server(t), pgtest.Second(t)
 	}
-	p := &pair{t: t, dir: t.TempDir(), names: slices.Clone(names), providerSrv: providerSrv, subscriberSrv: subscriberSrv}
+	p := &pair{
+		t: t, dir: t.TempDir(), names: slices.Clone(names), providerSrv: providerSrv, subscriberSrv: subscriberSrv,
+		sessions: map[string]*pgx.Conn{},
+	}
+	t.Cleanup(p.closeSessions)
 	p.provider = pgtest.Database(t, providerSrv, atProvider)
 	p.subscriber = pgtest.Database(t, subscriberSrv, atSubscriber)
 	p.write("ticker.ini", fmt.Sprintf(`[pgqadm]
@@ -174,16 +181,46 @@ func (p *pair) exec(dsn, sql string) {
 func (p *pair) value(dsn, sql string) string {
 	ctx, cancel := context.WithTimeout(p.t.Context(), 10*time.Second)
 	defer cancel()
-	conn, err := pgx.Connect(ctx, dsn)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for {
+		conn, kept := p.sessions[dsn]
+		if !kept {
+			var err error
+			if conn, err = connectPlain(ctx, dsn); err != nil {
+				return ""
+			}
+			p.sessions[dsn] = conn
+		}
+		var text string
+		err := conn.QueryRow(ctx, sql).Scan(&text)
+		if err == nil || !conn.IsClosed() {
+			return text
+		}
+		delete(p.sessions, dsn)
+		if !kept {
+			return ""
+		} // a kept session may have ended with a server that is up again
+	}
+}
+
+// connectPlain connects for queries whose plans are not kept: tables are made and
+// changed between two of them.
+func connectPlain(ctx context.Context, dsn string) (*pgx.Conn, error) {
+	cfg, err := pgx.ParseConfig(dsn)
 	if err != nil {
-		return ""
+		return nil, err
 	}
-	defer conn.Close(context.WithoutCancel(ctx))
-	var text string
-	if err := conn.QueryRow(ctx, sql).Scan(&text); err != nil {
-		return ""
+	cfg.DefaultQueryExecMode = pgx.QueryExecModeExec
+	return pgx.ConnectConfig(ctx, cfg)
+}
+
+func (p *pair) closeSessions() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, conn := range p.sessions {
+		_ = conn.Close(context.WithoutCancel(p.t.Context())) // its server may be gone
 	}
-	return text
 }
 
 // number is the result of a query for one number.
@@ -204,7 +241,7 @@ func (p *pair) until(what string, ok func() bool) {
 		if time.Now().After(deadline) {
 			p.t.Fatalf("waited %v for %s", patience, what)
 		}
-		time.Sleep(50 * time.Millisecond) // each look is a new connection, which costs
+		time.Sleep(50 * time.Millisecond) // the condition is another process's, or a server's, which tells nobody here
 	}
 }
 
