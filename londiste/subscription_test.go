@@ -49,7 +49,7 @@ func TestUnregisterWantsNoWorker(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- w.Run(running) }()
 	for value[int64](p, p.subConn, "select count(*) from skytools.lease") == 0 {
-		time.Sleep(20 * time.Millisecond)
+		time.Sleep(20 * time.Millisecond) // the worker starts, and tells nobody of its lease
 	}
 	p.fails(p.sub.Unregister(ctx), "a worker of consumer job is running", "replay -s")
 	cancel()

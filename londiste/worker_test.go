@@ -130,7 +130,7 @@ func (f *flow) eventually(conn *pgx.Conn, query, want string) {
 		if time.Now().After(deadline) {
 			f.t.Fatalf("%s: %q, %v, want %q", query, got, err, want)
 		}
-		time.Sleep(20 * time.Millisecond)
+		time.Sleep(20 * time.Millisecond) // between questions to the server
 	}
 }
 
@@ -141,7 +141,7 @@ func (f *flow) says(text string) {
 		if time.Now().After(deadline) {
 			f.t.Fatalf("not logged: %s", text)
 		}
-		time.Sleep(20 * time.Millisecond)
+		time.Sleep(20 * time.Millisecond) // between looks at the log
 	}
 }
 

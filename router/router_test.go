@@ -165,7 +165,7 @@ func (f *traffic) write(id int64) (router.Token, error) {
 	if err != nil {
 		return router.Token{}, err
 	}
-	defer tx.Rollback(context.WithoutCancel(f.ctx)) //nolint:errcheck // after the commit it does nothing
+	defer func() { _ = tx.Rollback(context.WithoutCancel(f.ctx)) }() // after the commit it does nothing
 	if _, err := tx.Exec(f.ctx, `insert into entry values ($1, 'own')`, id); err != nil {
 		return router.Token{}, err
 	}

@@ -195,7 +195,7 @@ func until(t *testing.T, ctx context.Context, expression string) {
 		if time.Now().After(limit) {
 			t.Fatalf("%s: %v, %v", expression, is, err)
 		}
-		time.Sleep(20 * time.Millisecond) // a poll
+		time.Sleep(20 * time.Millisecond) // the browser tells nobody of what its page shows
 	}
 }
 
