@@ -15,7 +15,7 @@ var update = flag.Bool("update", false, "write the report anew")
 // The log is one of real packages: parallel parts of which one fails, one that
 // is loud, panics, a deadline, a package that does not compile, one that exits.
 func TestReport(t *testing.T) {
-	log, err := os.Open("testdata/shop.log")
+	log, err := os.Open("testdata/shop.out")
 	if err != nil {
 		t.Fatal(err)
 	}
