@@ -23,7 +23,7 @@ const (
 	wholeSlice = 8 << 20 // bytes read at a time
 	smallSlice = 1 << 20 // while others work: they wait for no longer
 	// share is the part of the time in which it reads while others work.
-	share = 1.0 / 32
+	share = 1.0 / 64
 	// quiet is how many sessions of others may be at work, on average, on a
 	// server that counts as idle.
 	quiet   = 0.05
