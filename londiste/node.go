@@ -24,7 +24,7 @@ func (s *session) nodeType(ctx context.Context) (string, error) {
 	if errors.Is(err, pgx.ErrNoRows) {
 		return "", nil
 	}
-	return kind, err
+	return kind, s.noRight(err)
 }
 
 // Install makes the provider: schemas, queue and root node. What exists is

@@ -62,6 +62,14 @@ func openSession(ctx context.Context, p *set.Pair, side string, fake bool) (*ses
 	return &session{conn: conn, queue: p.Queue, side: side, fake: fake, wait: p.LockWait(), log: p.Logger()}, nil
 }
 
+// noRight says at which side, and as whom, a role may not read what commands do.
+func (s *session) noRight(err error) error {
+	if set.SQLState(err) != "42501" {
+		return err
+	}
+	return hint.With(fmt.Errorf("%s, as role %s: %w", s.side, s.conn.Config().User, err), "londiste INI doctor tells which rights the role lacks")
+}
+
 func logNotice(log *slog.Logger, n *pgconn.Notice) {
 	text := n.Message
 	if n.Hint != "" {

@@ -66,7 +66,7 @@ func (s *session) needLeaf(ctx context.Context, job string) error {
 	case errors.Is(err, pgx.ErrNoRows):
 		return hint.With(fmt.Errorf("the subscriber has no node for queue %s", s.queue), advice)
 	case err != nil:
-		return err
+		return s.noRight(err)
 	case kind == "root" || name != job:
 		return hint.With(fmt.Errorf("the subscriber's database is %s node %q of queue %s, not %q", kind, name, s.queue, job),
 			"check job_name, pgq_queue_name and subscriber_db")

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/skytools-go/skytools/internal/hint"
 	"github.com/skytools-go/skytools/internal/ident"
 )
 
@@ -43,11 +44,12 @@ func Open(ctx context.Context, name string, cfg *pgx.ConnConfig, n int) (*End, e
 	e := &End{Name: name}
 	for range max(n, 1) {
 		conn, err := pgx.ConnectConfig(ctx, cfg)
-		if err == nil {
-			e.conns = append(e.conns, conn)
-			_, err = conn.Exec(ctx, sessionSQL)
-		}
 		if err != nil {
+			e.Close()
+			return nil, hint.Connect(err, &cfg.Config, "the "+name+" database", name+"_db")
+		}
+		e.conns = append(e.conns, conn)
+		if _, err = conn.Exec(ctx, sessionSQL); err != nil {
 			e.Close()
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
