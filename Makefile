@@ -69,7 +69,7 @@ test-versions: go ## run the queue's tests on the other versions of PostgreSQL, 
 
 .PHONY: race
 race: go ## run the tests of the daemons' packages with the race detector (needs gcc)
-	CGO_ENABLED=1 go test -race -timeout 30m ./pgq ./ticker ./doctor ./relay ./web ./londiste/... ./internal/{apply,compare,daemon,loop,notice,session,structure,transfer}
+	CGO_ENABLED=1 go test -race -timeout 30m ./pgq ./ticker ./doctor ./relay ./router ./web ./londiste/... ./internal/{apply,compare,daemon,loop,notice,screen,session,structure,transfer}
 
 .PHONY: lint
 lint: go ## go vet, staticcheck, gofumpt and the rules of the house
