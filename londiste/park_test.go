@@ -146,8 +146,7 @@ func TestSeveralBadTables(t *testing.T) {
 	f.exec(f.subConn, `alter table a add check (id <> 2)`)
 	f.exec(f.provConn, `insert into a values (2)`)
 	f.eventually(f.subConn, `select (cur_error like '%public.a%')::text from pgq_node.local_state where consumer_name = 'job'`, "true")
-	// Only time shows that it is not parked: five times what the others wait.
-	time.Sleep(500 * time.Millisecond) // it fails again and again meanwhile, and logs it
+	time.Sleep(500 * time.Millisecond) // that it is not parked is no event: five times what the others wait, while it fails again and again
 	f.shows("a ok, b ok, c ok, d ok")
 	f.exec(f.subConn, `alter table a drop constraint a_id_check`)
 	f.equal("public.a")

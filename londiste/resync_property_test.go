@@ -83,11 +83,9 @@ func TestResyncOfSomeRowsAmidWrites(t *testing.T) {
 			return nil
 		})
 		f.spoil(spoil, seed)
-		// At random how many changes meet the spoilt rows before the resync begins,
-		// and how many come while it is under way: the seed decides both.
-		time.Sleep(time.Duration(spoil.IntN(400)) * time.Millisecond)
+		time.Sleep(time.Duration(spoil.IntN(400)) * time.Millisecond) // the seed decides how many changes meet the spoilt rows
 		f.resyncSome(seed)
-		time.Sleep(time.Duration(spoil.IntN(300)) * time.Millisecond)
+		time.Sleep(time.Duration(spoil.IntN(300)) * time.Millisecond) // and how many come while the resync is under way
 		f.ok(load.stop())
 		if f.bookBack() {
 			parked++

@@ -33,7 +33,7 @@ func httpCommand(ts *testscript.TestScript, _ *story, args []string) {
 	for end := time.Now().Add(time.Minute); ; {
 		r, err := client.Get("http://localhost" + args[1])
 		if errors.Is(err, syscall.ENOENT) && time.Now().Before(end) { // it does not listen yet
-			time.Sleep(50 * time.Millisecond) // between questions
+			time.Sleep(50 * time.Millisecond) // another process makes the socket, and tells nobody
 			continue
 		}
 		ts.Check(err)
@@ -50,7 +50,7 @@ func httpCommand(ts *testscript.TestScript, _ *story, args []string) {
 		if time.Now().After(end) {
 			ts.Fatalf("%s is %d and not %v:\n%s", args[1], r.StatusCode, args[2:], body)
 		}
-		time.Sleep(50 * time.Millisecond) // between questions
+		time.Sleep(50 * time.Millisecond) // the answer is another process's, which looks at its databases by itself
 	}
 }
 
