@@ -59,7 +59,7 @@ provider as it was at the tick, the subscriber as it is when the worker has
 applied all that came before it. Nothing is locked and nothing stands still.
 Without a worker it works while no changes wait to be applied.
 
-While others are at work on a server it reads a thirty-second part of the time.
+While others are at work on a server it reads one sixty-fourth of the time.
 
 Exit status: 0 all are equal, 1 some differ, 2 it could not tell of some, which
 may be parked or not copied yet; with --watch 0 when SIGINT or SIGTERM end it.`,
