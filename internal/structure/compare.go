@@ -87,8 +87,7 @@ func (c *comparer) ends() {
 		c.ignored[n] = true
 	}
 	for _, n := range c.prov.asked.sequences {
-		p := c.prov.byKey[(&Part{Kind: Sequence, Name: n.SQL()}).id()]
-		if p == nil {
+		if !c.prov.sequences[n] {
 			d := c.add(n.String(), fmt.Sprintf("sequence %s does not exist at the provider", n))
 			d.Breaks, d.Absent, d.Kind = true, true, Sequence
 		}

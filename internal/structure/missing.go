@@ -73,7 +73,7 @@ func (c *comparer) rate(d *Difference, p *Part) {
 		d.Breaks = slices.Contains(c.prov.asked.tables, p.Table) || c.prov.Tables[p.Table].whole == nil
 		d.Absent = true
 	case Sequence:
-		d.Absent = slices.Contains(c.prov.asked.sequences, p.full)
+		d.Absent = slices.Contains(c.prov.asked.sequences, p.full) && !c.sub.sequences[p.full]
 		d.Breaks = d.Absent
 	case Column:
 		// Nobody sends the values of a virtual one.

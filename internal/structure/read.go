@@ -21,12 +21,13 @@ type Structure struct {
 	Version int // the server's major version
 	Tables  map[ident.Name]*Table
 
-	rules []rule
-	parts []*Part // parents before their partitions and heirs
-	byKey map[string]*Part
-	order []ident.Name // of the tables
-	asked want         // by the caller
-	want  want         // with what the parts need
+	rules     []rule
+	parts     []*Part // parents before their partitions and heirs
+	byKey     map[string]*Part
+	sequences map[ident.Name]bool // by their own names; in byKey that of an identity column is under its column
+	order     []ident.Name        // of the tables
+	asked     want                // by the caller
+	want      want                // with what the parts need
 }
 
 // want is what is asked for: tables by the caller, and what a provider's
@@ -138,7 +139,7 @@ func read(ctx context.Context, tx pgx.Tx, w want) (*Structure, error) {
 }
 
 func (r *reader) finish() *Structure {
-	s := &Structure{Version: r.version, Tables: map[ident.Name]*Table{}, byKey: map[string]*Part{}, asked: r.want}
+	s := &Structure{Version: r.version, Tables: map[ident.Name]*Table{}, byKey: map[string]*Part{}, sequences: map[ident.Name]bool{}, asked: r.want}
 	s.want = want{
 		slices.Clone(r.want.tables), slices.Clone(r.want.sequences), slices.Clone(r.want.types),
 		slices.Clone(r.want.collations), slices.Clone(r.want.schemas),
@@ -169,6 +170,9 @@ func (r *reader) finish() *Structure {
 	s.parts, s.rules = r.parts, r.rules
 	for _, p := range s.parts {
 		s.byKey[p.id()] = p
+		if p.Kind == Sequence {
+			s.sequences[p.full] = true
+		}
 		s.want.note(p)
 	}
 	return s
