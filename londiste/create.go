@@ -1,6 +1,7 @@
 package londiste
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -124,7 +125,7 @@ func (c *creation) compare(here *structure.Target) []Difference {
 // judge sorts out what is to be made. Nothing that is there already is
 // changed: where it is another than at the provider, the command ends.
 func (c *creation) judge(found []Difference, existed map[ident.Name]bool) (todo []Difference, err error) {
-	clashes := 0
+	clashes, what := 0, "" // what stands in the way
 	var first *Difference
 	for _, d := range found {
 		shared := d.Table == (ident.Name{})
@@ -134,6 +135,9 @@ func (c *creation) judge(found []Difference, existed map[ident.Name]bool) (todo 
 			c.sub.log.Warn(d.Text)
 			if d.Absent || !c.opt.Force {
 				clashes++
+				if what == "" && !shared {
+					what = "table " + d.Table.String()
+				}
 			}
 		case d.Breaks && len(d.SQL) == 0:
 			// That there is no table says less than why none can be made.
@@ -150,7 +154,7 @@ func (c *creation) judge(found []Difference, existed map[ident.Name]bool) (todo 
 	case first != nil:
 		return nil, differs(*first)
 	case clashes > 0:
-		err := fmt.Errorf("the subscriber has it already with another structure (%d differences)", clashes)
+		err := fmt.Errorf("%s is at the subscriber already, with another structure (%d differences)", cmp.Or(what, "what the tables need"), clashes)
 		return nil, hint.With(err, "londiste INI subscriber check --sql prints the statements that mend it; --force adds it as it is")
 	}
 	return todo, nil

@@ -43,6 +43,6 @@ type program struct{ *cli.App }
 func newProgram() *program {
 	p := &program{cli.New(section, "Replicate tables between PostgreSQL databases", cli.Version, keys)}
 	p.Also = []cli.Section{{Name: proxySection, Keys: proxyKeys}}
-	p.Root.AddCommand(p.providerCommands(), p.subscriberCommands(), p.replayCommand(), p.waitSyncCommand(), p.compareCommand(), p.repairCommand(), p.statusCommand(), p.doctorCommand(), p.serveCommand(), p.proxyCommand())
+	p.Root.AddCommand(p.installBoth(), p.addBoth(), p.providerCommands(), p.subscriberCommands(), p.replayCommand(), p.waitSyncCommand(), p.compareCommand(), p.repairCommand(), p.statusCommand(), p.doctorCommand(), p.serveCommand(), p.proxyCommand())
 	return p
 }
