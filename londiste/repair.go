@@ -66,16 +66,8 @@ func (b *Subscriber) Repair(ctx context.Context, sel Selection, o CompareOptions
 			rows = slices.DeleteFunc(rows, func(d RowDifference) bool { return d.Kind == RowExtra })
 		}
 		if len(rows) > 0 {
-			here, there, err := b.repaired(ctx, prov, c.Table)
-			if err != nil {
-				return err
-			}
-			if apply {
-				told, err = b.tellAgain(ctx, prov, there.name, rows)
-			} else {
-				err = writeStatements(ctx, prov, there, here, rows, print)
-			}
-			if err != nil {
+			var err error
+			if told, err = b.mend(ctx, prov, c.Table, rows, apply, print); err != nil {
 				return fmt.Errorf("table %s: %w", c.Table, err)
 			}
 		}
@@ -85,41 +77,48 @@ func (b *Subscriber) Repair(ctx context.Context, sel Selection, o CompareOptions
 
 // repairSide is a table at one side, as statements there need it.
 type repairSide struct {
+	conn    *pgx.Conn
 	name    ident.Name
 	columns []string // that can be read at the provider, written at the subscriber
 	only    string   // "only " where the table's own rows are meant
 	always  []string // identity columns that draw their values themselves, unless told not to
 }
 
-// repaired finds a table at either side.
-func (b *Subscriber) repaired(ctx context.Context, prov *pgx.Conn, name ident.Name) (here, there repairSide, err error) {
+// mend has rows of a table told once more, or prints the statements that mend them.
+func (b *Subscriber) mend(ctx context.Context, prov *pgx.Conn, name ident.Name, rows []RowDifference, apply bool, print func(string) error) (told int64, err error) {
 	s, err := b.openSubscriber(ctx, false)
 	if err != nil {
-		return here, there, err
+		return 0, err
 	}
 	defer s.close()
+	if err := set.PrepareProvider(ctx, s.conn); err != nil { // as text, values are the same at both sides
+		return 0, fmt.Errorf("subscriber: %w", err)
+	}
+	here, there := repairSide{conn: s.conn}, repairSide{conn: prov}
 	for _, side := range []struct {
-		conn  *pgx.Conn
 		table *repairSide
 		left  string // kinds of generated columns that are left out
-	}{{s.conn, &here, "sv"}, {prov, &there, "v"}} {
-		t, found, err := set.OneTable(ctx, side.conn, b.Queue, name)
+	}{{&here, "sv"}, {&there, "v"}} {
+		t, found, err := set.OneTable(ctx, side.table.conn, b.Queue, name)
 		if err == nil && !found {
-			err = fmt.Errorf("table %s left the set meanwhile", name)
+			err = errors.New("it left the set meanwhile")
 		}
 		if err == nil {
-			err = side.table.read(ctx, side.conn, t.Dest, side.left)
+			err = side.table.read(ctx, t.Dest, side.left)
 		}
 		if err != nil {
-			return here, there, err
+			return 0, err
 		}
 	}
-	return here, there, nil
+	if apply {
+		return b.tellAgain(ctx, prov, there.name, rows)
+	}
+	return 0, writeStatements(ctx, there, here, rows, print)
 }
 
-func (r *repairSide) read(ctx context.Context, conn *pgx.Conn, name ident.Name, left string) error {
+func (r *repairSide) read(ctx context.Context, name ident.Name, left string) error {
 	r.name = name
-	err := conn.QueryRow(ctx, `
+	err := r.conn.QueryRow(ctx, `
 		select case c.relkind when 'p' then '' else 'only ' end,
 			coalesce(array_agg(a.attname::text order by a.attnum) filter (where a.attgenerated = '' or strpos($3, a.attgenerated::text) = 0), '{}'),
 			coalesce(array_agg(a.attname::text) filter (where a.attidentity = 'a'), '{}')
@@ -183,26 +182,27 @@ func (b *Subscriber) tellSome(ctx context.Context, prov *pgx.Conn, table ident.N
 
 // writeStatements prints what would make rows at the subscriber what they are
 // at the provider now. Either of the two may be partitioned.
-func writeStatements(ctx context.Context, prov *pgx.Conn, there, here repairSide, rows []RowDifference, print func(string) error) error {
+func writeStatements(ctx context.Context, there, here repairSide, rows []RowDifference, print func(string) error) error {
 	columns := slices.DeleteFunc(slices.Clone(there.columns), func(c string) bool { return !slices.Contains(here.columns, c) })
-	list := make([]string, len(columns))
-	for i, c := range columns {
-		// concat calls the type's output function and nothing of its owner's.
-		list[i] = fmt.Sprintf("case when num_nonnulls(%[1]s) operator(pg_catalog.=) 1 then concat(%[1]s) end", ident.Quote(c))
+	others, err := otherTexts(ctx, here, rows)
+	if err != nil {
+		return fmt.Errorf("subscriber: %w", err)
 	}
 	for _, r := range rows {
+		if r.Kind == RowExtra && others[keyCondition(r)] {
+			continue // its row becomes one that is missing
+		}
 		where := keyCondition(r)
-		var values []*string
-		err := prov.QueryRow(ctx, fmt.Sprintf("select array[%s] from %s where %s", strings.Join(list, ", "), there.sql(), where)).Scan(&values)
+		values, found, err := there.values(ctx, columns, where)
 		var statement string
 		switch {
-		case errors.Is(err, pgx.ErrNoRows) && r.Kind == RowMissing:
-			continue // gone meanwhile
-		case errors.Is(err, pgx.ErrNoRows):
-			statement = fmt.Sprintf("delete from %s where %s;", here.sql(), where)
 		case err != nil:
-			return err
-		case r.Kind == RowMissing:
+			return fmt.Errorf("provider: %w", err)
+		case !found && r.Kind == RowMissing:
+			continue // gone meanwhile
+		case !found:
+			statement = fmt.Sprintf("delete from %s where %s;", here.sql(), where)
+		case r.Kind == RowMissing && !others[where]:
 			statement = insertStatement(here, columns, values)
 		default:
 			statement = updateStatement(here, columns, values, where, r)
@@ -215,6 +215,50 @@ func writeStatements(ctx context.Context, prov *pgx.Conn, there, here repairSide
 		}
 	}
 	return nil
+}
+
+// otherTexts finds rows that are missing and, by their key, are not: the
+// subscriber has one of an equal key with another text, 1.0 for 1.00 say, which
+// counts as extra. It returns the conditions of either.
+func otherTexts(ctx context.Context, here repairSide, rows []RowDifference) (map[string]bool, error) {
+	found := map[string]bool{}
+	for _, r := range rows {
+		if r.Kind != RowMissing {
+			continue
+		}
+		key := make([]string, len(r.Key))
+		for i, k := range r.Key {
+			key[i] = k.Column
+		}
+		where := keyCondition(r)
+		values, is, err := here.values(ctx, key, where)
+		if err != nil {
+			return nil, err
+		}
+		if !is {
+			continue
+		}
+		other := RowDifference{}
+		for i, c := range key {
+			other.Key = append(other.Key, compare.KeyPart{Column: c, Value: values[i]})
+		}
+		found[where], found[keyCondition(other)] = true, true
+	}
+	return found, nil
+}
+
+// values reads columns, as text, of the row for which a condition is true.
+func (r *repairSide) values(ctx context.Context, columns []string, where string) (values []*string, found bool, err error) {
+	list := make([]string, len(columns))
+	for i, c := range columns {
+		// concat calls the type's output function and nothing of its owner's.
+		list[i] = fmt.Sprintf("case when num_nonnulls(%[1]s) operator(pg_catalog.=) 1 then concat(%[1]s) end", ident.Quote(c))
+	}
+	err = r.conn.QueryRow(ctx, fmt.Sprintf("select array[%s] from %s where %s", strings.Join(list, ", "), r.sql(), where)).Scan(&values)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, false, nil
+	}
+	return values, err == nil, err
 }
 
 // sql is the table where rows of it are looked for.
