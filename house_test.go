@@ -111,7 +111,7 @@ var rooms = []struct {
 	{"schema", []string{"internal"}},
 	{"pgq", libraryFloor},
 	{"ticker", append([]string{"pgq"}, libraryFloor...)},
-	{"doctor", append([]string{"ticker", "pgq"}, libraryFloor...)},
+	{"doctor", append([]string{"ticker", "pgq", "internal/noun"}, libraryFloor...)},
 	{"londiste/set", []string{"pgq", "internal"}},
 	{"londiste/replay", []string{"londiste/set", "pgq", "internal"}},
 	{"londiste/diagnosis", []string{"londiste", "doctor", "pgq", "internal"}},

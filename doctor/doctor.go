@@ -11,6 +11,7 @@ import (
 
 	"github.com/skytools-go/skytools/internal/hint"
 	"github.com/skytools-go/skytools/internal/ident"
+	"github.com/skytools-go/skytools/internal/noun"
 	"github.com/skytools-go/skytools/pgq"
 )
 
@@ -177,7 +178,7 @@ func ticksOf(_ context.Context, x *examination) ([]Finding, error) {
 	for _, q := range x.Queues {
 		if Late(q) {
 			found = append(found, Finding{
-				Result: Failed, Object: q.Name, Text: fmt.Sprintf("the last tick is %s old, %d events wait for one", pgq.Seconds(q.TickerLag), q.NewEvents),
+				Result: Failed, Object: q.Name, Text: fmt.Sprintf("the last tick is %s old, %s without one", pgq.Seconds(q.TickerLag), noun.Count(q.NewEvents, "event")),
 				Mend: "see that the ticker runs, and its log",
 			})
 		}

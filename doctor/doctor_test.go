@@ -85,7 +85,7 @@ func TestDoctor(t *testing.T) {
 		"older schema":    {`update skytools.installation set version = 0`, `schema warning : the database has version 0, this program`},
 		"newer schema":    {`update skytools.installation set version = 1000`, `schema warning : the database has version 1000, this program is of`},
 		"no ticker":       {`update pgq.tick set tick_time = now() - interval '1 hour'`, `ticker failed : none is connected`},
-		"events wait":     {`update pgq.tick set tick_time = now() - interval '20 seconds'; select pgq.insert_event('q.one', 't', 'd')`, `ticks failed q.one: the last tick is 20s old, 1 events wait for one`},
+		"events wait":     {`update pgq.tick set tick_time = now() - interval '20 seconds'; select pgq.insert_event('q.one', 't', 'd')`, `ticks failed q.one: the last tick is 20s old, 1 event without one`},
 		"clock put back":  {`update pgq.tick set tick_time = now() + interval '1 hour'`, `tick times warning : there are ticks 3600s ahead`},
 		"move begun":      {`drop trigger skytools_changed on pgq.queue`, `move warning : a move to the extension pgq was begun`},
 		"move from half":  {`update skytools.routine set sum = '' where file = 'pgq/functions/version.sql'`, `move failed : a move from the extension pgq has stopped`},
@@ -97,7 +97,7 @@ func TestDoctor(t *testing.T) {
 		"lost position":   {register + `update pgq.subscription set sub_last_tick = 77`, `consumers failed q.one: consumer c stands at tick 77`},
 		"backlog":         {register + `select skytools.set_queue_policy('q.one', 'backlog_warn_age', '1 hour'); select pgq.insert_event('q.one', 't', 'd'); select skytools.tick_write(1); update pgq.tick set tick_time = now() - interval '90 minutes'; select skytools.tick_write(1), skytools.maint_backlog()`, `backlog warning q.one: consumer c is 5400s and 0 MB behind`},
 		"detached":        {register + `select skytools.set_queue_policy('q.one', 'backlog_max_age', '1 hour'); select pgq.insert_event('q.one', 't', 'd'); select skytools.tick_write(1); update pgq.tick set tick_time = now() - interval '90 minutes'; select skytools.tick_write(1), skytools.maint_backlog()`, `backlog failed q.one: consumer c was detached at 20`},
-		"retries":         {register + `select pgq.event_retry_raw('q.one', 'c', now() - interval '1 hour', 1, now(), 1, 't', 'd', null, null, null, null)`, `retries failed q.one: 1 events should have come back, the first 01:00:00 ago`},
+		"retries":         {register + `select pgq.event_retry_raw('q.one', 'c', now() - interval '1 hour', 1, now(), 1, 't', 'd', null, null, null, null)`, `retries failed q.one: events that should have come back: 1, the first 01:00:00 ago`},
 		"delayed events":  {`insert into skytools.delayed_event (deliver_at, ev_queue) select now() - interval '1 hour', queue_id from pgq.queue`, `delayed events failed q.one: 1 delayed events are due, the first for 01:00:00`},
 		"dead letters":    {register + `insert into skytools.dead_event (dead_queue, dead_consumer, dead_reason, ev_id, ev_time) select queue_id, 'c', 'r', 1, now() from pgq.queue`, `dead letters warning q.one: 1 of consumer c`},
 		"no event table":  {`drop table pgq.event_1_2`, `event tables failed q.one: event table pgq.event_1_2 is not there`},
@@ -196,7 +196,7 @@ func TestDoctorWithoutRights(t *testing.T) {
 	pgtest.Exec(t, conn, `insert into pgq.tick (tick_queue, tick_id, tick_event_seq) values (1, 5, 0)`)
 	wrong, _ = diagnose(t, conn)
 	for _, want := range []string{
-		"sequences unknown : app may not read 1 sequences: pgq.batch_id_seq",
+		"sequences unknown : app may not read these sequences: pgq.batch_id_seq",
 		"sequences failed q.one: sequence pgq.event_1_tick_seq is at 1, 5 is in use",
 	} {
 		if !slices.Contains(wrong, want) {

@@ -22,18 +22,18 @@ const usersTablesSQL = `
 		and n.nspname !~ '^(pg_|pgq$|pgq_)' and n.nspname not in ('londiste', 'skytools', 'information_schema')`
 
 const createTriggerSQL = `
-	select 'warning', '', format('role %I may not make triggers on %s tables, %s among them', current_user, count(*), min(format('%I.%I', n.nspname, c.relname))),
+	select 'warning', '', format('tables that role %I may not make triggers on: %s, %s among them', current_user, count(*), min(format('%I.%I', n.nspname, c.relname))),
 		format('for each schema: grant trigger on all tables in schema … to %I, or grant its owner''s role: grant %I to %I', current_user, min(pg_get_userbyid(c.relowner)), current_user)
 	` + usersTablesSQL + ` and not has_table_privilege(c.oid, 'trigger') having count(*) > 0`
 
 const readAllSQL = `
-	select 'warning', '', format('role %I may not read %s tables, %s among them', current_user, count(*), min(format('%I.%I', n.nspname, c.relname))),
+	select 'warning', '', format('tables that role %I may not read: %s, %s among them', current_user, count(*), min(format('%I.%I', n.nspname, c.relname))),
 		case when to_regrole('pg_read_all_data') is not null then format('grant pg_read_all_data to %I', current_user)
 			else format('for each schema: grant usage on schema … to %I; grant select on all tables in schema … to %I', current_user, current_user) end
 	` + usersTablesSQL + ` and (not has_table_privilege(c.oid, 'select') or not has_schema_privilege(n.oid, 'usage')) having count(*) > 0`
 
 const bypassRLSSQL = `
-	select 'warning', '', format('policies hide rows of %s tables from role %I, %s among them', count(*), current_user, min(format('%I.%I', n.nspname, c.relname))),
+	select 'warning', '', format('tables of which policies hide rows from role %I: %s, %s among them', current_user, count(*), min(format('%I.%I', n.nspname, c.relname))),
 		format('alter role %I bypassrls, or have the tables'' owner replicate them', current_user)
 	` + usersTablesSQL + ` and row_security_active(c.oid) having count(*) > 0`
 

@@ -46,9 +46,9 @@ func TestManaged(t *testing.T) {
 	for feature, c := range map[string]struct{ does, undoes, before, after string }{
 		"create schema":             {`revoke create on database "` + db + `" from app`, `grant create on database "` + db + `" to app`, "ok this role may", "failed role app may not create schemas"},
 		"queue roles":               {`alter role app createrole`, `alter role app nocreaterole`, "warning pgq_reader, pgq_writer, pgq_admin not there", "ok pgq_reader"},
-		"create trigger":            {`create table theirs ()`, `drop table theirs`, "ok this role may", "warning role app may not make triggers on 1 tables, public.theirs among them"},
-		"read all tables":           {`create table theirs ()`, `drop table theirs`, "ok this role may", "warning role app may not read 1 tables, public.theirs among them"},
-		"bypass row level security": {`create table theirs (); alter table theirs enable row level security; grant select on theirs to app`, `drop table theirs`, "ok this role sees all rows", "warning policies hide rows of 1 tables from role app, public.theirs among them"},
+		"create trigger":            {`create table theirs ()`, `drop table theirs`, "ok this role may", "warning tables that role app may not make triggers on: 1, public.theirs among them"},
+		"read all tables":           {`create table theirs ()`, `drop table theirs`, "ok this role may", "warning tables that role app may not read: 1, public.theirs among them"},
+		"bypass row level security": {`create table theirs (); alter table theirs enable row level security; grant select on theirs to app`, `drop table theirs`, "ok this role sees all rows", "warning tables of which policies hide rows from role app: 1, public.theirs among them"},
 		"session_replication_role":  {replica[0], replica[1], "warning role app may not set it", "ok this role may set it"},
 		"temporary tables":          {`revoke temporary on database "` + db + `" from app, public`, `grant temporary on database "` + db + `" to app, public`, "ok this role may make them", "warning role app may not"},
 		"see sessions":              {`grant pg_monitor to app`, `revoke pg_monitor from app`, "warning role app sees its own only", "ok this role sees"},

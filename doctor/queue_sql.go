@@ -30,7 +30,7 @@ const consumersSQL = `
 	from c where stands and silent > greatest('1 day', 3 * period)`
 
 const retriesSQL = `
-	select 'failed', q.queue_name, format('%s events should have come back, the first %s ago', count(*), date_trunc('second', now() - min(ev_retry_after))),
+	select 'failed', q.queue_name, format('events that should have come back: %s, the first %s ago', count(*), date_trunc('second', now() - min(ev_retry_after))),
 		'see that the ticker runs, and its log'
 	from pgq.retry_queue join pgq.queue q on q.queue_id = ev_queue
 	where ev_retry_after < now() - interval '2 minutes' and not queue_disable_insert
@@ -106,7 +106,7 @@ const sequencesSQL = `
 		format('select pgq.seq_setval(%L, %s)', seq, used)
 	from s where may and coalesce(have, case when skytools.beside_extension() then 1 else 0 end) < used
 	union all
-	select 'unknown', '', format('%s may not read %s sequences: %s', current_user, count(*), string_agg(seq, ', ' order by seq)),
+	select 'unknown', '', format('%s may not read these sequences: %s', current_user, string_agg(seq, ', ' order by seq)),
 		format('have their owner grant select on sequence %s to %I', string_agg(seq, ', ' order by seq), current_user)
 	from s where not may having count(*) > 0`
 

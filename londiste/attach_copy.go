@@ -12,6 +12,7 @@ import (
 
 	"github.com/skytools-go/skytools/internal/hint"
 	"github.com/skytools-go/skytools/internal/ident"
+	"github.com/skytools-go/skytools/internal/noun"
 	"github.com/skytools-go/skytools/londiste/set"
 	"github.com/skytools-go/skytools/pgq"
 )
@@ -98,7 +99,7 @@ func (a *attaching) lastShared(ctx context.Context, reader *pgq.Reader) (pgq.Tic
 			"make a newer copy; registering the subscriber before it is made keeps the events: pgqadm INI register %s %s", hint.Shell(a.Queue), hint.Shell(a.ConsumerName()))
 	}
 	if n := slices.Index(ids, *shared); n > 0 {
-		a.sub.log.Warn(fmt.Sprintf("Passing over %d ticks that the provider has not: a ticker runs on the copy", n))
+		a.sub.log.Warn(fmt.Sprintf("Passing over %s that the provider has not: a ticker runs on the copy", noun.Count(n, "tick")))
 	}
 	return reader.Tick(ctx, pgq.TickID(*shared))
 }
@@ -133,8 +134,8 @@ func (a *attaching) unwritten(ctx context.Context, last pgq.Tick) error {
 		return fmt.Errorf("provider: %w", err)
 	}
 	if strange > 0 {
-		return hint.With(fmt.Errorf("somebody has written into the subscriber's database since it is one, first at %s: %d changes of replicated tables are not the provider's",
-			first.Format(time.RFC3339), strange), "make a new copy, and keep writers from it")
+		return hint.With(fmt.Errorf("somebody has written into the subscriber's database since it is one, first at %s: the provider has not made %s of replicated tables",
+			first.Format(time.RFC3339), noun.Count(strange, "change")), "make a new copy, and keep writers from it")
 	}
 	return nil
 }

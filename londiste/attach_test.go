@@ -271,7 +271,7 @@ func TestAttachRefusesBaseBackup(t *testing.T) {
 	f.fails(attach(londiste.AttachOptions{}), "table public.late was added at the provider after tick", "subscriber add public.late")
 
 	f.exec(f.subConn, `update account set n = n where id = 1`)
-	f.fails(attach(londiste.AttachOptions{}, "account"), "1 changes of replicated tables are not the provider's", "make a new copy")
+	f.fails(attach(londiste.AttachOptions{}, "account"), "the provider has not made 1 change of replicated tables", "make a new copy")
 	f.exec(f.subConn, `delete from pgq.event_1 where ev_time = (select max(ev_time) from pgq.event_1)`)
 
 	f.exec(f.provConn, `select pgq.register_consumer_at('londiste.write', 'job', max(tick_id)) from pgq.tick;

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/skytools-go/skytools/internal/hint"
+	"github.com/skytools-go/skytools/internal/noun"
 )
 
 // judge names what wants doing, each with the command that mends it.
@@ -38,7 +39,7 @@ func (st *Status) judgeTable(t *TableStatus) {
 	}
 	if t.Passed > 0 {
 		st.problem(PassedOver, "londiste INI subscriber resync "+name+" copies it anew",
-			"table %s: %d of its events were passed over by subscriber skip, its rows may differ", t.Name, t.Passed)
+			"table %s: subscriber skip passed over %s, its rows may differ", t.Name, noun.Count(t.Passed, "event"))
 	}
 	if len(t.Disabled) > 0 {
 		st.problem(Triggers, "londiste INI subscriber restore-triggers "+name+", if they may fire on replicated rows",
@@ -49,10 +50,10 @@ func (st *Status) judgeTable(t *TableStatus) {
 	}
 	if t.Counters.Diverged > 0 {
 		st.problem(Diverged, "find out who else writes to it; londiste INI subscriber resync "+name+" copies it anew",
-			"table %s: %d rows were not as expected at the subscriber and were set right", t.Name, t.Counters.Diverged)
+			"table %s: not as expected at the subscriber, and set right: %s", t.Name, noun.Count(t.Counters.Diverged, "row"))
 	}
 	if t.Counters.Fallbacks > 0 {
-		st.problem(Fallbacks, "", "table %s: %d times a set was refused and its rows were applied one by one", t.Name, t.Counters.Fallbacks)
+		st.problem(Fallbacks, "", "table %s: a set was refused %s, and its rows applied one by one", t.Name, noun.Count(t.Counters.Fallbacks, "time"))
 	}
 }
 

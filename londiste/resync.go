@@ -11,6 +11,7 @@ import (
 	"github.com/skytools-go/skytools/internal/failpoint"
 	"github.com/skytools-go/skytools/internal/hint"
 	"github.com/skytools-go/skytools/internal/ident"
+	"github.com/skytools-go/skytools/internal/noun"
 	"github.com/skytools-go/skytools/londiste/set"
 )
 
@@ -341,8 +342,8 @@ func (s *session) askKeys(ctx context.Context, c Comparison) error {
 		return err
 	})
 	if err == nil {
-		s.log.Info(fmt.Sprintf("Resyncing %s: %d rows differ (%d missing, %d extra, %d differing)", c.Table,
-			c.Missing+c.Extra+c.Differing, c.Missing, c.Extra, c.Differing))
+		s.log.Info(fmt.Sprintf("Resyncing %s: %s (%d missing, %d extra, %d differing)", c.Table,
+			noun.Count(c.Missing+c.Extra+c.Differing, "row"), c.Missing, c.Extra, c.Differing))
 	}
 	return err
 }

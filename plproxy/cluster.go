@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/skytools-go/skytools/internal/hint"
+	"github.com/skytools-go/skytools/internal/noun"
 	"github.com/skytools-go/skytools/londiste/set"
 )
 
@@ -56,7 +57,7 @@ func (c *Config) check() error {
 	case n == 0:
 		return errors.New("no partition")
 	case bits.OnesCount(uint(n)) != 1:
-		return hint.With(fmt.Errorf("%d partitions", n),
+		return hint.With(errors.New(noun.Count(n, "partition")),
 			"PL/Proxy takes a key's partition from the last bits of its hash: have 1, 2, 4, 8 …")
 	case c.Write == c.Read:
 		return hint.With(fmt.Errorf("one cluster, %s, for writes and reads", c.Write), "write_cluster and read_cluster need names of their own")

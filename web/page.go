@@ -12,6 +12,7 @@ import (
 
 	"github.com/skytools-go/skytools/internal/cli"
 	"github.com/skytools-go/skytools/internal/notice"
+	"github.com/skytools-go/skytools/internal/noun"
 )
 
 //go:embed templates static
@@ -51,7 +52,7 @@ var templates = func() map[string]*template.Template {
 // the templates escape it, clean takes what a browser would obey beside markup.
 var words = template.FuncMap{
 	"clean": cleaned, "static": staticURL,
-	"age": ageText, "secs": secondsText, "num": grouped,
+	"age": ageText, "secs": secondsText, "num": grouped, "noun": noun.For[int64],
 	"size":    func(n int64) string { return cli.Size(n).Text },
 	"stamp":   func(t time.Time) string { return t.UTC().Format(time.DateTime) + " UTC" },
 	"percent": func(f float64) int { return int(100 * f) },

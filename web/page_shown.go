@@ -9,6 +9,7 @@ import (
 
 	"github.com/skytools-go/skytools/doctor"
 	"github.com/skytools-go/skytools/internal/cli"
+	"github.com/skytools-go/skytools/internal/noun"
 	"github.com/skytools-go/skytools/londiste"
 	"github.com/skytools-go/skytools/pgq"
 )
@@ -177,10 +178,7 @@ func (s *shown) addOldest(database string, t *pgq.Transaction) {
 // judge says how it stands, in words that change only when the state does:
 // a screen reader reads each change aloud.
 func (s *shown) judge(snap *Snapshot) {
-	problems := fmt.Sprintf("%d problems", len(s.Problems))
-	if len(s.Problems) == 1 {
-		problems = "1 problem"
-	}
+	problems := noun.Count(len(s.Problems), "problem")
 	switch set := snap.Set; {
 	case snap.Trouble() != nil && set != nil && !set.Reachable():
 		s.Tone, s.Verdict = "bad", "A server does not answer"
@@ -227,9 +225,9 @@ func remarks(t londiste.TableStatus) []string {
 		{!t.Provider, "not at provider"},
 		{t.Passed > 0, fmt.Sprintf("%d passed over", t.Passed)},
 		{t.Counters.Skipped > 0, fmt.Sprintf("%d skipped", t.Counters.Skipped)},
-		{t.Counters.Fallbacks > 0, fmt.Sprintf("%d times row by row", t.Counters.Fallbacks)},
-		{len(t.Disabled) > 0, fmt.Sprintf("%d triggers disabled", len(t.Disabled))},
-		{t.Waiting > 0, fmt.Sprintf("%d indexes or constraints to come", t.Waiting)},
+		{t.Counters.Fallbacks > 0, noun.Count(t.Counters.Fallbacks, "time") + " row by row"},
+		{len(t.Disabled) > 0, noun.Count(len(t.Disabled), "trigger") + " disabled"},
+		{t.Waiting > 0, fmt.Sprintf("indexes or constraints to come: %d", t.Waiting)},
 	} {
 		if r.is {
 			list = append(list, r.text)

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/skytools-go/skytools/internal/cli"
+	"github.com/skytools-go/skytools/internal/noun"
 	"github.com/skytools-go/skytools/londiste"
 )
 
@@ -83,7 +84,7 @@ func (s shown) queue(q queueShown) *box {
 	for i, c := range q.Consumers {
 		switch {
 		case i == mostReaders:
-			b.kids = append(b.kids, &box{title: fmt.Sprintf("%d more consumers", len(q.Consumers)-i), text: "see Queues", tone: "idle"})
+			b.kids = append(b.kids, &box{title: noun.Count(len(q.Consumers)-i, "more consumer"), text: "see Queues", tone: "idle"})
 			return b
 		case i > mostReaders:
 			return b
@@ -100,7 +101,7 @@ var kinds = map[string]string{"copy": "copy", "other": "consumer"}
 
 // subscriber is the set's other side.
 func (s shown) subscriber() *box {
-	b := node(&s.Set.Subscriber, "lag "+secondsText(s.Set.Lag)+fmt.Sprintf(" · %d of %d tables ok", s.Set.States["ok"], len(s.Set.Tables)))
+	b := node(&s.Set.Subscriber, "lag "+secondsText(s.Set.Lag)+fmt.Sprintf(" · %d of %s ok", s.Set.States["ok"], noun.Count(len(s.Set.Tables), "table")))
 	switch {
 	case b.tone == "bad":
 	case s.Set.Parked():

@@ -12,6 +12,7 @@ import (
 	"github.com/skytools-go/skytools/internal/cli"
 	"github.com/skytools-go/skytools/internal/conf"
 	"github.com/skytools-go/skytools/internal/ident"
+	"github.com/skytools-go/skytools/internal/noun"
 	"github.com/skytools-go/skytools/londiste"
 )
 
@@ -31,7 +32,7 @@ func (f *comparing) flags(cmd *cobra.Command) {
 	cmd.Flags().IntVar(&f.Jobs, "jobs", 1, "connections that read, at each end")
 	cmd.Flags().BoolVar(&f.full, "full-speed", false, "do not give way to others at work on the servers")
 	cmd.Flags().StringVar(&f.rate, "max-rate", "", "read no more than this a second of a table at each end, 20MB say")
-	cmd.Flags().DurationVar(&f.timeout, "timeout", time.Minute, "how long to wait for a server to answer, and for the worker to come to a tick")
+	cli.TimeVar(cmd.Flags(), &f.timeout, "timeout", time.Minute, "how long to wait for a server to answer, and for the worker to come to a tick")
 }
 
 // take reads what the switches say.
@@ -68,7 +69,7 @@ may be parked or not copied yet; with --watch 0 when SIGINT or SIGTERM end it.`,
 	cmd.Flags().BoolVar(&f.CountOnly, "count-only", false, "count and add up, do not look for the rows that differ")
 	cmd.Flags().IntVar(&f.limit, "limit", 100, "show no more rows than this of a table")
 	cmd.Flags().BoolVar(&f.watch, "watch", false, "go on for ever, slowly, and tell of a table when what was found changes; status shows it")
-	cmd.Flags().DurationVar(&f.every, "every", time.Hour, "with --watch, pause after all tables were compared")
+	cli.TimeVar(cmd.Flags(), &f.every, "every", time.Hour, "with --watch, pause after all tables were compared")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return p.comparing(func(ctx context.Context, c *call) error {
 			if err := f.take(); err != nil {
@@ -179,9 +180,9 @@ func (c *compared) text() string {
 	case c.Skipped != "":
 		fmt.Fprintf(&b, "%s: not compared: %s\n", name, c.Skipped)
 	case c.Equal:
-		fmt.Fprintf(&b, "%s: equal at tick %d, %d rows\n", name, c.Tick, c.Provider)
+		fmt.Fprintf(&b, "%s: equal at tick %d, %s\n", name, c.Tick, noun.Count(c.Provider, "row"))
 	default:
-		fmt.Fprintf(&b, "%s: DIFFERENT at tick %d: provider %d rows, subscriber %d", name, c.Tick, c.Provider, c.Subscriber)
+		fmt.Fprintf(&b, "%s: DIFFERENT at tick %d: provider %s, subscriber %d", name, c.Tick, noun.Count(c.Provider, "row"), c.Subscriber)
 		if c.Missing+c.Extra+c.Differing > 0 {
 			fmt.Fprintf(&b, ": %d missing, %d extra, %d differing", c.Missing, c.Extra, c.Differing)
 		}

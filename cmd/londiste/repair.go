@@ -9,6 +9,7 @@ import (
 
 	"github.com/skytools-go/skytools/internal/hint"
 	"github.com/skytools-go/skytools/internal/ident"
+	"github.com/skytools-go/skytools/internal/noun"
 	"github.com/skytools-go/skytools/londiste"
 )
 
@@ -57,8 +58,8 @@ func (f *comparing) repair(ctx context.Context, c *call, apply bool) error {
 			if !apply {
 				return nil
 			}
-			_, err := fmt.Fprintf(c.out, "%s: %d missing, %d extra, %d differing; %d rows told once more\n",
-				ident.Visible(res.Table.String()), res.Missing, res.Extra, res.Differing, told)
+			_, err := fmt.Fprintf(c.out, "%s: %d missing, %d extra, %d differing; %s told once more\n",
+				ident.Visible(res.Table.String()), res.Missing, res.Extra, res.Differing, noun.Count(told, "row"))
 			return err
 		})
 	switch {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/skytools-go/skytools/internal/cli"
 	"github.com/skytools-go/skytools/internal/ident"
+	"github.com/skytools-go/skytools/internal/noun"
 	"github.com/skytools-go/skytools/internal/screen"
 	"github.com/skytools-go/skytools/londiste"
 )
@@ -95,8 +96,8 @@ func printStatus(w io.Writer, st *londiste.Status) error {
 	printNode(w, "Provider", &st.Provider)
 	printNode(w, "Subscriber", &st.Subscriber)
 	if q := st.Events; q != nil {
-		fmt.Fprintf(w, "Queue: tick %d, %s ago   %.1f events/s, %d since the tick   %d tables, %s, rotated %s ago, every %s\n",
-			q.LastTick, seconds(q.TickAge), q.EventsPerSec, q.NewEvents, q.Tables, size(q.Size), seconds(q.RotatedAge), seconds(q.Rotation))
+		fmt.Fprintf(w, "Queue: tick %d, %s ago   %.1f events/s, %d since the tick   %s, %s, rotated %s ago, every %s\n",
+			q.LastTick, seconds(q.TickAge), q.EventsPerSec, q.NewEvents, noun.Count(q.Tables, "table"), size(q.Size), seconds(q.RotatedAge), seconds(q.Rotation))
 	}
 	if st.Position != nil {
 		lag := "?"

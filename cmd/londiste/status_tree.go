@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/skytools-go/skytools/internal/cli"
+	"github.com/skytools-go/skytools/internal/noun"
 	"github.com/skytools-go/skytools/internal/screen"
 	"github.com/skytools-go/skytools/londiste"
 )
@@ -89,7 +90,7 @@ func treeQueue(provider *screen.Node, st *londiste.Status) {
 	if q.Budget != nil {
 		budget = *q.Budget
 	}
-	queue.Add(screen.Join(screen.Size(q.Size, budget), screen.Say(screen.Plain, "%d events kept in %d tables", q.Kept, q.Tables),
+	queue.Add(screen.Join(screen.Size(q.Size, budget), screen.Say(screen.Plain, "%s kept in %s", noun.Count(q.Kept, "event"), noun.Count(q.Tables, "table")),
 		screen.Say(screen.Plain, "rotated %s ago, every %s", age(q.RotatedAge), age(q.Rotation))))
 	if t := q.Oldest; t != nil {
 		queue.Add(screen.Oldest(time.Duration(t.Age), t.Who))
@@ -104,7 +105,7 @@ func treeQueue(provider *screen.Node, st *londiste.Status) {
 			tone = screen.Strong
 		}
 		readers.AddRow(screen.Say(tone, "%s", r.Name), screen.Lag(duration(r.Lag)),
-			screen.Say(screen.Plain, "%d events", r.Pending), screen.Say(screen.Plain, "%s", cli.Size(r.Bytes).Text),
+			screen.Say(screen.Plain, "%s", noun.Count(r.Pending, "event")), screen.Say(screen.Plain, "%s", cli.Size(r.Bytes).Text),
 			screen.Say(screen.Faint, "seen %s ago", age(r.Seen)), screen.Say(screen.Faint, "%s", r.Database))
 	}
 }
@@ -127,7 +128,7 @@ func treeReplay(subscriber *screen.Node, st *londiste.Status, now time.Time) {
 		lag = screen.Lag(duration(*st.Lag))
 	}
 	if st.LagEvents != nil && st.LagBytes != nil {
-		lag += screen.Say(screen.Plain, ", %d events, %s", *st.LagEvents, cli.Size(*st.LagBytes).Text)
+		lag += screen.Say(screen.Plain, ", %s, %s", noun.Count(*st.LagEvents, "event"), cli.Size(*st.LagBytes).Text)
 	}
 	subscriber.Add(screen.Join(screen.Say(screen.Strong, "position ")+screen.Say(screen.Plain, "tick %d", *st.Position), lag))
 }
@@ -194,7 +195,7 @@ func tableCells(t *londiste.TableStatus, now time.Time) []string {
 		}
 	}
 	return append(cells, screen.Say(screen.Warn, "%s", strings.Join(odd, ", ")), diverged,
-		screen.Say(screen.Plain, "%d events", c.Events), screen.Say(screen.Faint, "%d applied", c.Applied))
+		screen.Say(screen.Plain, "%s", noun.Count(c.Events, "event")), screen.Say(screen.Faint, "%d applied", c.Applied))
 }
 
 func treeSequences(subscriber *screen.Node, st *londiste.Status) {

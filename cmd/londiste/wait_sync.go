@@ -14,13 +14,14 @@ import (
 	"github.com/skytools-go/skytools/internal/cli"
 	"github.com/skytools-go/skytools/internal/hint"
 	"github.com/skytools-go/skytools/internal/ident"
+	"github.com/skytools-go/skytools/internal/noun"
 	"github.com/skytools-go/skytools/internal/screen"
 	"github.com/skytools-go/skytools/londiste"
 	"github.com/skytools-go/skytools/londiste/set"
 )
 
 func (p *program) waitSyncCommand() *cobra.Command {
-	var timeout float64
+	var timeout time.Duration
 	cmd := &cobra.Command{
 		Use: "wait-sync [TABLE…]", Short: "Wait until tables are copied and in sync, and show how far they are", Args: cobra.ArbitraryArgs,
 		Long: `Without a table it waits for all. On a terminal it draws bars, elsewhere it writes
@@ -29,7 +30,7 @@ a line when a table's state changes and every ten seconds while rows are copied;
 Exit status: 0 in sync, 1 failed or not in sync within the timeout, 3 all but
 parked tables are in sync.`,
 	}
-	cmd.Flags().Float64Var(&timeout, "timeout", 0, "seconds to wait at most; 0: as long as it takes")
+	cli.TimeVar(cmd.Flags(), &timeout, "timeout", 0, "how long to wait at most, 0 as long as it takes")
 	cmd.RunE = p.command(func(ctx context.Context, c *call) error {
 		if timeout < 0 {
 			return cli.Usage(errors.New("--timeout is less than nothing"))
@@ -44,7 +45,7 @@ parked tables are in sync.`,
 		waiting := ctx
 		if timeout > 0 {
 			var cancel context.CancelFunc
-			waiting, cancel = context.WithTimeout(ctx, time.Duration(timeout*float64(time.Second)))
+			waiting, cancel = context.WithTimeout(ctx, timeout)
 			defer cancel()
 		}
 		last, err := c.subscriber().WaitSync(waiting, londiste.Selection{Names: c.args}, v.pause(), v.show)
@@ -53,7 +54,7 @@ parked tables are in sync.`,
 		}
 		switch {
 		case err != nil && ctx.Err() == nil && waiting.Err() != nil:
-			return hint.With(fmt.Errorf("not in sync within %s", seconds(timeout)), "status tells more; the copies go on")
+			return hint.With(fmt.Errorf("not in sync within %s", timeout), "status tells more; the copies go on")
 		case err != nil:
 			return err
 		case last.Aside > 0:
@@ -130,12 +131,9 @@ func figures(p *set.CopyProgress) string {
 	if p == nil {
 		return ""
 	}
-	text := fmt.Sprintf("%d rows, %s", p.Rows, size(p.Bytes))
-	switch {
-	case p.ChunksRedone == 1:
-		text += ", 1 chunk redone"
-	case p.ChunksRedone > 1:
-		text += fmt.Sprintf(", %d chunks redone", p.ChunksRedone)
+	text := noun.Count(p.Rows, "row") + ", " + size(p.Bytes)
+	if p.ChunksRedone > 0 {
+		text += ", " + noun.Count(p.ChunksRedone, "chunk") + " redone"
 	}
 	if p.Finished != nil {
 		return text
@@ -185,7 +183,7 @@ func (v *bars) show(y *londiste.Sync) {
 	if y.Total != nil && left > 1 {
 		lines = append(lines, bar("all copies", "", y.Total, v.width))
 	}
-	lines = append(lines, fmt.Sprintf("%d of %d tables in sync", inSync, len(y.Tables)))
+	lines = append(lines, fmt.Sprintf("%d of %s in sync", inSync, noun.Count(len(y.Tables), "table")))
 	var b strings.Builder
 	if v.drawn > 0 {
 		fmt.Fprintf(&b, "\x1b[%dA\x1b[J", v.drawn)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/skytools-go/skytools/internal/cli"
 	"github.com/skytools-go/skytools/internal/hint"
+	"github.com/skytools-go/skytools/internal/noun"
 	"github.com/skytools-go/skytools/pgq"
 )
 
@@ -55,7 +56,7 @@ func (p *program) deadReplayCommand() *cobra.Command {
 			}
 			n, err := pgq.ReplayDead(ctx, c.conn, queue, consumer, ids)
 			if err == nil {
-				c.log.Info(fmt.Sprintf("Replayed: %d events of %s on queue %s", n, consumer, queue))
+				c.log.Info(fmt.Sprintf("Replayed: %s of %s on queue %s", noun.Count(n, "event"), consumer, queue))
 			}
 			if err == nil && n < int64(len(ids)) {
 				err = hint.With(fmt.Errorf("%d of %d are no dead letters of %s", int64(len(ids))-n, len(ids), consumer),
@@ -71,7 +72,7 @@ func (p *program) deadPurgeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "purge QUEUE CONSUMER", Short: "Delete them: they are lost", Args: cobra.ExactArgs(2),
 	}
-	cmd.Flags().DurationVar(&older, "older", 0, "only those given up longer ago, such as 72h")
+	cli.TimeVar(cmd.Flags(), &older, "older", 0, "only those given up longer ago than this")
 	cmd.RunE = p.command(func(ctx context.Context, c *call) error {
 		q, err := findQueue(ctx, c) // the consumer may be gone
 		if err != nil {

@@ -60,7 +60,7 @@ func (p *program) insertCommand() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&at, "at", "", "when to insert it: a time as PostgreSQL reads it, such as '2026-12-24 18:00' or 'tomorrow', or '+5 min' from now")
 	cmd.Flags().StringVar(&key, "key", "", "key under which it is inserted once")
-	cmd.Flags().DurationVar(&keep, "keep", 24*time.Hour, "how long the key is remembered")
+	cli.TimeVar(cmd.Flags(), &keep, "keep", 24*time.Hour, "how long the key is remembered")
 	cmd.RunE = p.connected(func(ctx context.Context, c *call) error {
 		if err := notEmpty(cmd, "at"); err != nil {
 			return err

@@ -14,6 +14,7 @@ import (
 	"github.com/skytools-go/skytools/internal/hint"
 	"github.com/skytools-go/skytools/internal/ident"
 	"github.com/skytools-go/skytools/internal/loop"
+	"github.com/skytools-go/skytools/internal/noun"
 	"github.com/skytools-go/skytools/pgq"
 	"github.com/skytools-go/skytools/relay"
 )
@@ -157,7 +158,7 @@ func (c *call) tail(ctx context.Context, q pgq.Queue, last int, follow bool,
 		}
 	}
 	if err == nil && q.NewEvents > 0 && q.TickerLag > q.MaxLag+time.Second {
-		c.log.Warn(fmt.Sprintf("%d events wait for a tick; the last one is %s old", q.NewEvents, q.TickerLag.Round(time.Second)))
+		c.log.Warn(fmt.Sprintf("%s without a tick; the last one is %s old", noun.Count(q.NewEvents, "event"), q.TickerLag.Round(time.Second)))
 	}
 	if err != nil || !follow {
 		return err

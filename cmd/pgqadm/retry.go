@@ -9,6 +9,7 @@ import (
 
 	"github.com/skytools-go/skytools/internal/cli"
 	"github.com/skytools-go/skytools/internal/hint"
+	"github.com/skytools-go/skytools/internal/noun"
 	"github.com/skytools-go/skytools/pgq"
 )
 
@@ -69,10 +70,10 @@ func (p *program) changeRetries(done string, change func(context.Context, pgq.DB
 		}
 		n, err := change(ctx, c.conn, queue, consumer, ids)
 		if err == nil {
-			c.log.Info(fmt.Sprintf("%s: %d events of %s on queue %s", done, n, consumer, queue))
+			c.log.Info(fmt.Sprintf("%s: %s of %s on queue %s", done, noun.Count(n, "event"), consumer, queue))
 		}
 		if err == nil && n < int64(len(ids)) {
-			err = hint.With(fmt.Errorf("%d of %d events do not wait for a retry", int64(len(ids))-n, len(ids)),
+			err = hint.With(fmt.Errorf("not waiting for a retry: %d of %s", int64(len(ids))-n, noun.Count(len(ids), "event")),
 				"retry list %s %s shows those that do", hint.Shell(queue), hint.Shell(consumer))
 		}
 		return err

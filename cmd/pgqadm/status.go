@@ -14,6 +14,7 @@ import (
 	"github.com/skytools-go/skytools/doctor"
 	"github.com/skytools-go/skytools/internal/cli"
 	"github.com/skytools-go/skytools/internal/ident"
+	"github.com/skytools-go/skytools/internal/noun"
 	"github.com/skytools-go/skytools/internal/screen"
 	"github.com/skytools-go/skytools/pgq"
 )
@@ -154,13 +155,13 @@ func treeQueue(root *screen.Node, q *pgq.Queue, budget int64) {
 		screen.Say(screen.Plain, "%.1f events/s", q.EventsPerSec), screen.Say(screen.Plain, "%d since the tick", q.NewEvents),
 		screen.Say(screen.Warn, "%s", strings.Join(q.State(), ", "))))
 	queue.Add(screen.Join(screen.Size(q.Size, budget),
-		screen.Say(screen.Plain, "%d events kept in %d tables", q.EventsKept, q.Tables),
+		screen.Say(screen.Plain, "%s kept in %s", noun.Count(q.EventsKept, "event"), noun.Count(q.Tables, "table")),
 		screen.Say(screen.Plain, "rotated %s ago, every %s", cli.Age(q.RotatedAgo).Text, cli.Age(q.RotationPeriod).Text)))
 	if len(q.Consumers) == 0 {
 		queue.Add(screen.Say(screen.Faint, "no consumers"))
 	}
 	for _, c := range q.Consumers {
-		queue.AddRow(screen.Say(screen.Plain, "%s", c.Name), screen.Lag(c.Lag), screen.Say(screen.Plain, "%d events", c.PendingEvents),
+		queue.AddRow(screen.Say(screen.Plain, "%s", c.Name), screen.Lag(c.Lag), screen.Say(screen.Plain, "%s", noun.Count(c.PendingEvents, "event")),
 			screen.Say(screen.Plain, "%s", cli.Size(c.PendingBytes).Text), screen.Say(screen.Faint, "seen %s ago", cli.Age(c.LastSeen).Text),
 			screen.Say(screen.Warn, "%s", strings.Join(c.State(), ", ")))
 	}

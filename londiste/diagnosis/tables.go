@@ -158,7 +158,7 @@ func droppedOf(_ context.Context, v view) (found []doctor.Finding, err error) {
 	for _, t := range v.status.Tables {
 		if t.Here && t.Waiting > 0 && inSync(v.status, t.Name) {
 			found = append(found, doctor.Finding{
-				Result: doctor.Warning, Object: t.Name, Text: fmt.Sprintf("%d of its indexes and constraints are not back, and it is in sync", t.Waiting),
+				Result: doctor.Warning, Object: t.Name, Text: fmt.Sprintf("it is in sync, and of its indexes and constraints are not back: %d", t.Waiting),
 				Mend: "start replay, which makes them, and see its log for what is in the way",
 			})
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/skytools-go/skytools/internal/ident"
+	"github.com/skytools-go/skytools/internal/noun"
 )
 
 // PartResync is a part of a table that is to be, or has been, copied anew: a row
@@ -30,7 +31,7 @@ func (p *PartResync) String() string {
 	if p.Where != "" {
 		return "rows where " + p.Where
 	}
-	return fmt.Sprintf("%d rows that differed", p.Keys)
+	return noun.Count(p.Keys, "row") + " that differed"
 }
 
 // A table set aside for a resync of a part has no error in its row of
