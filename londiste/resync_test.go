@@ -1,6 +1,7 @@
 package londiste_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -8,8 +9,10 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/skytools-go/skytools/internal/ident"
 	"github.com/skytools-go/skytools/internal/pgtest"
 	"github.com/skytools-go/skytools/londiste"
+	"github.com/skytools-go/skytools/londiste/set"
 )
 
 // Rows of a range, wherever they differ: changed, lost, added, under another key
@@ -236,4 +239,34 @@ func TestResyncOfSomeRowsWithForeignKeys(t *testing.T) {
 	f.noCopyLeft()
 	f.ok(w.stop())
 	sameCatalog(t, before, pgtest.CatalogFingerprint(t, f.subDSN))
+}
+
+// A copier that comes to its end after its part was dropped and another one was
+// asked for must not pass its rows off as those.
+func TestOnePartIsNotAnother(t *testing.T) {
+	t.Parallel()
+	p := ready(t)
+	ctx := t.Context()
+	for _, conn := range []*pgx.Conn{p.provConn, p.subConn} {
+		p.exec(conn, `create table book (id int primary key)`)
+	}
+	p.ok(p.prov.AddTables(ctx, named("book"), londiste.Capture{}))
+	book := ident.Name{Schema: "public", Name: "book"}
+	ask := func(where string) *set.PartResync {
+		p.ok(p.sub.AddTables(ctx, named("book"), londiste.AddOptions{ExpectSync: true}))
+		p.ok(p.sub.ResyncWhere(ctx, named("book"), where))
+		part, err := set.ReadPart(ctx, p.subConn, p.sub.Queue, book)
+		p.ok(err)
+		return part
+	}
+	first := ask("id < 10")
+	p.ok(p.sub.RemoveTables(ctx, named("book")))
+	second := ask("id >= 10")
+	done := func(part *set.PartResync) error {
+		return pgx.BeginFunc(ctx, p.subConn, func(tx pgx.Tx) error { return part.Done(ctx, tx, p.sub.Queue, book, 1, 2, 3) })
+	}
+	if err := done(first); !errors.Is(err, set.ErrMoved) {
+		t.Errorf("the first part is done: %v, want %v", err, set.ErrMoved)
+	}
+	p.ok(done(second))
 }

@@ -165,7 +165,7 @@ func (a *partCopy) run(ctx context.Context) error {
 		if deleted, inserted, err = a.Replace(ctx, tx); err != nil {
 			return a.blame(err)
 		}
-		return set.PartDone(ctx, tx, a.Queue, a.name, int64(a.tick.ID), deleted, inserted)
+		return a.table.Part.Done(ctx, tx, a.Queue, a.name, int64(a.tick.ID), deleted, inserted)
 	})
 	if err != nil {
 		return err

@@ -98,11 +98,12 @@ func SetAside(ctx context.Context, tx pgx.Tx, p *Pair, table ident.Name, tick in
 // parameters.
 const KeysQuery = `select key from skytools.resync_key where queue_name = $1 and table_name = $2`
 
-// PartDone writes down that the rows are there as of a tick; ErrMoved if they are
-// not wanted any more.
-func PartDone(ctx context.Context, tx pgx.Tx, queue string, table ident.Name, tick, deleted, inserted int64) error {
+// Done writes down that the rows of p are there as of a tick; ErrMoved if they are
+// not wanted any more, though others of the table may be by now.
+func (p *PartResync) Done(ctx context.Context, tx pgx.Tx, queue string, table ident.Name, tick, deleted, inserted int64) error {
 	tag, err := tx.Exec(ctx, `update skytools.resync_part set tick_id = $3, rows_deleted = $4, rows_inserted = $5
-		where queue_name = $1 and table_name = $2 and tick_id is null`, queue, table.String(), tick, deleted, inserted)
+		where queue_name = $1 and table_name = $2 and tick_id is null and asked_at = $6`,
+		queue, table.String(), tick, deleted, inserted, p.AskedAt)
 	if err == nil && tag.RowsAffected() == 0 {
 		err = ErrMoved
 	}
