@@ -56,8 +56,8 @@ type attaching struct {
 	copied    bool // the subscriber's database is a copy of the provider's
 	tables    []ident.Name
 	tick      pgq.Tick
-	snapshot  string    // what the rows may have seen
-	witness   [2]string // of the provider and of the subscriber, from before the tables were looked at
+	snapshot  string        // what the rows may have seen
+	witness   set.Witnesses // from before the tables were looked at
 	me, other set.Identity
 }
 
@@ -177,13 +177,9 @@ func (a *attaching) witnesses(ctx context.Context) error {
 	if a.Fake {
 		return nil
 	}
-	for i, s := range []*session{a.prov, a.sub} {
-		var err error
-		if a.witness[i], err = set.Witness(ctx, s.conn); err != nil {
-			return fmt.Errorf("%s: %w", s.side, err)
-		}
-	}
-	return nil
+	var err error
+	a.witness, err = set.ReadWitnesses(ctx, a.prov.conn, a.sub.conn)
+	return err
 }
 
 // findTick finds the tick to go on from, and whether it can be right.
@@ -347,6 +343,6 @@ func (a *attaching) settle(ctx context.Context, tx pgx.Tx) error {
 	}
 	_, err := tx.Exec(ctx, `update skytools.worker_state
 		set rows_snapshot = coalesce($3, rows_snapshot), provider_witness = nullif($4, ''), subscriber_witness = nullif($5, '')
-		where queue_name = $1 and consumer_name = $2`, a.Queue, a.ConsumerName(), snapshot, a.witness[0], a.witness[1])
+		where queue_name = $1 and consumer_name = $2`, a.Queue, a.ConsumerName(), snapshot, a.witness.Provider, a.witness.Subscriber)
 	return err
 }

@@ -228,7 +228,7 @@ func TestAttachBaseBackup(t *testing.T) {
 
 	f.ok(attach(londiste.AttachOptions{LSN: "0/1"}))
 	told := f.pair.log.String()
-	for _, text := range []string{"Passing over 1 ticks", "has queue other queue too", fmt.Sprintf("Attached at tick %d", last)} {
+	for _, text := range []string{"Passing over 1 tick", "has queue other queue too", fmt.Sprintf("Attached at tick %d", last)} {
 		if !strings.Contains(told, text) {
 			t.Errorf("not logged: %s\n%s", text, told)
 		}

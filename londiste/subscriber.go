@@ -98,6 +98,12 @@ func (b *Subscriber) AddTables(ctx context.Context, sel Selection, opt AddOption
 	}
 	defer prov.close()
 	defer sub.close()
+	var witness set.Witnesses
+	if opt.ExpectSync && !b.Fake {
+		if witness, err = set.ReadWitnesses(ctx, prov.conn, sub.conn); err != nil {
+			return err
+		}
+	}
 	names, err := b.pickAttached(ctx, prov, sub, sel)
 	if err != nil {
 		return err
@@ -114,6 +120,9 @@ func (b *Subscriber) AddTables(ctx context.Context, sel Selection, opt AddOption
 		if err := b.Register(ctx, false); err != nil {
 			return err
 		}
+		if err := b.noteWitnesses(ctx, sub, witness); err != nil {
+			return err
+		}
 	}
 	if creates {
 		return b.createTables(ctx, prov, sub, names, opt)
@@ -126,6 +135,22 @@ func (b *Subscriber) AddTables(ctx context.Context, sel Selection, opt AddOption
 		}
 	}
 	return nil
+}
+
+// noteWitnesses has the worker notice a server that empties its unlogged tables
+// before it has looked for the first time.
+func (b *Subscriber) noteWitnesses(ctx context.Context, sub *session, seen set.Witnesses) error {
+	return sub.change(ctx, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `
+			insert into skytools.worker_state as w (queue_name, consumer_name,
+				provider_system_identifier, provider_timeline, provider_witness, subscriber_witness)
+			values ($1, $2, $3, $4, $5, $6)
+			on conflict (queue_name, consumer_name) do update
+			set provider_witness = coalesce(w.provider_witness, excluded.provider_witness),
+				subscriber_witness = coalesce(w.subscriber_witness, excluded.subscriber_witness)`,
+			b.Queue, b.ConsumerName(), seen.Server.System, seen.Server.Timeline, seen.Provider, seen.Subscriber)
+		return err
+	})
 }
 
 // pickAttached resolves a selection to tables registered at the provider and

@@ -7,7 +7,32 @@ import (
 
 	"github.com/skytools-go/skytools/internal/pgserver"
 	"github.com/skytools-go/skytools/internal/pgtest"
+	"github.com/skytools-go/skytools/londiste"
 )
+
+// A table that is taken to be in sync has no copy, and may be emptied before a
+// worker has looked at anything.
+func TestUnloggedBeforeTheFirstLook(t *testing.T) {
+	t.Parallel()
+	subscriber := pgtest.Own(t, pgserver.Options{})
+	p := newPairOn(t, subscriber, subscriber, installed)
+	p.ok(p.prov.Install(t.Context(), install))
+	p.ok(p.sub.Install(t.Context(), install))
+	f := flowOf(t, p)
+	f.exec(f.provConn, `create table book (id int primary key); insert into book values (1), (2)`)
+	f.exec(f.subConn, `create unlogged table book (id int primary key); insert into book values (1), (2)`)
+	f.ok(f.prov.AddTables(t.Context(), named("book"), londiste.Capture{}))
+	f.ok(f.sub.AddTables(t.Context(), named("book"), londiste.AddOptions{ExpectSync: true}))
+	f.ok(subscriber.Stop(t.Context(), "immediate"))
+	f.ok(subscriber.Restart(t.Context()))
+	f.provConn, f.subConn = pgtest.Connect(t, f.provDSN), pgtest.Connect(t, f.subDSN)
+	f.same(value[int](p, f.subConn, `select count(*) from book`), 0)
+	w := start(t, f.worker.Run)
+	f.says(`emptied an unlogged table: copying it anew" side=subscriber table=public.book`)
+	f.allOK()
+	f.equal("public.book")
+	f.ok(w.stop())
+}
 
 // An unlogged table that a crash has emptied, of either server, is copied anew,
 // and no other.

@@ -2,6 +2,7 @@ package set
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/jackc/pgx/v5"
 
@@ -17,6 +18,26 @@ func Witness(ctx context.Context, conn *pgx.Conn) (token string, err error) {
 		return err
 	})
 	return token, err
+}
+
+// Witnesses are those of both sides, with what server the provider is.
+type Witnesses struct {
+	Server               Identity
+	Provider, Subscriber string
+}
+
+// ReadWitnesses reads them, and makes those that are not there.
+func ReadWitnesses(ctx context.Context, prov, sub *pgx.Conn) (w Witnesses, err error) {
+	if w.Server, err = Identify(ctx, prov); err == nil {
+		w.Provider, err = Witness(ctx, prov)
+	}
+	if err != nil {
+		return w, fmt.Errorf("provider: %w", err)
+	}
+	if w.Subscriber, err = Witness(ctx, sub); err != nil {
+		err = fmt.Errorf("subscriber: %w", err)
+	}
+	return w, err
 }
 
 // Unlogged tells whether a table, or a partition of it, is unlogged.
