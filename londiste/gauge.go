@@ -2,7 +2,6 @@ package londiste
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -35,11 +34,15 @@ func (l Lag) Now(now time.Time) time.Duration { return l.Behind + max(now.Sub(l.
 
 // Look asks the provider, then the subscriber: what one does between the two
 // statements makes the lag look greater, never less. It is an error where the lag
-// cannot be told.
+// cannot be told; a [ProviderError] where the subscriber answers all the same, and
+// then Parked and Copying are what it told. A provider that hangs gets half of the
+// time that ctx leaves.
 func (g *Gauge) Look(ctx context.Context) (Lag, error) {
 	lag, err := g.look(ctx)
-	if err != nil && (g.prov == nil || g.sub == nil || g.prov.IsClosed() || g.sub.IsClosed()) {
-		g.Close()
+	for _, conn := range []**pgx.Conn{&g.prov, &g.sub} {
+		if *conn != nil && (*conn).IsClosed() {
+			set.CloseConn(conn)
+		}
 	}
 	return lag, err
 }
@@ -51,11 +54,12 @@ func (g *Gauge) Close() {
 }
 
 func (g *Gauge) look(ctx context.Context) (Lag, error) {
-	var err error
+	half, cancel := halfOf(ctx)
+	defer cancel()
+	var end QueueEnd
+	var provErr, err error
 	if g.prov == nil {
-		if g.prov, err = g.Pair.ConnectProvider(ctx); err != nil {
-			return Lag{}, &providerError{err}
-		}
+		g.prov, provErr = g.Pair.ConnectProvider(half)
 	}
 	if g.sub == nil {
 		if g.sub, err = g.Pair.ConnectSubscriber(ctx); err != nil {
@@ -63,36 +67,56 @@ func (g *Gauge) look(ctx context.Context) (Lag, error) {
 		}
 	}
 	lag := Lag{At: time.Now()}
-	end, err := ReadQueueEnd(ctx, g.prov, g.Pair.Queue)
-	if err != nil {
-		return Lag{}, &providerError{err}
+	if provErr == nil {
+		end, provErr = ReadQueueEnd(half, g.prov, g.Pair.Queue)
 	}
 	at, err := ReadStanding(ctx, g.sub, g.Pair.Queue, g.Pair.ConsumerName())
 	if err != nil {
 		return Lag{}, err
 	}
-	if at.TickTime.IsZero() {
-		return Lag{}, hint.With(fmt.Errorf("consumer %s has a position of an unknown time", g.Pair.ConsumerName()), "replay writes it: londiste INI replay -d")
-	}
 	lag.Parked, lag.Copying = at.Parked, at.Copying
+	if provErr != nil {
+		return lag, &ProviderError{provErr}
+	}
+	lag.Behind, err = behind(&end, &at, g.Pair.ConsumerName())
+	return lag, err
+}
+
+// halfOf ends after half of the time that ctx leaves.
+func halfOf(ctx context.Context) (context.Context, context.CancelFunc) {
+	if deadline, is := ctx.Deadline(); is {
+		return context.WithTimeout(ctx, time.Until(deadline)/2)
+	}
+	return context.WithCancel(ctx)
+}
+
+// behind is how old the rows of who stands there may be, by the provider's clock
+// alone.
+func behind(end *QueueEnd, at *Standing, consumer string) (time.Duration, error) {
+	switch {
+	case at.TickTime.IsZero():
+		return 0, hint.With(fmt.Errorf("consumer %s has a position of an unknown time", consumer), "replay writes it: londiste INI replay -d")
+	case at.Provider != "" && at.Provider != end.Server:
+		return 0, hint.With(fmt.Errorf("consumer %s follows a queue of another server than the provider's", consumer),
+			"provider_db has to be the one that its replay reads: is the ini an old one?")
 	// A ticker that has missed the queue's idle period, or is paused, may have
 	// been away when something was written: the last tick is all that is known.
-	current := end.Ticking && end.InTick(&end.Tick) && at.Position == end.Tick.ID && at.TickTime.Equal(end.Tick.Time)
-	if !current {
-		lag.Behind = max(end.Clock.Sub(at.TickTime), 0)
+	case end.Ticking && end.InTick(&end.Tick) && at.Position == end.Tick.ID && at.TickTime.Equal(end.Tick.Time):
+		return 0, nil
+	// One that is past the last tick has come there since the provider was asked.
+	case at.Position <= end.Tick.ID && at.TickTime.After(end.Clock):
+		return 0, hint.With(fmt.Errorf("the provider's clock is %s before the time of tick %d", at.TickTime.Sub(end.Clock).Round(time.Millisecond), at.Position),
+			"it was set back: the lag can be told when the subscriber has come to a tick from after that")
 	}
-	return lag, nil
+	return max(end.Clock.Sub(at.TickTime), 0), nil
 }
 
-// providerError is that of a look that did not come to the subscriber.
-type providerError struct{ err error }
+// ProviderError is that of a look at which the provider failed, and the
+// subscriber did not: its rows are as old as they were, and growing older.
+type ProviderError struct{ Err error }
 
-func (e *providerError) Error() string { return e.err.Error() }
-func (e *providerError) Unwrap() error { return e.err }
+// Error is the text of the provider's error.
+func (e *ProviderError) Error() string { return e.Err.Error() }
 
-// ProviderFailed tells that a look failed at the provider, and that nothing is
-// known of the subscriber.
-func ProviderFailed(err error) bool {
-	_, is := errors.AsType[*providerError](err)
-	return is
-}
+// Unwrap is the provider's error.
+func (e *ProviderError) Unwrap() error { return e.Err }

@@ -1,6 +1,9 @@
 package londiste_test
 
 import (
+	"context"
+	"errors"
+	"net"
 	"slices"
 	"testing"
 	"time"
@@ -69,6 +72,54 @@ func TestGauge(t *testing.T) {
 	f.exec(f.subConn, `update skytools.worker_state set last_tick_time = last_tick_time - interval '1 hour'`)
 	if lag := f.look(g); lag.Behind < time.Hour {
 		t.Errorf("another provider's ticks, lag %v", lag)
+	}
+
+	// A clock that was set back tells nothing of a tick from before.
+	f.exec(f.subConn, `update skytools.worker_state set last_tick_time = last_tick_time + interval '2 hours'`)
+	_, err = g.Look(t.Context())
+	f.fails(err, "the provider's clock is", "set back")
+	f.exec(f.subConn, `update skytools.worker_state set provider_system_identifier = '1'`)
+	_, err = g.Look(t.Context())
+	f.fails(err, "follows a queue of another server", "provider_db")
+}
+
+// TestGaugeAlone: of two dead servers the subscriber's error is told, and a
+// provider that is dead alone, or hangs, does not keep its tables from being seen.
+func TestGaugeAlone(t *testing.T) {
+	f := newFlow(t)
+	f.both(`create table book (id int primary key)`)
+	f.add("book")
+	w := start(t, f.worker.Run)
+	f.allOK()
+	f.ok(w.stop())
+	f.exec(f.subConn, `insert into skytools.parked_table (queue_name, table_name, tick_id, error)
+		values ('londiste.write', 'public.book', 1, 'why')`)
+	nobody := f.sub.Pair.Provider.Copy()
+	nobody.Port, nobody.Fallbacks = 1, nil
+	pair := f.sub.Pair
+	pair.Provider = nobody
+	g := &londiste.Gauge{Pair: pair}
+	t.Cleanup(g.Close)
+	lag, err := g.Look(t.Context())
+	if _, alone := errors.AsType[*londiste.ProviderError](err); !alone || !slices.Equal(lag.Parked, []string{"public.book"}) {
+		t.Errorf("the provider is dead: %+v, %v", lag, err)
+	}
+	pair.Subscriber = nobody
+	both := &londiste.Gauge{Pair: pair}
+	_, err = both.Look(t.Context())
+	if _, alone := errors.AsType[*londiste.ProviderError](err); err == nil || alone {
+		t.Errorf("both are dead: %v", err)
+	}
+
+	hangs, err := net.Listen("tcp", "127.0.0.1:0") // its clients are never answered
+	f.ok(err)
+	t.Cleanup(func() { hangs.Close() })
+	g.Pair.Provider.Port = uint16(hangs.Addr().(*net.TCPAddr).Port)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	lag, err = g.Look(ctx)
+	if _, alone := errors.AsType[*londiste.ProviderError](err); !alone || len(lag.Parked) != 1 {
+		t.Errorf("the provider hangs: %+v, %v", lag, err)
 	}
 }
 

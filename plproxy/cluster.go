@@ -59,6 +59,8 @@ func (c *Config) check() error {
 	case bits.OnesCount(uint(n)) != 1:
 		return hint.With(errors.New(noun.Count(n, "partition")),
 			"PL/Proxy takes a key's partition from the last bits of its hash: have 1, 2, 4, 8 …")
+	case c.MaxLag <= 0:
+		return hint.With(fmt.Errorf("max_lag %s: no replica is ever so fresh", c.MaxLag), "rows are as old as a tick and a look allow: allow a second or more")
 	case c.Write == c.Read:
 		return hint.With(fmt.Errorf("one cluster, %s, for writes and reads", c.Write), "write_cluster and read_cluster need names of their own")
 	}

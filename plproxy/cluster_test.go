@@ -91,11 +91,14 @@ func TestClusters(t *testing.T) {
 			}
 		})
 	}
-	if _, err := New(Config{Write: "w", Read: "r", Partitions: []Partition{one, two, one}}); err == nil || !strings.Contains(err.Error(), "3 partitions") {
+	if _, err := New(Config{Write: "w", Read: "r", MaxLag: time.Second, Partitions: []Partition{one, two, one}}); err == nil || !strings.Contains(err.Error(), "3 partitions") {
 		t.Errorf("three partitions: %v", err)
 	}
-	if _, err := New(Config{Write: "w", Read: "w", Partitions: []Partition{one}}); err == nil {
+	if _, err := New(Config{Write: "w", Read: "w", MaxLag: time.Second, Partitions: []Partition{one}}); err == nil {
 		t.Error("one name for both clusters")
+	}
+	if _, err := New(Config{Write: "w", Read: "r", Partitions: []Partition{one}}); err == nil || !strings.Contains(err.Error(), "max_lag") {
+		t.Errorf("no replica is fresh within nothing: %v", err)
 	}
 }
 
@@ -106,6 +109,7 @@ func TestVerdicts(t *testing.T) {
 	const most = time.Second
 	late := func(d time.Duration) londiste.Lag { return londiste.Lag{At: now, Behind: d} }
 	dead := errors.New("dead")
+	noProvider := &londiste.ProviderError{Err: dead}
 	var got []bool
 	var v verdict
 	for _, look := range []struct {
@@ -125,12 +129,21 @@ func TestVerdicts(t *testing.T) {
 		{lag: late(0)},
 		{lag: late(900 * time.Millisecond)},
 		{lag: londiste.Lag{At: now, Parked: []string{"t"}}},
+		{lag: late(0)},
+		{lag: late(0)},
+		{lag: late(0)},
+		{err: noProvider}, // the replica answers, and is as late as it was
+		{err: noProvider, lag: londiste.Lag{At: now, Parked: []string{"t"}}},
+		{lag: late(0)},
+		{lag: late(0)},
+		{lag: late(0)},
+		{err: dead}, // with the provider or without
 		{lag: londiste.Lag{At: now, Copying: []string{"t"}}},
 	} {
 		v.note(look.lag, look.err, most, now)
 		got = append(got, v.in)
 	}
-	want := []bool{true, false, false, false, false, false, false, false, false, false, true, true, false, false}
+	want := []bool{true, false, false, false, false, false, false, false, false, false, true, true, false, false, false, true, true, false, false, false, true, false, false}
 	if !slices.Equal(got, want) {
 		t.Errorf("got  %v\nwant %v", got, want)
 	}

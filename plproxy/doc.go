@@ -23,14 +23,18 @@
 // table that is parked or being copied. It comes back after three looks in a
 // row that find it clearly within the limit, at three quarters: one at the limit
 // would come and go. While only the provider is silent, the last lag known and
-// the time since count.
+// the time since count, and the replica has to answer all the same.
 //
 // # Two forms
 //
 // As servers of SQL/MED, which PL/Proxy prefers, or as the three functions that
 // it asks otherwise, over two tables; these have a version, which moves only where
 // something has changed. Either way all clusters change in one transaction: one
-// that dies before its commit changes nothing, and the next round does it.
+// that dies before its commit changes nothing, and the next round does it. Each
+// round asks what is there, so what somebody else has changed is made anew.
+//
+// One keeper at a time has a cluster, by an advisory lock of its session (turn.go);
+// another one stands by.
 //
 // No connection string has a password. The callers' role could read it: the
 // functions answer to whoever calls a proxy function.

@@ -10,13 +10,14 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/skytools-go/skytools/internal/hint"
 	"github.com/skytools-go/skytools/internal/ident"
 )
 
-// statements make the proxy database have the clusters.
+// statements make the proxy database have the clusters; none where it has them.
 func (k *Keeper) statements(ctx context.Context, conn *pgx.Conn, want []Cluster) ([]string, error) {
 	if k.Form == Functions {
-		return k.functions(want), nil
+		return k.functions(ctx, conn, want)
 	}
 	var list []string
 	for _, c := range want {
@@ -26,15 +27,13 @@ func (k *Keeper) statements(ctx context.Context, conn *pgx.Conn, want []Cluster)
 		}
 		name := ident.Quote(c.Name)
 		if !there {
-			list = append(list, "create server "+name+" foreign data wrapper plproxy options ("+options(nil, c)+")")
+			list = append(list, "create server "+name+" foreign data wrapper plproxy options ("+options(nil, c)+")",
+				// PL/Proxy wants one for each caller; it calls as that user then.
+				"create user mapping for public server "+name)
 		} else if change := options(old, c); change != "" {
 			list = append(list, "alter server "+name+" options ("+change+")")
 		}
-		if !there {
-			// PL/Proxy wants one for each caller; it calls as that user then.
-			list = append(list, "create user mapping for public server "+name)
-		}
-		if len(k.done) == 0 {
+		if !there || !k.ready {
 			for _, who := range k.Callers {
 				list = append(list, "grant usage on foreign server "+name+" to "+ident.Quote(who))
 			}
@@ -92,11 +91,20 @@ func options(old [][2]string, c Cluster) string {
 	return strings.Join(list, ", ")
 }
 
-// functions install what is asked by PL/Proxy at the first round, and set the
-// clusters.
-func (k *Keeper) functions(want []Cluster) []string {
+// functions install what is asked by PL/Proxy, over each session once, and set
+// the clusters that are not what they should be.
+func (k *Keeper) functions(ctx context.Context, conn *pgx.Conn, want []Cluster) ([]string, error) {
+	if err := hidden(ctx, conn, want); err != nil {
+		return nil, err
+	}
 	var list []string
-	if len(k.done) == 0 {
+	var old []Cluster
+	if k.ready {
+		var err error
+		if old, err = kept(ctx, conn, k.Job); err != nil {
+			return nil, err
+		}
+	} else {
 		list = append(list, k.Install)
 		for _, who := range k.Callers {
 			who = ident.Quote(who)
@@ -105,6 +113,9 @@ func (k *Keeper) functions(want []Cluster) []string {
 		}
 	}
 	for _, c := range want {
+		if slices.ContainsFunc(old, c.equal) {
+			continue
+		}
 		slots := make([]string, len(c.Slots))
 		for i, s := range c.Slots {
 			slots[i] = ident.Literal(s)
@@ -112,7 +123,34 @@ func (k *Keeper) functions(want []Cluster) []string {
 		list = append(list, fmt.Sprintf("select plproxy.set_cluster(%s, %s, array[%s]::text[], %t)",
 			ident.Literal(k.Job), ident.Literal(c.Name), strings.Join(slots, ", "), c.Modular))
 	}
-	return list
+	return list, nil
+}
+
+// kept are the clusters of a job in the tables.
+func kept(ctx context.Context, conn *pgx.Conn, job string) ([]Cluster, error) {
+	rows, err := conn.Query(ctx, `
+		select c.cluster_name, array(
+		    select s.connection from plproxy.cluster_slot s where s.cluster_name = c.cluster_name order by s.slot), c.modular
+		from plproxy.cluster c where c.job_name = $1`, job)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[Cluster])
+}
+
+// hidden is an error where PL/Proxy would never come to ask the functions.
+func hidden(ctx context.Context, conn *pgx.Conn, want []Cluster) error {
+	for _, c := range want {
+		_, there, err := serverOptions(ctx, conn, c.Name)
+		if err != nil {
+			return err
+		}
+		if there {
+			return hint.With(fmt.Errorf("cluster %s: a foreign server has this name, and PL/Proxy takes that and not the functions", c.Name),
+				"form = sqlmed keeps that server; or drop it: drop server %s cascade", ident.Quote(c.Name))
+		}
+	}
+	return nil
 }
 
 func script(statements []string) string {

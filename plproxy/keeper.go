@@ -2,6 +2,7 @@ package plproxy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -28,12 +29,15 @@ type Keeper struct {
 
 	gauges   [][]*londiste.Gauge // by partition and place
 	verdicts [][]verdict
-	done     []Cluster // what the proxy database has
+	done     []Cluster // what the proxy database was seen to have
 	proxy    *pgx.Conn
+	ready    bool // over this session, functions and grants were seen to
 }
 
-// lookTime is how long a replica may take to answer.
-const lookTime = 2 * time.Second
+const (
+	lookTime  = 2 * time.Second  // how long a replica may take to answer
+	proxyTime = 10 * time.Second // and the proxy database, in all
+)
 
 // New checks the configuration and connects to nothing.
 func New(c Config) (*Keeper, error) {
@@ -57,23 +61,38 @@ func (k *Keeper) Run(ctx context.Context) error {
 	k.Log = notice.Logger(k.Log)
 	defer k.close(ctx)
 	n := notice.Notice{Log: k.Log}
+	before := ""
 	l := loop.Loop{Idle: k.Every, MaxBackoff: 5 * time.Second, Stop: k.Stop, OnError: func(err error, _ time.Duration) {
-		n.Waiting(notice.Explain(err))
+		if !errors.Is(err, errBusy) {
+			n.Waiting(notice.Explain(err))
+		} else if text := err.Error(); text != before {
+			before = text
+			k.Log.Info("This one stands by: " + text)
+		}
 	}}
 	return l.Run(ctx, func(ctx context.Context) (bool, error) {
 		err := k.round(ctx)
 		if err == nil {
+			before = ""
 			n.Over("The proxy database is kept up to date again")
 		}
 		return false, err
 	})
 }
 
-// Once is one round.
+// onceWait is how long one round waits for another keeper that is at its own.
+const onceWait = 5 * time.Second
+
+// Once is one round. It is an error if a keeper that stays has the clusters.
 func (k *Keeper) Once(ctx context.Context) error {
 	k.Log = notice.Logger(k.Log)
 	defer k.close(ctx)
-	return k.round(ctx)
+	for end := time.Now().Add(onceWait); ; {
+		err := k.round(ctx)
+		if !errors.Is(err, errBusy) || time.Now().After(end) || loop.Sleep(ctx, onceWait/50, k.Stop) != nil {
+			return err
+		}
+	}
 }
 
 // Script is the SQL that a round would run now.
@@ -81,11 +100,16 @@ func (k *Keeper) Script(ctx context.Context) (string, error) {
 	k.Log = notice.Logger(k.Log)
 	defer k.close(ctx)
 	k.look(ctx)
-	if err := k.connect(ctx); err != nil {
-		return "", err
+	short, cancel := context.WithTimeout(ctx, proxyTime)
+	defer cancel()
+	if err := k.connect(short); err != nil {
+		return "", fmt.Errorf("proxy database: %w", err)
 	}
-	statements, err := k.statements(ctx, k.proxy, k.wanted())
-	return script(statements), err
+	statements, err := k.statements(short, k.proxy, k.wanted())
+	if err != nil {
+		return "", fmt.Errorf("proxy database: %w", advised(err, k))
+	}
+	return script(statements), nil
 }
 
 func (k *Keeper) close(ctx context.Context) {
@@ -94,29 +118,41 @@ func (k *Keeper) close(ctx context.Context) {
 			g.Close()
 		}
 	}
-	if k.proxy != nil {
-		session.Close(ctx, k.proxy)
-		k.proxy = nil
-	}
+	k.disconnect(ctx)
 }
 
+func (k *Keeper) disconnect(ctx context.Context) {
+	if k.proxy == nil {
+		return
+	}
+	if !k.proxy.IsClosed() {
+		short, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		k.leave(short)
+		cancel()
+	}
+	session.Close(ctx, k.proxy)
+	k.proxy, k.ready = nil, false
+}
+
+// round looks, and has the proxy database follow. That is asked each time what
+// it has: somebody may have changed it, or made it anew.
 func (k *Keeper) round(ctx context.Context) error {
 	k.look(ctx)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	want := k.wanted()
-	if slices.EqualFunc(want, k.done, Cluster.equal) {
-		return nil
+	short, cancel := context.WithTimeout(ctx, proxyTime)
+	defer cancel()
+	err := k.follow(short, want)
+	if ctx.Err() != nil {
+		return ctx.Err()
 	}
-	if err := k.connect(ctx); err != nil {
-		return err
-	}
-	if err := k.write(ctx, want); err != nil {
+	if err != nil {
 		if !session.Outlived(err) {
-			session.Close(ctx, k.proxy)
-			k.proxy = nil
+			k.disconnect(ctx)
 		}
+		k.ready = false
 		return fmt.Errorf("proxy database: %w", err)
 	}
 	for i, c := range want {
@@ -126,6 +162,27 @@ func (k *Keeper) round(ctx context.Context) error {
 	}
 	k.done = want
 	return nil
+}
+
+// follow makes the proxy database have the clusters.
+func (k *Keeper) follow(ctx context.Context, want []Cluster) error {
+	if k.proxy == nil {
+		if err := k.connect(ctx); err != nil {
+			return err
+		}
+		if err := k.take(ctx, k.proxy); err != nil {
+			return err
+		}
+	}
+	statements, err := k.statements(ctx, k.proxy, want)
+	if err != nil || len(statements) == 0 {
+		k.ready = err == nil
+		return err
+	}
+	if k.ready && slices.EqualFunc(want, k.done, Cluster.equal) {
+		k.Log.Warn("The clusters are not as they were left: they are made anew")
+	}
+	return k.write(ctx, want)
 }
 
 func (k *Keeper) wanted() []Cluster {
@@ -177,9 +234,6 @@ func (k *Keeper) tell(partition, place int, v *verdict) {
 }
 
 func (k *Keeper) connect(ctx context.Context) (err error) {
-	if k.proxy != nil {
-		return nil
-	}
 	db := k.Proxy.Copy()
 	if db.RuntimeParams["application_name"] == "" {
 		db.RuntimeParams["application_name"] = "londiste"
@@ -195,20 +249,24 @@ func (k *Keeper) write(ctx context.Context, want []Cluster) error {
 		return err
 	}
 	defer tx.Rollback(context.WithoutCancel(ctx)) // after the commit it does nothing
-	// Two of them would find the same thing missing, and one fail.
+	// Two of them, of other clusters, would find the same function missing, and one fail.
 	if _, err := tx.Exec(ctx, `select pg_advisory_xact_lock(hashtextextended('skytools.plproxy', 0))`); err != nil {
 		return err
 	}
 	statements, err := k.statements(ctx, k.proxy, want)
 	if err != nil {
-		return err
+		return advised(err, k)
 	}
 	for _, s := range statements {
 		if _, err := k.proxy.PgConn().Exec(ctx, s).ReadAll(); err != nil {
 			return advised(err, k)
 		}
 	}
-	return failpoint.Commit(failpoint.Cluster, func() error { return tx.Commit(ctx) })
+	if err := failpoint.Commit(failpoint.Cluster, func() error { return tx.Commit(ctx) }); err != nil {
+		return err
+	}
+	k.ready = true
+	return nil
 }
 
 func advised(err error, k *Keeper) error {

@@ -80,6 +80,11 @@ func (p *proxied) keeper(change func(*plproxy.Config)) *plproxy.Keeper {
 	return k
 }
 
+func requirePLProxy(t *testing.T, s *pgserver.Server) {
+	t.Helper()
+	pgtest.RequireExtension(t, s, "plproxy", fmt.Sprintf("Debian: apt-get install postgresql-%d-plproxy", s.Programs().Major))
+}
+
 // target is how the proxy reaches a database: as the caller.
 func target(t *testing.T, s *pgserver.Server, dsn string) string {
 	return fmt.Sprintf("host=%s port=%d dbname=%s", s.Host(), s.Port(), pgtest.DBName(t, dsn))
@@ -210,7 +215,7 @@ func (p *proxied) done() (n int) {
 // and read through them; one replica is stopped, then the other held back.
 func TestKeeper(t *testing.T) {
 	root := pgtest.Server(t)
-	pgtest.RequireExtension(t, root, "plproxy", fmt.Sprintf("Debian: apt-get install postgresql-%d-plproxy", root.Programs().Major))
+	requirePLProxy(t, root)
 	w := replicas.New(t, root, pgtest.Second(t), pgtest.Own(t, pgserver.Options{}))
 	for _, dsn := range []string{w.RootDSN, w.Replicas[0].DSN, w.Replicas[1].DSN} {
 		pgtest.Exec(t, pgtest.Connect(t, dsn), `

@@ -1,6 +1,7 @@
 package plproxy
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -25,8 +26,9 @@ type verdict struct {
 // decides by itself.
 func (v *verdict) note(lag londiste.Lag, err error, most time.Duration, now time.Time) (changed bool) {
 	first := v.why == "" && !v.seen
-	if londiste.ProviderFailed(err) && v.seen {
-		lag, err = v.last, nil // the replica itself may be well
+	if _, alone := errors.AsType[*londiste.ProviderError](err); alone && v.seen {
+		// The replica answers, and its rows are as old as they were, and growing older.
+		lag.At, lag.Behind, err = v.last.At, v.last.Behind, nil
 	}
 	age := lag.Now(now)
 	switch {

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/skytools-go/skytools/doctor"
 	"github.com/skytools-go/skytools/internal/ident"
+	"github.com/skytools-go/skytools/londiste"
 	"github.com/skytools-go/skytools/pgq"
 )
 
@@ -93,7 +95,7 @@ func (s *Server) fresh(w http.ResponseWriter, r *http.Request) {
 	now := lag.Now(time.Now())
 	seconds := now.Seconds()
 	verdict.Lag, verdict.Parked = &seconds, append(verdict.Parked, lag.Parked...)
-	verdict.Fresh = now <= within && len(lag.Parked) == 0
+	verdict.Fresh = now <= within && len(lag.Parked) == 0 && (err == nil || onlyProvider(err))
 	lines := []string{fmt.Sprintf("%s: lag at most %s, asked for %s", word(verdict.Fresh, "fresh", "not fresh"), now.Round(time.Millisecond), within)}
 	if len(lag.Parked) > 0 {
 		lines = append(lines, "parked tables: "+strings.Join(lag.Parked, ", "))
@@ -102,6 +104,12 @@ func (s *Server) fresh(w http.ResponseWriter, r *http.Request) {
 		lines = append(lines, "the last look failed: "+verdict.Error)
 	}
 	decide(w, r, verdict.Fresh, lines, verdict)
+}
+
+// onlyProvider tells that a look failed at the provider, and the subscriber is well.
+func onlyProvider(err error) bool {
+	_, is := errors.AsType[*londiste.ProviderError](err)
+	return is
 }
 
 // parseWithin reads a duration, or a number of seconds.

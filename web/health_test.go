@@ -148,9 +148,23 @@ func TestFresh(t *testing.T) {
 			Lag   *float64 `json:"lag_seconds"`
 		}
 		w := ask(h, "GET", "/fresh?within=1m", "Accept", "application/json")
-		if err := json.Unmarshal(w.Body.Bytes(), &body); err != nil || !body.Fresh || body.Lag == nil || *body.Lag < 5 {
+		if err := json.Unmarshal(w.Body.Bytes(), &body); err != nil || body.Fresh || body.Lag == nil || *body.Lag < 5 {
 			t.Errorf("as JSON: %s", w.Body)
 		}
+
+		// A subscriber that does not answer is not fresh, however much is allowed; one
+		// whose provider does not answer is as old as it was, and growing older.
+		time.Sleep(pulseLimit) // in the bubble's time: that one is given up, too
+		takes = 0
+		failed = errors.New("the subscriber is dead")
+		next()
+		wants("/fresh?within=1h", 503, "the subscriber is dead")
+		failed = &londiste.ProviderError{Err: errors.New("the provider is dead")}
+		next()
+		wants("/fresh?within=1h", 200, "the provider is dead")
+		lag.Parked = []string{"public.book"}
+		next()
+		wants("/fresh?within=1h", 503, "parked tables: public.book")
 	})
 }
 

@@ -71,8 +71,11 @@ func (s *Server) feel(done chan struct{}) {
 	p := &s.pulse
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.err = err; err == nil {
+	switch p.err = err; {
+	case err == nil:
 		p.lag, p.told = lag, true
+	case onlyProvider(err):
+		p.lag.Parked, p.lag.Copying = lag.Parked, lag.Copying
 	}
 	p.next, p.busy = time.Now().Add(pulsePause), nil
 	close(done)

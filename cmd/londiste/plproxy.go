@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/spf13/cobra"
 
 	"github.com/skytools-go/skytools/internal/cli"
@@ -125,7 +126,7 @@ func takeProxy(s *conf.Section) (*plproxy.Keeper, error) {
 			break
 		}
 		part := plproxy.Partition{Write: text}
-		errs = append(errs, noPassword(s, key, text))
+		errs = append(errs, reaches(s, key, text))
 		part.Replicas, err = takeReplicas(s, fmt.Sprintf("replicas_%d", i))
 		errs = append(errs, err)
 		c.Partitions = append(c.Partitions, part)
@@ -146,11 +147,14 @@ func takeProxy(s *conf.Section) (*plproxy.Keeper, error) {
 	return k, err
 }
 
-// noPassword refuses a connection string that callers of the proxy could read
-// a password in.
-func noPassword(s *conf.Section, key, text string) error {
+// reaches checks a connection string that PL/Proxy is to use: it writes the user
+// behind it, and callers of the proxy could read a password in it.
+func reaches(s *conf.Section, key, text string) error {
 	if _, err := database(s, key, text); err != nil {
 		return err
+	}
+	if strings.Contains(text, "://") {
+		return hint.With(fmt.Errorf("%s: %s: PL/Proxy takes no URI", s.Where(key), key), "write it as host=… port=… dbname=…")
 	}
 	if dsn.Redact(text) != text {
 		return hint.With(fmt.Errorf("%s: %s: a password in it could be read by whoever calls a proxy function", s.Where(key), key),
@@ -206,9 +210,13 @@ func takeReplica(s *conf.Section, key, line string) (plproxy.Replica, error) {
 	}
 	r.Pair, r.Connect = its.pair, rest
 	if rest != "" {
-		return r, noPassword(s, key, rest)
+		return r, reaches(s, key, rest)
 	}
 	at := its.pair.Subscriber
+	if slices.ContainsFunc(at.Fallbacks, func(f *pgconn.FallbackConfig) bool { return f.Host != at.Host || f.Port != at.Port }) {
+		return wrong(hint.With(fmt.Errorf("%s: subscriber_db names several servers", file),
+			"write behind the file how the proxy reaches the replica: %s weight=%d host=… port=… dbname=…", file, r.Weight))
+	}
 	r.Connect = fmt.Sprintf("host=%s port=%d dbname=%s", quoteValue(at.Host), at.Port, quoteValue(at.Database))
 	return r, nil
 }
