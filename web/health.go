@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -73,32 +74,38 @@ func (s *Server) notReady(now time.Time) []string {
 	return reasons
 }
 
-// fresh says whether no row of the subscriber is older than a balancer allows.
+// fresh says whether a balancer may send reads here: no row of the subscriber is
+// older than it allows, and no table is parked or still to be copied.
 func (s *Server) fresh(w http.ResponseWriter, r *http.Request) {
 	within, err := parseWithin(r.URL.Query().Get("within"))
-	if err != nil {
+	allowed, wrong := parseCopying(r.URL.Query().Get("copying"))
+	if err = cmp.Or(err, wrong); err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
 	lag, err := s.lag(r.Context())
 	verdict := struct {
-		Fresh  bool     `json:"fresh"`
-		Lag    *float64 `json:"lag_seconds"` // null: cannot be told
-		Within float64  `json:"within_seconds"`
-		Parked []string `json:"parked_tables"`
-		Error  string   `json:"error,omitempty"`
-	}{Within: within.Seconds(), Parked: []string{}, Error: text(err)}
+		Fresh   bool     `json:"fresh"`
+		Lag     *float64 `json:"lag_seconds"` // null: cannot be told
+		Within  float64  `json:"within_seconds"`
+		Parked  []string `json:"parked_tables"`
+		Copying []string `json:"copying_tables"`
+		Error   string   `json:"error,omitempty"`
+	}{Within: within.Seconds(), Parked: []string{}, Copying: []string{}, Error: text(err)}
 	if lag == nil {
 		decide(w, r, false, []string{"the lag cannot be told: " + verdict.Error}, verdict)
 		return
 	}
 	now := lag.Now(time.Now())
 	seconds := now.Seconds()
-	verdict.Lag, verdict.Parked = &seconds, append(verdict.Parked, lag.Parked...)
-	verdict.Fresh = now <= within && len(lag.Parked) == 0 && (err == nil || onlyProvider(err))
+	verdict.Lag, verdict.Parked, verdict.Copying = &seconds, append(verdict.Parked, lag.Parked...), append(verdict.Copying, lag.Copying...)
+	verdict.Fresh = now <= within && len(lag.Parked) == 0 && (allowed || len(lag.Copying) == 0) && (err == nil || onlyProvider(err))
 	lines := []string{fmt.Sprintf("%s: lag at most %s, asked for %s", word(verdict.Fresh, "fresh", "not fresh"), now.Round(time.Millisecond), within)}
 	if len(lag.Parked) > 0 {
 		lines = append(lines, "parked tables: "+strings.Join(lag.Parked, ", "))
+	}
+	if len(lag.Copying) > 0 {
+		lines = append(lines, "tables being copied: "+strings.Join(lag.Copying, ", "))
 	}
 	if err != nil {
 		lines = append(lines, "the last look failed: "+verdict.Error)
@@ -110,6 +117,14 @@ func (s *Server) fresh(w http.ResponseWriter, r *http.Request) {
 func onlyProvider(err error) bool {
 	_, is := errors.AsType[*londiste.ProviderError](err)
 	return is
+}
+
+// parseCopying reads whether tables may be read while they are copied.
+func parseCopying(text string) (allowed bool, err error) {
+	if text == "" || text == "allow" {
+		return text == "allow", nil
+	}
+	return false, fmt.Errorf("copying=%q is not known: write copying=allow where a table that is being copied may be read, or leave it out", text)
 }
 
 // parseWithin reads a duration, or a number of seconds.

@@ -123,7 +123,13 @@ func TestFresh(t *testing.T) {
 		next()
 		lag.Behind, lag.Parked = 0, []string{"public.book"}
 		wants("/fresh?within=1s", 503, "parked tables: public.book")
-		lag.Parked = nil
+		wants("/fresh?within=1s&copying=allow", 503, "parked tables: public.book")
+		lag.Parked, lag.Copying = nil, []string{"public.page"}
+		next()
+		wants("/fresh?within=1s", 503, "not fresh: lag at most 0s, asked for 1s\ntables being copied: public.page")
+		wants("/fresh?within=1s&copying=allow", 200, "fresh: lag at most 0s, asked for 1s\ntables being copied: public.page")
+		wants("/fresh?within=1s&copying=yes", 400, "copying=allow")
+		lag.Copying = nil
 		next()
 		wants("/fresh?within=1ms", 200, "fresh")
 
