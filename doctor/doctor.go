@@ -132,24 +132,13 @@ func SchemaVersion(ctx context.Context, conn *pgx.Conn, schema int, install stri
 	return nil, nil
 }
 
-// lateness is how old a queue's last tick may be over its idle period.
-const lateness = 30 * time.Second
-
-// Late tells that the queue should have been ticked.
-func Late(q pgq.Queue) bool {
-	if q.TickerPaused || q.ExternalTicker {
-		return false
-	}
-	return q.TickerLag > q.IdlePeriod+lateness || q.NewEvents > 0 && q.TickerLag > q.MaxLag+lateness/3
-}
-
 // tickerOf cannot tell a ticker that ended a moment ago from one whose session is
 // not seen, before its queues are late.
 func tickerOf(_ context.Context, x *examination) ([]Finding, error) {
 	switch {
 	case len(x.Tickers) > 0 && x.Tickers[0].Leads:
 		return nil, nil
-	case len(x.Queues) == 0 || slices.ContainsFunc(x.Queues, Late):
+	case len(x.Queues) == 0 || slices.ContainsFunc(x.Queues, pgq.Queue.Late):
 		return []Finding{{Result: Failed, Text: "none is connected", Mend: "pgqadm INI ticker -d"}}, nil
 	case len(x.OtherTickers) > 0:
 		return []Finding{{Result: Sound, Text: "ticks are made by another program: " + x.OtherTickers[0].String()}}, nil
@@ -176,7 +165,7 @@ func otherTickersOf(_ context.Context, x *examination) ([]Finding, error) {
 func ticksOf(_ context.Context, x *examination) ([]Finding, error) {
 	var found []Finding
 	for _, q := range x.Queues {
-		if Late(q) {
+		if q.Late() {
 			found = append(found, Finding{
 				Result: Failed, Object: q.Name, Text: fmt.Sprintf("the last tick is %s old, %s without one", pgq.Seconds(q.TickerLag), noun.Count(q.NewEvents, "event")),
 				Mend: "see that the ticker runs, and its log",

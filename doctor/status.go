@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/skytools-go/skytools/internal/hint"
 	"github.com/skytools-go/skytools/internal/ident"
 	"github.com/skytools-go/skytools/pgq"
 	"github.com/skytools-go/skytools/ticker"
@@ -138,31 +139,48 @@ func (s Status) WriteText(w io.Writer) error {
 			p.line("Ticker of another program: %s", other)
 		}
 	}
-	for _, text := range s.Problems() {
-		p.line("! %s", text)
+	for _, one := range s.Problems() {
+		p.line("! %s", one)
 	}
 	return p.err
 }
 
-// Problems are what wants doing, each in a sentence with what mends it.
-func (s Status) Problems() []string {
-	var list []string
+// Problem is something that wants doing, and what to do.
+type Problem struct {
+	Text string
+	Mend string // a command, or a way to one
+}
+
+// String is a line of `pgqadm status`.
+func (p Problem) String() string { return p.Text + ": " + p.Mend }
+
+// Problems are what wants doing.
+func (s Status) Problems() []Problem {
+	var list []Problem
 	if len(s.Tickers) > 0 {
 		for _, other := range s.OtherTickers {
-			list = append(list, fmt.Sprintf("%s ticks beside ours: %s", other, s.mendOther()))
+			list = append(list, Problem{fmt.Sprintf("%s ticks beside ours", other), s.mendOther()})
 		}
 	}
 	if len(s.Tickers)+len(s.OtherTickers) == 0 {
-		list = append(list, "no ticker is connected: pgqadm INI ticker -d starts it")
+		list = append(list, Problem{"no ticker is connected", "pgqadm INI ticker -d starts it"})
+	}
+	for _, q := range s.Queues {
+		switch {
+		case q.TickerPaused:
+			list = append(list, Problem{"the ticker of queue " + q.Name + " is paused", "pgqadm INI config " + hint.Shell(q.Name) + " ticker_paused=0"})
+		case len(s.Tickers) > 0 && q.Late():
+			list = append(list, Problem{fmt.Sprintf("the last tick of queue %s is %s old", q.Name, pgq.Seconds(q.TickerLag)), "pgqadm INI doctor says what keeps the ticker"})
+		}
 	}
 	for _, w := range s.Warnings {
-		list = append(list, w.String())
+		list = append(list, Problem{w.String(), w.Mend()})
 	}
 	for _, d := range s.Detached {
-		list = append(list, d.String())
+		list = append(list, Problem{d.String(), d.Mend()})
 	}
 	if t := s.OldestTransaction; t.Long() {
-		list = append(list, t.String())
+		list = append(list, Problem{t.String(), t.Mend})
 	}
 	return list
 }

@@ -422,7 +422,14 @@ func TestResync(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	p.fails(p.sub.Resync(ctx, named("nosuch")), "Table public.nosuch not found", "")
+	p.exec(p.subConn, "insert into skytools.table_counter (queue_name, consumer_name, table_name, events, diverged) values ('"+p.sub.Queue+"', '"+p.sub.ConsumerName()+"', 'public.entry', 9, 3)")
+	diverged := func(want bool) {
+		t.Helper()
+		p.same(slices.ContainsFunc(p.sub.ReadStatus(ctx).Problems, func(pr londiste.Problem) bool { return pr.Kind == londiste.Diverged }), want)
+	}
+	diverged(true)
 	p.ok(p.sub.Resync(ctx, named("entry")))
+	diverged(false) // the command that it named has mended it
 	p.logged("Resyncing public.entry")
 	p.fails(p.sub.Resync(ctx, named("entry")), "Table public.entry is not in stable state", "-")
 	p.ok(p.sub.Resync(ctx, londiste.Selection{All: true}))

@@ -15,11 +15,12 @@ func (st *Status) judge() {
 		switch {
 		case q.Paused:
 			st.problem(Ticker, "pgqadm INI config "+hint.Shell(st.Queue)+" ticker_paused=0", "the ticker of queue %s is paused", st.Queue)
-		case q.TickAge > 120:
-			st.problem(Ticker, "pgqadm INI ticker -d", "queue %s has had no tick for %.0f s: the ticker does not run", st.Queue, q.TickAge)
+		case q.Late:
+			st.problem(Ticker, "pgqadm INI ticker -d; where one runs, pgqadm INI doctor says what keeps it",
+				"queue %s has had no tick for %.0f s, and %d events wait for one: the ticker does not run", st.Queue, q.TickAge, q.NewEvents)
 		}
 		if q.Oldest.Long() {
-			st.problem(Ticker, "end it if it hangs", "provider: %s", q.Oldest)
+			st.problem(Ticker, q.Oldest.Mend, "provider: %s", q.Oldest)
 		}
 	}
 	st.judgeWorker()
@@ -51,9 +52,6 @@ func (st *Status) judgeTable(t *TableStatus) {
 	if t.Counters.Diverged > 0 {
 		st.problem(Diverged, "find out who else writes to it; londiste INI subscriber resync "+name+" copies it anew",
 			"table %s: not as expected at the subscriber, and set right: %s", t.Name, noun.Count(t.Counters.Diverged, "row"))
-	}
-	if t.Counters.Fallbacks > 0 {
-		st.problem(Fallbacks, "", "table %s: a set was refused %s, and its rows applied one by one", t.Name, noun.Count(t.Counters.Fallbacks, "time"))
 	}
 }
 

@@ -2,6 +2,7 @@ package londiste_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -62,7 +63,22 @@ func TestTwoProvidersFillOneTable(t *testing.T) {
 		}
 	}
 
+	// What the other has brought is no difference; what it would hide is one.
+	compared := func(o londiste.CompareOptions, want string) {
+		t.Helper()
+		f.ok(f.sub.Compare(t.Context(), named("entry"), o, func(c londiste.Comparison) error {
+			row := f.sub.ReadStatus(t.Context()).Tables[0]
+			got := fmt.Sprintf("agrees %t, verified %t, different %t, extra %d", c.Agrees(), row.Verified != nil, row.Different != nil, row.Extra)
+			if got != want {
+				t.Errorf("compared: %s, want %s", got, want)
+			}
+			return nil
+		}))
+	}
+	compared(londiste.CompareOptions{CountOnly: true}, "agrees false, verified false, different false, extra 0")
+	compared(londiste.CompareOptions{}, "agrees true, verified true, different false, extra 10")
 	f.exec(f.subConn, "delete from entry where id in (3, 103)")
+	compared(londiste.CompareOptions{}, "agrees false, verified true, different true, extra 9")
 	f.ok(f.sub.Repair(t.Context(), named("entry"), londiste.CompareOptions{}, true, nil, func(c londiste.Comparison, told int64) error {
 		if c.Missing != 1 || c.Extra != 9 || told != 1 || len(c.Shared) != 1 {
 			t.Errorf("repair: %+v, told %d", c, told)

@@ -56,6 +56,10 @@ func (b *Subscriber) Resync(ctx context.Context, sel Selection) error {
 			if err := set.Unpark(ctx, tx, s.queue, n, true); err != nil {
 				return fmt.Errorf("resync table %s: %w", n, err)
 			}
+			if _, err := tx.Exec(ctx, `update skytools.table_counter set diverged = 0 where queue_name = $1 and table_name = $2`,
+				s.queue, n.String()); err != nil { // the rows that were found changed go
+				return fmt.Errorf("resync table %s: %w", n, err)
+			}
 		}
 		return nil
 	})

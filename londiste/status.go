@@ -44,8 +44,9 @@ type Status struct {
 	Consistent bool      `json:"consistent"`
 	Problems   []Problem `json:"problems"`
 
-	clock   time.Time // the provider's
-	applied time.Time // of the tick at the position, by the same clock
+	places  map[string]int // of tables in Tables
+	clock   time.Time      // the provider's
+	applied time.Time      // of the tick at the position, by the same clock
 }
 
 // WorkerStatus is the process that replicates, or did last.
@@ -73,6 +74,7 @@ type NodeStatus struct {
 type QueueStatus struct {
 	LastTick     int64            `json:"last_tick"`
 	TickAge      float64          `json:"tick_age_seconds"`
+	Late         bool             `json:"late"` // it should have been ticked
 	EventsPerSec float64          `json:"events_per_second"`
 	NewEvents    int64            `json:"events_since_tick"`
 	Tables       int              `json:"event_tables"`
@@ -98,6 +100,15 @@ type ReaderStatus struct {
 	LastTick int64   `json:"last_tick"`
 }
 
+// Behind is its lag in seconds; 0 where it has read all there is, however old the
+// last tick is.
+func (r ReaderStatus) Behind() float64 {
+	if r.Pending == 0 {
+		return 0
+	}
+	return r.Lag
+}
+
 // TableStatus is one table of the set.
 type TableStatus struct {
 	Name     string            `json:"name"`
@@ -116,6 +127,7 @@ type TableStatus struct {
 
 	Verified  *time.Time `json:"verified_equal_at"` // when a comparison found it equal last; nil: never
 	Different *time.Time `json:"different_since"`   // the first comparison since then that did not; nil: none
+	Extra     int64      `json:"extra_rows"`        // that the last comparison found; where it is equal, of another queue
 }
 
 // TableCounters says what became of a table's events:
@@ -148,15 +160,14 @@ const (
 	Unreached    Kind = "connection" // a side does not answer, or not as it should
 	Node         Kind = "node"       // a side is not installed
 	Ticker       Kind = "ticker"
-	Replay       Kind = "replay"         // the worker does not run
-	Failing      Kind = "error"          // what the worker or a copy met last
-	Drift        Kind = "drift"          // of a table from its capture
-	Parked       Kind = "parked"         // a table is left aside
-	PassedOver   Kind = "passed over"    // events of a table, by subscriber skip
-	Triggers     Kind = "triggers"       // disabled while a table is replicated
-	Unregistered Kind = "unregistered"   // a table at the provider
-	Diverged     Kind = "diverged"       // rows were not as expected
-	Fallbacks    Kind = "applied singly" // rows of a set that was refused; no trouble
+	Replay       Kind = "replay"       // the worker does not run
+	Failing      Kind = "error"        // what the worker or a copy met last
+	Drift        Kind = "drift"        // of a table from its capture
+	Parked       Kind = "parked"       // a table is left aside
+	PassedOver   Kind = "passed over"  // events of a table, by subscriber skip
+	Triggers     Kind = "triggers"     // disabled while a table is replicated
+	Unregistered Kind = "unregistered" // a table at the provider
+	Diverged     Kind = "diverged"     // rows were not as expected
 )
 
 // Problem is something that wants doing, and what to do.
@@ -270,11 +281,16 @@ func (st *Status) measure() {
 	st.Lag = &lag
 }
 
-// table finds a table's entry or adds it.
+// table finds a table's entry or adds it. The entry stays where it is until
+// another is added.
 func (st *Status) table(name string) *TableStatus {
-	i := slices.IndexFunc(st.Tables, func(t TableStatus) bool { return t.Name == name })
-	if i < 0 {
+	i, found := st.places[name]
+	if !found {
+		if st.places == nil {
+			st.places = map[string]int{}
+		}
 		i = len(st.Tables)
+		st.places[name] = i
 		st.Tables = append(st.Tables, TableStatus{Name: name, State: "-", Disabled: []string{}})
 	}
 	return &st.Tables[i]

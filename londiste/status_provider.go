@@ -22,7 +22,7 @@ func (s *session) providerStatus(ctx context.Context, st *Status) error {
 		return err
 	}
 	st.Events = &QueueStatus{
-		LastTick: int64(q.LastTick), TickAge: q.TickerLag.Seconds(), EventsPerSec: q.EventsPerSec, NewEvents: q.NewEvents,
+		LastTick: int64(q.LastTick), TickAge: q.TickerLag.Seconds(), Late: q.Late(), EventsPerSec: q.EventsPerSec, NewEvents: q.NewEvents,
 		Tables: q.Tables, Size: q.Size, Rotation: q.RotationPeriod.Seconds(), RotatedAge: st.clock.Sub(q.SwitchTime).Seconds(),
 		Paused: q.TickerPaused, Kept: q.EventsKept,
 	}
@@ -49,7 +49,7 @@ func (s *session) providerStatus(ctx context.Context, st *Status) error {
 		return err
 	}
 	for _, t := range list {
-		st.Tables = append(st.Tables, TableStatus{Name: t.Name.String(), Provider: t.Local, State: "-", Disabled: []string{}})
+		st.table(t.Name.String()).Provider = t.Local
 	}
 	if err := s.captureStatus(ctx, st); err != nil {
 		return err

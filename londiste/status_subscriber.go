@@ -97,18 +97,20 @@ func (s *session) workerStatus(ctx context.Context, st *Status) error {
 
 // comparedTables reads what comparisons have found of the tables shown.
 func (s *session) comparedTables(ctx context.Context, st *Status) error {
-	rows, err := s.conn.Query(ctx, `select table_name, equal_at, different_since from skytools.compared_table
+	rows, err := s.conn.Query(ctx, `select table_name, equal_at, different_since, extra from skytools.compared_table
 		where queue_name = $1`, s.queue)
 	if err != nil {
 		return fmt.Errorf("read comparisons: %w", err)
 	}
 	var name string
 	var equal, different *time.Time
-	_, err = pgx.ForEachRow(rows, []any{&name, &equal, &different}, func() error {
-		for i := range st.Tables {
-			if t := &st.Tables[i]; t.Name == name && t.Here {
-				t.Verified, t.Different = equal, different
-			}
+	var extra int64
+	_, err = pgx.ForEachRow(rows, []any{&name, &equal, &different, &extra}, func() error {
+		if _, known := st.places[name]; !known {
+			return nil
+		}
+		if t := st.table(name); t.Here {
+			t.Verified, t.Different, t.Extra = equal, different, extra
 		}
 		return nil
 	})

@@ -32,6 +32,12 @@ func (b Backlog) String() string {
 	return fmt.Sprintf("queue %s: consumer %s has a backlog of %s, %d bytes: %s", b.Queue, b.Consumer, short(b.Age), b.Bytes, b.Reason)
 }
 
+// Mend says what to do about it.
+func (b Backlog) Mend() string {
+	return fmt.Sprintf("see that it runs: pgqadm INI batch %s shows what it works on; or allow more: pgqadm INI config %s backlog_warn_bytes=BYTES backlog_warn_age=SECONDS",
+		hint.Shell(b.Consumer), hint.Shell(b.Queue))
+}
+
 // MarshalJSON adds the age, in seconds.
 func (b Backlog) MarshalJSON() ([]byte, error) {
 	type plain Backlog
@@ -66,9 +72,13 @@ type Detached struct {
 
 // String is a line of `pgqadm status`, with the command that mends it.
 func (d Detached) String() string {
-	return fmt.Sprintf("queue %s: consumer %s was detached %s at tick %d, its backlog of %s, %d bytes was %s; pgqadm INI detached attach %s %s brings it back",
-		d.Queue, d.Consumer, d.At.Format(time.DateTime), d.LastTick, short(d.Age), d.Bytes, d.Reason,
-		hint.Shell(d.Queue), hint.Shell(d.Consumer))
+	return fmt.Sprintf("queue %s: consumer %s was detached %s at tick %d, its backlog of %s, %d bytes was %s",
+		d.Queue, d.Consumer, d.At.Format(time.DateTime), d.LastTick, short(d.Age), d.Bytes, d.Reason)
+}
+
+// Mend says how it comes back.
+func (d Detached) Mend() string {
+	return fmt.Sprintf("pgqadm INI detached attach %s %s brings it back", hint.Shell(d.Queue), hint.Shell(d.Consumer))
 }
 
 // MarshalJSON adds the age, in seconds.

@@ -24,6 +24,14 @@ type ConsumerInfo struct {
 	HoldsRotation bool `json:"holds_rotation"`
 }
 
+// Behind is its lag; 0 where it has read all there is, however old the last tick is.
+func (c ConsumerInfo) Behind() time.Duration {
+	if c.PendingEvents == 0 {
+		return 0
+	}
+	return c.Lag
+}
+
 // State names what is out of the ordinary.
 func (c ConsumerInfo) State() []string {
 	if c.HoldsRotation {

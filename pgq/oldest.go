@@ -13,8 +13,9 @@ import (
 // Transaction is one that is running and has changed something. The rotation
 // of all queues waits for the oldest of the server.
 type Transaction struct {
-	Age Seconds `json:"age"`
-	Who string  `json:"who"` // "" where this role may not see it
+	Age  Seconds `json:"age"`
+	Who  string  `json:"who"`  // "" where this role may not see it
+	Mend string  `json:"mend"` // how it is ended, or seen
 }
 
 // Seconds is a duration that is a number of seconds in JSON, and short as text.
@@ -27,15 +28,17 @@ func (s Seconds) MarshalJSON() ([]byte, error) { return json.Marshal(fine(time.D
 // Then the ticks tell at least since when the oldest has been running: it is
 // open in their snapshots.
 const oldestSQL = `
-	select age, who from (
+	select age, who, mend from (
 		select extract(epoch from clock_timestamp() - xact_start)::float8 as age,
-			format('process %s of %s, %s', pid, usename, state) as who
+			format('process %s of %s, %s', pid, usename, state) as who,
+			format('at that server: select pg_terminate_backend(%s) ends it', pid) as mend
 		from pg_stat_activity where backend_xid is not null and pid <> pg_backend_pid()
 		union all
-		select extract(epoch from clock_timestamp() - prepared), format('prepared transaction %s of %s', gid, owner)
+		select extract(epoch from clock_timestamp() - prepared), format('prepared transaction %s of %s', gid, owner),
+			format('in database %I: rollback prepared %L, or commit prepared', database, gid)
 		from pg_prepared_xacts
 		union all
-		select extract(epoch from clock_timestamp() - min(t.tick_time)), ''
+		select extract(epoch from clock_timestamp() - min(t.tick_time)), '', format('grant pg_read_all_stats to %I shows whose it is', current_user)
 		from pgq.tick t, txid_current_snapshot() now (snapshot)
 		where txid_snapshot_xmin(now.snapshot) < txid_snapshot_xmax(now.snapshot)
 			and txid_snapshot_xmax(t.tick_snapshot) > txid_snapshot_xmin(now.snapshot)
@@ -59,7 +62,7 @@ func short(d time.Duration) string {
 func OldestTransaction(ctx context.Context, conn DB) (*Transaction, error) {
 	var t Transaction
 	var age float64
-	err := conn.QueryRow(ctx, oldestSQL).Scan(&age, &t.Who)
+	err := conn.QueryRow(ctx, oldestSQL).Scan(&age, &t.Who, &t.Mend)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, nil
 	}

@@ -51,6 +51,17 @@ const queueSQL = `select i.queue_name, i.queue_ntables, i.queue_cur_table,
 			select t.tick_event_seq from pgq.tick t where t.tick_queue = q.queue_id order by t.tick_id limit 1), 0)
 	from pgq.get_queue_info(%s) i join pgq.queue q using (queue_name) order by i.queue_name`
 
+// lateness is how old the last tick may be over the idle period.
+const lateness = 30 * time.Second
+
+// Late tells that the queue should have been ticked.
+func (q Queue) Late() bool {
+	if q.TickerPaused || q.ExternalTicker {
+		return false
+	}
+	return q.TickerLag > q.IdlePeriod+lateness || q.NewEvents > 0 && q.TickerLag > q.MaxLag+lateness/3
+}
+
 // Queues lists all queues of a database in name order, with their consumers.
 func Queues(ctx context.Context, conn DB) ([]Queue, error) {
 	rows, err := conn.Query(ctx, fmt.Sprintf(queueSQL, ""))

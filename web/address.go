@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/skytools-go/skytools/internal/cli"
 	"github.com/skytools-go/skytools/internal/hint"
 )
 
@@ -68,6 +70,16 @@ func (a Address) Listen() (net.Listener, error) {
 		return nil, fmt.Errorf("listen on %s: %w", a.place, err)
 	}
 	return l, nil
+}
+
+// ListenFor opens where the command `serve` listens: as its --listen says, else as
+// the ini file does, else on port 8090 of localhost.
+func ListenFor(flag string, ini Address) (net.Listener, error) {
+	a, err := ParseAddress(cmp.Or(flag, ini.String(), "8090"))
+	if err != nil {
+		return nil, cli.Usage(err)
+	}
+	return a.Listen()
 }
 
 // abandoned tells a socket file that nobody listens on.

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/skytools-go/skytools/doctor"
 	"github.com/skytools-go/skytools/internal/ident"
 	"github.com/skytools-go/skytools/londiste"
 	"github.com/skytools-go/skytools/pgq"
@@ -65,7 +64,7 @@ func (s *Server) notReady(now time.Time) []string {
 	for _, db := range snap.Databases {
 		if db.Err == nil && db.Status != nil {
 			for _, q := range db.Status.Queues {
-				if doctor.Late(q) {
+				if q.Late() {
 					reasons = append(reasons, fmt.Sprintf("database %s: the last tick of queue %s is %s old", db.Name, q.Name, pgq.Seconds(q.TickerLag)))
 				}
 			}

@@ -74,19 +74,19 @@ var databaseMetrics = section[databaseRow]{
 type queueRow struct {
 	database, name string
 	londiste.QueueStatus
-	late, closed *float64 // a subscription's status does not tell
+	closed *float64 // a subscription's status does not tell
 }
 
 func queueRows(now *scrape) (rows []queueRow) {
 	if st := provider(now); st != nil {
-		rows = append(rows, queueRow{st.Provider.Database, st.Queue, *st.Events, nil, nil})
+		rows = append(rows, queueRow{st.Provider.Database, st.Queue, *st.Events, nil})
 	}
 	for _, db := range read(now) {
 		for _, q := range db.Status.Queues {
 			row := queueRow{db.Name, q.Name, londiste.QueueStatus{
-				LastTick: int64(q.LastTick), TickAge: q.TickerLag.Seconds(), EventsPerSec: q.EventsPerSec, NewEvents: q.NewEvents,
+				LastTick: int64(q.LastTick), TickAge: q.TickerLag.Seconds(), Late: q.Late(), EventsPerSec: q.EventsPerSec, NewEvents: q.NewEvents,
 				Tables: q.Tables, Size: q.Size, Rotation: q.RotationPeriod.Seconds(), RotatedAge: q.RotatedAgo.Seconds(), Paused: q.TickerPaused, Kept: q.EventsKept,
-			}, is(doctor.Late(q)), is(q.DisableInsert)}
+			}, is(q.DisableInsert)}
 			for _, b := range db.Status.Budgets {
 				if b.Queue == q.Name {
 					row.Budget = &b.Bytes
@@ -104,7 +104,7 @@ var queueMetrics = section[queueRow]{
 	families: []family[queueRow]{
 		{"queue_last_tick", "Number of its last tick. Its rate is that of ticks.", func(q queueRow) *float64 { return of(q.LastTick) }},
 		{"queue_tick_age_seconds", "Time since the last tick.", func(q queueRow) *float64 { return of(q.TickAge) }},
-		{"queue_late", "1: it should have been ticked; pgqadm tells.", func(q queueRow) *float64 { return q.late }},
+		{"queue_late", "1: it should have been ticked.", func(q queueRow) *float64 { return is(q.Late) }},
 		{"queue_events_per_second", "Events between the last ticks, a second.", func(q queueRow) *float64 { return of(q.EventsPerSec) }},
 		{"queue_new_events", "Events since the last tick, by the event sequence.", func(q queueRow) *float64 { return of(q.NewEvents) }},
 		{"queue_kept_events", "Events from its oldest tick to its newest, by the event sequence.", func(q queueRow) *float64 { return of(q.Kept) }},

@@ -26,6 +26,7 @@ type page struct {
 	Version  string
 	Events   bool // rows can be read, so there are pages of them
 	Live     bool // changes by itself
+	Streamed bool // is the part that changed, for a page whose script draws the charts
 	Every    time.Duration
 	Shown    shown
 	Topology struct{ Wide, Narrow template.HTML } // of the overview
@@ -59,6 +60,7 @@ var words = template.FuncMap{
 	"whole":   func(f float64) int64 { return int64(f) },
 	"wide":    func(n int) int64 { return int64(n) },
 	"remarks": remarks,
+	"word":    func(text string) string { first, _, _ := strings.Cut(text, " "); return first },
 	"query": func(database, queue string) template.URL {
 		return template.URL(url.Values{"database": {database}, "queue": {queue}}.Encode())
 	},
@@ -115,6 +117,10 @@ func (s *Server) show(name string) http.HandlerFunc {
 	}
 }
 
+// Patience is how long the stream of a page is silent at the most, while the
+// program lives and somebody looks.
+func (p page) Patience() time.Duration { return p.Every + lookLimit + 5*time.Second }
+
 // render answers with a page, made before a byte of it is sent.
 func (s *Server) render(w http.ResponseWriter, status int, part string, p page) {
 	var b bytes.Buffer
@@ -129,7 +135,8 @@ func (s *Server) render(w http.ResponseWriter, status int, part string, p page) 
 	_, _ = w.Write(b.Bytes()) // who asked is gone
 }
 
-// mostStreams is how many browsers may hold a page open; more reload it.
+// mostStreams is how many browsers may hold a page open; those of more load theirs
+// anew when their patience ends.
 const mostStreams = 64
 
 // live sends the part of a page that changes at each snapshot, as an event
@@ -154,7 +161,9 @@ func (s *Server) live(w http.ResponseWriter, r *http.Request) {
 	for {
 		changed := s.Changed()
 		var b bytes.Buffer
-		if templates[name].ExecuteTemplate(&b, "live", s.page(name)) != nil {
+		p := s.page(name)
+		p.Streamed = true
+		if templates[name].ExecuteTemplate(&b, "live", p) != nil {
 			return // the page itself tells it in the log
 		}
 		_ = out.SetWriteDeadline(time.Now().Add(10 * time.Second)) // a recorder has none

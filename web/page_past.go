@@ -45,7 +45,7 @@ func (p *past) add(snap *Snapshot) {
 			one.rate[st.Queue] = st.Events.EventsPerSec
 			for _, r := range st.Readers {
 				if r.Kind == "other" {
-					keep(one.lag, r.Name, r.Lag)
+					keep(one.lag, r.Name, r.Behind())
 				}
 			}
 		}
@@ -61,7 +61,9 @@ func (p *past) add(snap *Snapshot) {
 			}
 			keep(one.rate, name, q.EventsPerSec)
 			for _, c := range q.Consumers {
-				keep(one.lag, name+": "+c.Name, c.Lag.Seconds())
+				if !bookkeeping(c.Name) {
+					keep(one.lag, name+": "+c.Name, c.Behind().Seconds())
+				}
 			}
 		}
 	}

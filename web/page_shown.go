@@ -9,8 +9,10 @@ import (
 
 	"github.com/skytools-go/skytools/doctor"
 	"github.com/skytools-go/skytools/internal/cli"
+	"github.com/skytools-go/skytools/internal/hint"
 	"github.com/skytools-go/skytools/internal/noun"
 	"github.com/skytools-go/skytools/londiste"
+	"github.com/skytools-go/skytools/londiste/set"
 	"github.com/skytools-go/skytools/pgq"
 )
 
@@ -29,13 +31,12 @@ type shown struct {
 	Oldest   []oldestShown
 }
 
-type tickerShown struct{ Database, Text, Tone string }
+type tickerShown struct{ Database, Word, Text, Tone string }
 
 type oldestShown struct {
-	Database string
-	Age      time.Duration
-	Who      string
-	Long     bool
+	Database, Who string
+	Age           time.Duration
+	Long          bool
 }
 
 // queueShown is one queue, whether of a subscription or of a database.
@@ -81,7 +82,7 @@ func show(snap *Snapshot, now time.Time, every time.Duration) shown {
 		s.addDatabase(db, now)
 	}
 	if snap.Err != nil {
-		s.Problems = append(s.Problems, londiste.Problem{Text: snap.Err.Error()})
+		s.Problems = append(s.Problems, londiste.Problem{Text: snap.Err.Error(), Mend: hint.Of(snap.Err)})
 	}
 	if age := snap.Age(now); age > 2*every+lookLimit {
 		s.Stale = "No look at the databases has ended for " + ageText(age) + ". Below is what the last one found."
@@ -107,7 +108,7 @@ func (s *shown) addSet(st *londiste.Status) {
 		one.State = "ticker paused"
 	}
 	for _, r := range st.Readers {
-		c := consumerShown{Name: r.Name, Kind: r.Kind, Note: r.Database, Lag: seconds(r.Lag), Seen: seconds(r.Seen), Pending: r.Pending, Bytes: r.Bytes}
+		c := consumerShown{Name: r.Name, Kind: r.Kind, Note: r.Database, Lag: seconds(r.Behind()), Seen: seconds(r.Seen), Pending: r.Pending, Bytes: r.Bytes}
 		if r.Kind == "this" && st.Lag != nil {
 			c.Lag = seconds(*st.Lag) // the provider is told later than it is applied
 		}
@@ -124,17 +125,13 @@ func (s *shown) addDatabase(db Database, now time.Time) {
 		if db.Status != nil {
 			text += "; what is shown of it is " + ageText(now.Sub(db.At)) + " old"
 		}
-		s.Problems = append(s.Problems, londiste.Problem{Text: text})
+		s.Problems = append(s.Problems, londiste.Problem{Text: text, Mend: hint.Of(db.Err)})
 	}
 	if db.Status == nil {
 		return
 	}
-	for _, text := range db.Status.Problems() {
-		what, mend, _ := strings.Cut(text, ": pgqadm ")
-		if mend != "" {
-			mend = "pgqadm " + mend
-		}
-		s.Problems = append(s.Problems, londiste.Problem{Text: "database " + db.Name + ": " + what, Mend: mend})
+	for _, p := range db.Status.Problems() {
+		s.Problems = append(s.Problems, londiste.Problem{Text: "database " + db.Name + ": " + p.Text, Mend: p.Mend})
 	}
 	s.addTickers(db.Name, db.Status)
 	s.addOldest(db.Name, db.Status.OldestTransaction)
@@ -146,25 +143,34 @@ func (s *shown) addDatabase(db Database, now time.Time) {
 			Rotated: q.RotatedAgo, Period: q.RotationPeriod, State: strings.Join(q.State(), ", "), Stale: db.Err != nil,
 		}
 		for _, c := range q.Consumers {
-			one.Consumers = append(one.Consumers, consumerShown{
-				Name: c.Name, Kind: "other", Note: strings.Join(c.State(), ", "), Tone: lagTone(c.Lag), Lag: c.Lag, Seen: c.LastSeen,
+			shown := consumerShown{
+				Name: c.Name, Kind: "other", Note: strings.Join(c.State(), ", "), Tone: lagTone(c.Behind()), Lag: c.Behind(), Seen: c.LastSeen,
 				Pending: c.PendingEvents, Bytes: c.PendingBytes,
-			})
+			}
+			if bookkeeping(c.Name) {
+				shown.Kind, shown.Tone = "bookkeeping", "idle"
+				shown.Note = strings.TrimPrefix(shown.Note+", moved by maintenance", ", ")
+			}
+			one.Consumers = append(one.Consumers, shown)
 		}
 		s.Queues = append(s.Queues, one)
 	}
 }
 
+// bookkeeping tells a consumer that nobody is behind: maintenance moves it, every
+// few minutes, for what nodes have still to get.
+func bookkeeping(consumer string) bool { return strings.HasPrefix(consumer, ".") }
+
 func (s *shown) addTickers(database string, st *doctor.Status) {
 	for _, t := range st.Tickers {
-		one := tickerShown{database, "stands by: " + t.String(), "busy"}
+		one := tickerShown{database, "stands by", t.String(), "busy"}
 		if t.Leads {
-			one.Text, one.Tone = "ticks: "+t.String(), "good"
+			one.Word, one.Tone = "ticks", "good"
 		}
 		s.Tickers = append(s.Tickers, one)
 	}
 	for _, t := range st.OtherTickers {
-		s.Tickers = append(s.Tickers, tickerShown{database, "ticker of another program: " + fmt.Sprint(t), "warn"})
+		s.Tickers = append(s.Tickers, tickerShown{database, "another program", t.String(), "warn"})
 	}
 }
 
@@ -172,7 +178,7 @@ func (s *shown) addOldest(database string, t *pgq.Transaction) {
 	if t == nil {
 		return
 	}
-	s.Oldest = append(s.Oldest, oldestShown{database, time.Duration(t.Age), cmp.Or(t.Who, "this role may not see whose it is"), t.Long()})
+	s.Oldest = append(s.Oldest, oldestShown{database, cmp.Or(t.Who, "this role may not see whose it is"), time.Duration(t.Age), t.Long()})
 }
 
 // judge says how it stands, in words that change only when the state does:
@@ -219,7 +225,7 @@ func remarks(t londiste.TableStatus) []string {
 		is   bool
 		text string
 	}{
-		{t.Parked != nil, "parked"},
+		{t.Parked != nil, parkedWhy(t.Parked)},
 		{t.Resync != nil, fmt.Sprint(t.Resync)},
 		{t.Drift != "", "drifted: " + t.Drift},
 		{!t.Provider, "not at provider"},
@@ -234,6 +240,18 @@ func remarks(t londiste.TableStatus) []string {
 		}
 	}
 	return list
+}
+
+// parkedWhy is why a table is left aside, in a line.
+func parkedWhy(p *set.ParkedTable) string {
+	if p == nil {
+		return ""
+	}
+	first, _, _ := strings.Cut(p.Error, "\n")
+	if first == "" && p.With != "" {
+		return "parked with " + p.With
+	}
+	return cmp.Or(first, "parked")
 }
 
 // Over tells that the queue is larger than its budget.

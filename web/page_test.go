@@ -48,7 +48,7 @@ func sampleSet(now time.Time) *londiste.Status {
 			{Name: hostile, Kind: "other", Lag: 2, Seen: 1, Pending: 30, Bytes: 9000},
 		},
 		Tables: []londiste.TableStatus{
-			{Name: "public.stock", Provider: true, Here: true, State: "parked", Parked: &set.ParkedTable{Tick: 47000}, Counters: londiste.TableCounters{Events: 700, Applied: 640}},
+			{Name: "public.stock", Provider: true, Here: true, State: "parked", Parked: &set.ParkedTable{Tick: 47000, Error: "duplicate key value violates unique constraint \"stock_pkey\"\ndetail: Key (id)=(1) already exists."}, Counters: londiste.TableCounters{Events: 700, Applied: 640}},
 			{Name: "public.picture", Provider: true, Here: true, State: "in-copy", Copy: &set.CopyProgress{Rows: 12000, Bytes: 300 << 20, Done: pointer(0.42), Rate: 9 << 20, Left: pointer(46.0)}},
 			{Name: "public.orders", Provider: true, Here: true, State: "ok", Verified: pointer(now.Add(-2 * time.Hour)), Counters: londiste.TableCounters{Events: 912_345, Applied: 880_001, Coalesced: 32_344}},
 			{Name: "public.item", Provider: true, Here: true, State: "ok", Different: pointer(now.Add(-10 * time.Minute)), Counters: londiste.TableCounters{Events: 5100, Applied: 5100, Diverged: 3}},
@@ -161,7 +161,7 @@ func TestPagesTell(t *testing.T) {
 	s := sampleServer(View{Set: sampleSet(sampleAt)})
 	wants(t, "overview", get(t, s, "/"), "Tables are parked, 2 problems", "londiste INI subscriber retry public.stock",
 		`<svg class="topology wide"`, `<svg class="topology narrow"`, "lag 1.2s · 3 of 6 tables ok", "now 12s, most 12s within 30m", "every 5s", "5\u202f600 events, 2048 kB",
-		"7m</span>, process 4242 of report, idle in transaction", `http-equiv="refresh"`, `aria-live="polite"`)
+		"7m</span> process 4242 of report, idle in transaction", `http-equiv="refresh"`, `aria-live="polite"`)
 	wants(t, "tables", get(t, s, "/tables"), `<progress max="100" value="42"`, "12\u202f000 rows, 300 MB, 9216 kB/s, 46s left",
 		"equal</span> <time datetime=\"2026-05-01T08:00:00Z\" title=\"2026-05-01T08:00:00Z\">2h ago", "different</span> since <time", ">10m ago", `<span class="tag warn">3</span>`, "912\u202f400")
 	wants(t, "queues", get(t, s, "/queues"), "700 MB of 1024 MB in 3 tables", `<span class="tag bad">15m</span>`, "1\u202f900\u202f000")
@@ -184,7 +184,7 @@ func TestPagesTell(t *testing.T) {
 	}
 
 	both := sampleServer(View{Databases: sampleDatabases()})
-	wants(t, "databases", get(t, both, "/"), "A database does not answer", "database crm: cannot reach database crm", "ticks: process 12 of pgq (pgqadm)", "stands by: process 14")
+	wants(t, "databases", get(t, both, "/"), "A database does not answer", "database crm: cannot reach database crm", "ticks</span> process 12 of pgq (pgqadm)", "stands by</span> process 14")
 	wants(t, "databases' queues", get(t, both, "/queues"), "900 MB</span> of 512 MB", "holds up rotation", "rotation waits")
 	empty := &Server{Program: "pgqadm"}
 	for _, path := range []string{"/", "/tables", "/queues"} {

@@ -3,6 +3,7 @@ package web
 import (
 	"fmt"
 	"html/template"
+	"slices"
 	"strings"
 
 	"github.com/skytools-go/skytools/internal/cli"
@@ -81,10 +82,11 @@ func (s shown) queue(q queueShown) *box {
 	case q.State != "":
 		b.tone = "warn"
 	}
-	for i, c := range q.Consumers {
+	readers := slices.DeleteFunc(slices.Clone(q.Consumers), func(c consumerShown) bool { return c.Kind == "bookkeeping" })
+	for i, c := range readers {
 		switch {
 		case i == mostReaders:
-			b.kids = append(b.kids, &box{title: noun.Count(len(q.Consumers)-i, "more consumer"), text: "see Queues", tone: "idle"})
+			b.kids = append(b.kids, &box{title: noun.Count(len(readers)-i, "more consumer"), text: "see Queues", tone: "idle"})
 			return b
 		case i > mostReaders:
 			return b

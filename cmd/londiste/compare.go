@@ -147,7 +147,7 @@ func (f *comparing) once(ctx context.Context, p *program, c *call) error {
 		switch {
 		case res.Error != "" || res.Skipped != "":
 			unknown++
-		case !res.Equal:
+		case !res.Agrees():
 			differ++
 		}
 		if p.JSON() {
@@ -181,6 +181,8 @@ func (c *compared) text() string {
 		fmt.Fprintf(&b, "%s: not compared: %s\n", name, c.Skipped)
 	case c.Equal:
 		fmt.Fprintf(&b, "%s: equal at tick %d, %s\n", name, c.Tick, noun.Count(c.Provider, "row"))
+	case c.Agrees():
+		fmt.Fprintf(&b, "%s: equal at tick %d, %s, but for %s\n", name, c.Tick, noun.Count(c.Provider, "row"), noun.Count(c.Extra, "extra row"))
 	default:
 		fmt.Fprintf(&b, "%s: DIFFERENT at tick %d: provider %s, subscriber %d", name, c.Tick, noun.Count(c.Provider, "row"), c.Subscriber)
 		if c.Missing+c.Extra+c.Differing > 0 {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"log/slog"
 	"sync/atomic"
@@ -18,11 +17,7 @@ import (
 func (p *program) serveCommand() *cobra.Command {
 	cmd, listen := cli.ServeCommand("replay", "replicating")
 	cmd.RunE = p.command(func(ctx context.Context, c *call) error {
-		address, err := web.ParseAddress(cmp.Or(*listen, c.listen.String(), "8090"))
-		if err != nil {
-			return cli.Usage(err)
-		}
-		l, err := address.Listen()
+		l, err := web.ListenFor(*listen, c.listen)
 		if err != nil {
 			return err
 		}

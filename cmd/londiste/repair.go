@@ -54,7 +54,7 @@ func (f *comparing) repair(ctx context.Context, c *call, apply bool) error {
 				c.pair.Log.Warn(res.Table.String() + ": not compared: " + res.Error + res.Skipped)
 				return nil
 			}
-			differ = differ || !res.Equal
+			differ = differ || !res.Agrees()
 			if !apply {
 				return nil
 			}

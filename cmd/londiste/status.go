@@ -166,6 +166,8 @@ func comparedText(t londiste.TableStatus) string {
 	switch {
 	case t.Different != nil:
 		return "DIFFERENT since " + t.Different.Local().Format(time.DateTime)
+	case t.Verified != nil && t.Extra > 0:
+		return fmt.Sprintf("verified equal at %s but for %s of another queue", t.Verified.Local().Format(time.DateTime), noun.Count(t.Extra, "row"))
 	case t.Verified != nil:
 		return "verified equal at " + t.Verified.Local().Format(time.DateTime)
 	}

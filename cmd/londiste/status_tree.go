@@ -80,7 +80,7 @@ func treeQueue(provider *screen.Node, st *londiste.Status) {
 		return
 	}
 	tick := screen.Plain
-	if q.TickAge > 120 || q.Paused {
+	if q.Late || q.Paused {
 		tick = screen.Bad
 	}
 	queue := provider.Add(screen.Join(screen.Say(screen.Strong, "queue"),
@@ -100,11 +100,14 @@ func treeQueue(provider *screen.Node, st *londiste.Status) {
 	}
 	readers := queue.Add(screen.Say(screen.Plain, "consumers") + screen.Say(screen.Faint, " %d", len(st.Readers)))
 	for _, r := range st.Readers {
-		tone := screen.Plain
+		tone, lag := screen.Plain, r.Behind()
 		if r.Kind == "this" {
 			tone = screen.Strong
+			if st.Lag != nil {
+				lag = *st.Lag // the provider is told later than it is applied
+			}
 		}
-		readers.AddRow(screen.Say(tone, "%s", r.Name), screen.Lag(duration(r.Lag)),
+		readers.AddRow(screen.Say(tone, "%s", r.Name), screen.Lag(duration(lag)),
 			screen.Say(screen.Plain, "%s", noun.Count(r.Pending, "event")), screen.Say(screen.Plain, "%s", cli.Size(r.Bytes).Text),
 			screen.Say(screen.Faint, "seen %s ago", age(r.Seen)), screen.Say(screen.Faint, "%s", r.Database))
 	}
@@ -170,6 +173,8 @@ func tableCells(t *londiste.TableStatus, now time.Time) []string {
 	switch {
 	case t.Different != nil:
 		cells[1] = screen.Say(screen.Bad, "differs since %s", cli.Age(now.Sub(*t.Different)).Text)
+	case t.Verified != nil && t.Extra > 0:
+		cells[1] = screen.Say(screen.Good, "equal %s ago but for %s of another queue", cli.Age(now.Sub(*t.Verified)).Text, noun.Count(t.Extra, "row"))
 	case t.Verified != nil:
 		cells[1] = screen.Say(screen.Good, "equal %s ago", cli.Age(now.Sub(*t.Verified)).Text)
 	default:

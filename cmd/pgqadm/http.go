@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"log/slog"
 
@@ -15,11 +14,7 @@ import (
 func (p *program) serveCommand() *cobra.Command {
 	cmd, listen := cli.ServeCommand("ticker", "ticking")
 	cmd.RunE = p.prepared(func(ctx context.Context, set settings, c *call) error {
-		address, err := web.ParseAddress(cmp.Or(*listen, set.listen.String(), "8090"))
-		if err != nil {
-			return cli.Usage(err)
-		}
-		l, err := address.Listen()
+		l, err := web.ListenFor(*listen, set.listen)
 		if err != nil {
 			return err
 		}

@@ -127,7 +127,8 @@ func statusTree(s doctor.Status, database string) *screen.Node {
 	if problems := s.Problems(); len(problems) > 0 {
 		list := root.Add(screen.Say(screen.Bad, "problems") + screen.Say(screen.Faint, " %d", len(problems)))
 		for _, p := range problems {
-			list.Add(screen.Say(screen.Bad, "✗ ") + screen.Say(screen.Plain, "%s", p))
+			list.Add(screen.Say(screen.Bad, "✗ ") + screen.Say(screen.Plain, "%s", p.Text)).
+				Add(screen.Say(screen.Good, "→ ") + screen.Say(screen.Strong, "%s", p.Mend))
 		}
 	}
 	for _, t := range s.Tickers {
@@ -161,7 +162,7 @@ func treeQueue(root *screen.Node, q *pgq.Queue, budget int64) {
 		queue.Add(screen.Say(screen.Faint, "no consumers"))
 	}
 	for _, c := range q.Consumers {
-		queue.AddRow(screen.Say(screen.Plain, "%s", c.Name), screen.Lag(c.Lag), screen.Say(screen.Plain, "%s", noun.Count(c.PendingEvents, "event")),
+		queue.AddRow(screen.Say(screen.Plain, "%s", c.Name), screen.Lag(c.Behind()), screen.Say(screen.Plain, "%s", noun.Count(c.PendingEvents, "event")),
 			screen.Say(screen.Plain, "%s", cli.Size(c.PendingBytes).Text), screen.Say(screen.Faint, "seen %s ago", cli.Age(c.LastSeen).Text),
 			screen.Say(screen.Warn, "%s", strings.Join(c.State(), ", ")))
 	}

@@ -18,7 +18,7 @@ func TestStatusTree(t *testing.T) {
 	s := doctor.Status{
 		PostgresVersion: "17.2", PgqVersion: "3.5.3",
 		Tickers:           []ticker.Session{{PID: 12, Leads: true, Role: "chry", Application: "pgqadm"}},
-		OldestTransaction: &pgq.Transaction{Age: pgq.Seconds(6 * time.Minute)},
+		OldestTransaction: &pgq.Transaction{Age: pgq.Seconds(6 * time.Minute), Mend: "grant pg_read_all_stats to chry shows whose it is"},
 		Queues: []pgq.Queue{
 			{Name: "orders", Tables: 3, Size: 900 << 20, EventsKept: 4000, LastTick: 7, TickerLag: time.Second, RotationPeriod: 2 * time.Hour, TickerPaused: true, Consumers: []pgq.ConsumerInfo{
 				{Name: "billing\x1b[2J", Lag: 2 * time.Second, PendingEvents: 10, PendingBytes: 4096},
@@ -29,8 +29,11 @@ func TestStatusTree(t *testing.T) {
 		Budgets: []pgq.Budget{{Queue: "orders", Bytes: 512 << 20}},
 	}
 	const want = `shop · PostgreSQL 17.2, PgQ 3.5.3
-├─ problems 1
+├─ problems 2
+│  ├─ ✗ the ticker of queue orders is paused
+│  │  └─ → pgqadm INI config orders ticker_paused=0
 │  └─ ✗ the oldest transaction has been running for 6m0s, and rotation waits for it: this role may not see whose it is
+│     └─ → grant pg_read_all_stats to chry shows whose it is
 ├─ ticker ticks · process 12 of chry (pgqadm)
 ├─ oldest transaction 6m, whose it is this role may not see
 ├─ orders · tick 7, 1.0s ago · 0.0 events/s · 0 since the tick · ticker paused, rotation waits
