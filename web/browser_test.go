@@ -20,6 +20,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -201,11 +202,18 @@ func until(t *testing.T, ctx context.Context, expression string) {
 }
 
 // The live page takes what is new without being loaded again, keeps the chart,
-// and says so when the server has gone.
+// says when the server has gone, and is loaded anew when it is back.
 func TestPageIsLive(t *testing.T) {
 	ctx := browser(t)
 	s := sampleServer(View{Set: sampleSet(sampleAt)})
-	server := httptest.NewServer(s.Handler(true))
+	var away atomic.Bool
+	pages := s.Handler(true)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if away.Load() {
+			panic(http.ErrAbortHandler) // the connection ends without an answer
+		}
+		pages.ServeHTTP(w, r)
+	}))
 	t.Cleanup(server.CloseClientConnections)
 	err := chromedp.Do(
 		ctx, chromedp.Navigate(server.URL))
@@ -226,6 +234,12 @@ func TestPageIsLive(t *testing.T) {
 	if err != nil || !kept {
 		t.Errorf("page, chart and focus are kept: %v, %v", kept, err)
 	}
+
+	away.Store(true)
+	server.CloseClientConnections()
+	until(t, ctx, `(document.getElementById("live").dataset.patience = 0.1, !document.getElementById("silent").hidden)`)
+	away.Store(false)
+	until(t, ctx, `window.mark === undefined && document.getElementById("silent").hidden`)
 }
 
 // compareScreens holds a picture to the one that is kept: fonts differ between

@@ -1,5 +1,5 @@
 // Draws the charts, which stand in the page as pictures, so that one can point
-// at a moment. Everything else works without it.
+// at a moment, and says when no news comes. Everything else works without it.
 (() => {
   "use strict";
   const plots = new Map();
@@ -22,7 +22,7 @@
     const plot = new uPlot({
       width, height: 170, legend: { show: false }, cursor: { y: false },
       scales: { y: { range: (u, low, high) => [0, high > 0 ? high * 1.1 : 1] } },
-      axes: [{ ...axis, values: (u, at) => at.map((t) => new Date(t * 1000).toISOString().slice(11, 16)), space: 60, size: 30 }, { ...axis, size: 56 }],
+      axes: [{ ...axis, values: (u, at, axis, space, step) => at.map((t) => new Date(t * 1000).toISOString().slice(11, step < 60 ? 19 : 16)), space: 60, size: 30 }, { ...axis, size: 56 }],
       series: [{}, ...data.lines.map((l, i) => ({ label: l.name, stroke: color("--s" + i), width: 2, points: { show: false } }))],
     }, values, place);
     const canvas = place.querySelector("canvas");
@@ -34,6 +34,7 @@
   }
 
   async function read() {
+    if (!document.querySelector("[data-chart]")) return;
     try {
       const answer = await fetch("series.json");
       if (!answer.ok) return;
@@ -52,7 +53,34 @@
     read();
   }
 
-  document.addEventListener("htmx:sse:after:message", read);
+  // A stream that ends or never begins leaves the page as it was: then it says since
+  // when, and is loaded anew as soon as the program answers. A page that nobody sees
+  // has no stream.
+  const live = document.getElementById("live");
+  const silent = document.getElementById("silent");
+  let heard = Date.now();
+  let asking = false;
+
+  function news() {
+    heard = Date.now();
+    silent.hidden = true;
+  }
+
+  async function listen() {
+    if (document.hidden) return news();
+    if (asking || Date.now() - heard < live.dataset.patience * 1000) return;
+    silent.querySelector("time").textContent = new Date(heard).toISOString().slice(11, 19) + " UTC";
+    silent.hidden = false;
+    asking = true;
+    try {
+      const answer = await fetch("health", { cache: "no-store", signal: AbortSignal.timeout(5000) });
+      if (answer.ok) location.reload();
+    } catch { /* it still does not answer */ }
+    asking = false;
+  }
+
+  setInterval(listen, 1000);
+  document.addEventListener("htmx:sse:after:message", () => { news(); read(); });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", anew);
   let soon;
   addEventListener("resize", () => { clearTimeout(soon); soon = setTimeout(read, 100); });
