@@ -118,7 +118,7 @@ Programs print an error with what can be done about it, and nothing else on stde
     londiste: error: …
     hint: …
 
-Their exit status is 1, or 2 for wrong usage and where a question could not be
+Their exit status is 1, or 2 for wrong usage, a mistake in the ini file, and where a question could not be
 answered. A daemon logs an error and tries again after a while that grows, unless trying
 again cannot help: a wrong password, a database that is not there, a bad ini file.
 

@@ -7,7 +7,7 @@
 // is; `replay` is the daemon that does it, `status` tells how it goes.
 //
 // Results go to stdout, messages to stderr and to the log file. Exit status:
-// 0 done, 1 failed, 2 wrong usage; `missing`, `check`, `compare`, `repair` and `doctor`
+// 0 done, 1 failed, 2 wrong usage or a mistake in the ini file; `missing`, `check`, `compare`, `repair` and `doctor`
 // say 1 for differences and 2 for could not tell.
 package main
 

@@ -136,11 +136,11 @@ func takeProxy(s *conf.Section) (*plproxy.Keeper, error) {
 			"it is how the proxy reaches the provider; %s --ini plproxy-config prints a sample", section))
 	}
 	if err := errors.Join(errs...); err != nil {
-		return nil, err
+		return nil, cli.Usage(err)
 	}
 	k, err := plproxy.New(c)
 	if err != nil {
-		return nil, hint.With(fmt.Errorf("%s: %w", s.Path(), err), "%s", hint.Of(err))
+		return nil, cli.Usage(hint.With(fmt.Errorf("%s: %w", s.Path(), err), "%s", hint.Of(err)))
 	}
 	k.Every = every
 	k.Install, err = schema.Proxy()

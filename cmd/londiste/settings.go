@@ -117,11 +117,11 @@ func take(s *conf.Section) (*settings, error) {
 	c.listen, c.refresh, bad3 = web.TakeKeys(s)
 	provider, subscriber := s.Need("provider_db"), s.Need("subscriber_db")
 	if err := s.Err(); err != nil {
-		return nil, err
+		return nil, cli.Usage(err)
 	}
 	c.pair.Provider, bad1 = database(s, "provider_db", provider)
 	c.pair.Subscriber, bad2 = database(s, "subscriber_db", subscriber)
-	return &c, errors.Join(bad1, bad2, bad3)
+	return &c, cli.Usage(errors.Join(bad1, bad2, bad3))
 }
 
 func database(s *conf.Section, key, text string) (*pgx.ConnConfig, error) {

@@ -16,7 +16,7 @@
 // a pgqd, with many databases, is taken by either name.
 //
 // Results go to stdout, messages to stderr and to the log file. Exit status:
-// 0 done, 1 failed, 2 wrong usage.
+// 0 done, 1 failed, 2 wrong usage or a mistake in the ini file.
 package main
 
 import (

@@ -278,12 +278,12 @@ func (p *program) relaySettings(q queueProgram) (relaySettings, error) {
 		target, set.positions = s.Need("dst_db"), s.String("position_table", pgq.PositionTable)
 	}
 	if err := errors.Join(s.Err(), err); err != nil {
-		return set, err
+		return set, cli.Usage(err)
 	}
 	if set.source, err = parseDB(s, "src_db", source, p.Name); err == nil && q.target {
 		set.target, err = parseDB(s, "dst_db", target, p.Name)
 	}
-	return set, err
+	return set, cli.Usage(err)
 }
 
 // parseDB reads the connection string of a key.

@@ -100,7 +100,7 @@ func (p *program) settings() (settings, error) {
 	}
 	var bad error
 	set.listen, set.refresh, bad = web.TakeKeys(s)
-	return set, errors.Join(p.connectionOf(&set), bad)
+	return set, cli.Usage(errors.Join(p.connectionOf(&set), bad))
 }
 
 // connectionOf finds out which database or server the section means.

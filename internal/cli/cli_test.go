@@ -336,11 +336,11 @@ func TestSectionAndLog(t *testing.T) {
 	want := "londiste: error: " + path + ":2: unknown key provider_bd in section [londiste] (did you mean provider_db?)\n" +
 		"londiste: error: " + path + ":3: unknown key logfil in section [londiste] (did you mean logfile?)\n" +
 		"hint: --ini prints all keys\n"
-	if got.status != 1 || got.stderr != want {
+	if got.status != ExitUsage || got.stderr != want {
 		t.Errorf("status %d\n%s", got.status, got.stderr)
 	}
 	got = run(t, "/no/such.ini", "read")
-	if got.status != 1 || got.stderr != "londiste: error: config file: open /no/such.ini: no such file or directory\nhint: the first argument is the ini file; --ini prints a sample\n" {
+	if got.status != ExitUsage || got.stderr != "londiste: error: config file: open /no/such.ini: no such file or directory\nhint: the first argument is the ini file; --ini prints a sample\n" {
 		t.Errorf("status %d\n%s", got.status, got.stderr)
 	}
 }

@@ -12,7 +12,7 @@
 // results to its OutOrStdout (tables by [App.Print], which knows --json) and
 // messages to the log; a daemon runs under [App.Daemon].
 //
-// Exit status: 0 done, 1 failed, 2 wrong usage. A command that has another one
+// Exit status: 0 done, 1 failed, 2 wrong usage or a mistake in the ini file. A command that has another one
 // to tell returns [Status]. Errors are printed by Run and nobody else:
 //
 //	londiste: error: table public.log has no primary key

@@ -51,8 +51,14 @@ func Status(status int, err error) error {
 	return &exit{status, err}
 }
 
-// Usage marks an error as one of usage: status 2.
-func Usage(err error) error { return Status(ExitUsage, err) }
+// Usage marks an error as one of usage: status 2. A mistake in the ini file is
+// one; nil is none. Nothing but a hand mends it: systemd's units do not try again.
+func Usage(err error) error {
+	if err == nil {
+		return nil
+	}
+	return Status(ExitUsage, err)
+}
 
 // report prints what cmd ended with and returns the exit status it means.
 func (a *App) report(stderr io.Writer, cmd *cobra.Command, err error) int {
@@ -111,6 +117,9 @@ func Interruptible(ctx context.Context, work func(ctx context.Context) error) er
 
 // parts takes joined errors apart, so that each is told with its own hint.
 func parts(err error) []error {
+	if e, ok := err.(*exit); ok && e.err != nil {
+		err = e.err
+	}
 	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok {
 		return []error{err}

@@ -30,11 +30,11 @@ var CommonKeys = []conf.Key{
 // section. The caller takes its values and then asks the section's Err.
 func (a *App) Section() (*conf.Section, error) {
 	s, err := a.section(false)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		err = s.Unknown(a.keysOf(s.Name))
 	}
-	if err := s.Unknown(a.keysOf(s.Name)); err != nil {
-		return nil, err
+	if err != nil {
+		return nil, Usage(err)
 	}
 	return s, nil
 }
@@ -98,7 +98,7 @@ func (a *App) OpenLog(s *conf.Section, stderr io.Writer) (*logfile.Log, error) {
 		o.Facility = s.Choice("syslog_facility", "daemon", logfile.Facilities()...)
 	}
 	if err := s.Err(); err != nil {
-		return nil, err
+		return nil, Usage(err)
 	}
 	l, err := logfile.Open(o)
 	if err != nil {
@@ -130,7 +130,7 @@ type Job struct {
 func (a *App) Daemon(ctx context.Context, s *conf.Section, stderr io.Writer, work func(ctx context.Context, job Job) error) error {
 	pidfile := s.File("pidfile", "")
 	if err := s.Err(); err != nil {
-		return err
+		return Usage(err)
 	}
 	if a.background && !daemon.Detached() {
 		if pidfile == "" {
@@ -244,11 +244,11 @@ func (a *App) signal(stdout io.Writer) error {
 	}
 	s, err := a.section(true)
 	if err != nil {
-		return err
+		return Usage(err)
 	}
 	pidfile := s.File("pidfile", "")
 	if err := s.Err(); err != nil {
-		return err
+		return Usage(err)
 	}
 	pid, err := daemon.Signal(pidfile, sig)
 	if err != nil {

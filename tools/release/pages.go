@@ -102,7 +102,7 @@ func (p page) render(reference, version string, date time.Time) ([]byte, error) 
 		}
 		common = strings.Replace(common, "## Common flags", "# COMMON FLAGS", 1)
 		fmt.Fprintf(&b, "# SYNOPSIS\n%s\n\n%s\n\n# COMMANDS\n\n## `%s", synopsis, terms(common), terms(commands))
-		b.WriteString("\n\n# EXIT STATUS\n0 done, 1 failed, 2 wrong usage; a command that has others says so.\n\n# FILES\n\n/etc/skytools/\\*.ini\n:   what the units of systemd read\n")
+		b.WriteString("\n\n# EXIT STATUS\n0 done, 1 failed, 2 wrong usage or a mistake in the ini file; a command that has others says so.\n\n# FILES\n\n/etc/skytools/\\*.ini\n:   what the units of systemd read\n")
 	} else {
 		b.WriteString("# DESCRIPTION\nAn ini file as Python's ConfigParser reads it: `%(key)s` stands for another key's value.\n\n# KEYS\n\n")
 		b.WriteString(terms(strings.ReplaceAll(body, "\n## ", "\n# ")))
