@@ -6,7 +6,10 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/skytools-go/skytools/internal/hint"
 )
 
 // Pipe runs a COPY TO at one side into a COPY FROM at the other.
@@ -32,7 +35,7 @@ func (p Pipe) Run(ctx context.Context, out, in string) (int64, error) {
 		sent = tag.RowsAffected()
 		r.closeWrite(err) // an error becomes the reader's, and so its COPY's
 		if err != nil && !errors.Is(err, errReader) {
-			return fmt.Errorf("provider: %w", err)
+			return fmt.Errorf("provider: %w", tooLarge(err))
 		}
 		return nil
 	})
@@ -41,7 +44,7 @@ func (p Pipe) Run(ctx context.Context, out, in string) (int64, error) {
 		got = tag.RowsAffected()
 		r.closeRead()
 		if err != nil && !r.told {
-			return fmt.Errorf("subscriber: %w", err)
+			return fmt.Errorf("subscriber: %w", tooLarge(err))
 		}
 		return nil
 	})
@@ -52,6 +55,16 @@ func (p Pipe) Run(ctx context.Context, out, in string) (int64, error) {
 		return 0, fmt.Errorf("the provider sent %d rows, the subscriber took %d", sent, got)
 	}
 	return got, nil
+}
+
+// tooLarge says what the server means that finds no place for a row, which COPY
+// sends as one piece: it speaks of memory.
+func tooLarge(err error) error {
+	pg, ok := errors.AsType[*pgconn.PgError](err)
+	if !ok || pg.Routine != "enlargeStringInfo" && pg.File != "mcxt.c" {
+		return err
+	}
+	return hint.With(err, "if a row holds more than 1 GB, or comes near it: such rows cannot be replicated, cut their values into several rows")
 }
 
 var errReader = errors.New("the other side has ended")
