@@ -564,6 +564,13 @@ func TestStatusWithOneSideDown(t *testing.T) {
 		t.Fatalf("%+v", st)
 	}
 	p.same(st.Tables[0].Capture, "statement")
+	// Ticks from before the clock was put back do not lie in the future.
+	p.ok(p.sub.Register(ctx, false))
+	p.exec(p.provConn, `update pgq.tick set tick_time = now() + interval '1 hour'; update pgq.subscription set sub_active = now() + interval '1 hour'`)
+	st = p.sub.ReadStatus(ctx)
+	if len(st.Readers) != 1 || st.Readers[0].Lag != 0 || st.Readers[0].Seen != 0 || st.Events.TickAge != 0 {
+		t.Errorf("figures: %+v, %+v", st.Readers, st.Events)
+	}
 	p.sub.Pair.Provider = p.provConn.Config().Copy()
 	p.sub.Pair.Provider.Port = 1
 	st = p.sub.ReadStatus(ctx)

@@ -14,6 +14,7 @@ import (
 	"github.com/skytools-go/skytools/internal/pgtest"
 	"github.com/skytools-go/skytools/londiste"
 	"github.com/skytools-go/skytools/londiste/replay"
+	"github.com/skytools-go/skytools/londiste/set"
 )
 
 func TestSecondWorkerWaits(t *testing.T) {
@@ -37,6 +38,50 @@ func TestSecondWorkerWaits(t *testing.T) {
 	if epoch := value[int](f.pair, f.subConn, `select epoch from skytools.lease`); epoch != 2 {
 		t.Errorf("epoch %d, want the second worker's 2", epoch)
 	}
+}
+
+// A sign of life from the future is one from before the subscriber's clock was put
+// back: who gave it may be dead, though its session stands.
+func TestHolderFromTheFuture(t *testing.T) {
+	t.Parallel()
+	f := newFlow(t)
+	w := start(t, f.worker.Run)
+	f.says("Replicating")
+	fence := set.Fence{Queue: f.sub.Queue, Consumer: f.sub.ConsumerName()}
+	for clock, want := range map[string]bool{"now()": false, "now() + interval '30 seconds'": false, "now() - interval '2 minutes'": true, "now() + interval '1 hour'": true} {
+		tx, err := f.subConn.Begin(t.Context())
+		f.ok(err)
+		_, err = tx.Exec(t.Context(), `update skytools.worker_state set updated_at = `+clock)
+		f.ok(err)
+		_, err = tx.Exec(t.Context(), `update skytools.lease set taken_at = `+clock)
+		f.ok(err)
+		if _, silent, err := fence.Holder(t.Context(), f.subConn); err != nil || silent != want {
+			t.Errorf("signs of life at %s: silent %v, %v", clock, silent, err)
+		}
+		f.ok(tx.Rollback(t.Context()))
+	}
+	f.ok(w.stop())
+}
+
+// A worker that seems dead in the middle of a transaction keeps its lease until that
+// ends, and the one that waits says so, once.
+func TestSilentHolderInATransaction(t *testing.T) {
+	t.Parallel()
+	f := newFlow(t)
+	const its = `queue_name = 'londiste.write' and consumer_name = 'job'`
+	f.exec(f.subConn, `insert into skytools.lease values ('londiste.write', 'job', 5, 'a stranger', now() - interval '1 hour')`)
+	var locked bool
+	f.ok(f.subConn.QueryRow(t.Context(), `select pg_try_advisory_lock(`+set.LockKeySQL+`)`, "londiste.write", "job").Scan(&locked))
+	f.exec(f.subConn, `begin; select from skytools.lease where `+its+` for share`)
+	w := start(t, f.worker.Run)
+	const waits = "another worker replicates to job: a stranger, which gives no sign of life but has a transaction open"
+	f.says(waits)
+	time.Sleep(1500 * time.Millisecond) // more tries of the lease, which say nothing new
+	f.same(strings.Count(f.log.String(), waits), 1)
+	f.exec(f.subConn, "commit")
+	f.says("Taken over from a worker that gives no sign of life\" holder=\"a stranger\"")
+	f.says("Replicating")
+	f.ok(w.stop())
 }
 
 // A worker that lost its lease writes nothing more, whatever it holds.

@@ -23,7 +23,7 @@ func (s *session) providerStatus(ctx context.Context, st *Status) error {
 	}
 	st.Events = &QueueStatus{
 		LastTick: int64(q.LastTick), TickAge: q.TickerLag.Seconds(), Late: q.Late(), EventsPerSec: q.EventsPerSec, NewEvents: q.NewEvents,
-		Tables: q.Tables, Size: q.Size, Rotation: q.RotationPeriod.Seconds(), RotatedAge: st.clock.Sub(q.SwitchTime).Seconds(),
+		Tables: q.Tables, Size: q.Size, Rotation: q.RotationPeriod.Seconds(), RotatedAge: q.RotatedAgo.Seconds(),
 		Paused: q.TickerPaused, Kept: q.EventsKept,
 	}
 	if st.Events.Oldest, err = pgq.OldestTransaction(ctx, s.conn); err != nil {
@@ -67,7 +67,7 @@ func (s *session) readers(ctx context.Context, own string) ([]ReaderStatus, erro
 		    case when i.consumer_name = $2 then 'this'
 		        when starts_with(i.consumer_name, $2 || '.copy.') then 'copy' else 'other' end,
 		    coalesce(c.database_name || ', node ' || c.node_name, ''),
-		    coalesce(extract(epoch from i.lag), 0)::float8, coalesce(extract(epoch from i.last_seen), 0)::float8,
+		    coalesce(greatest(extract(epoch from i.lag), 0), 0)::float8, coalesce(greatest(extract(epoch from i.last_seen), 0), 0)::float8,
 		    coalesce(i.pending_events, 0), coalesce(i.last_tick, 0)
 		from pgq.get_consumer_info($1) i
 		left join skytools.claim c on c.queue_name = i.queue_name and c.consumer_name = i.consumer_name

@@ -56,7 +56,7 @@ func Consumers(ctx context.Context, conn DB) ([]ConsumerInfo, error) {
 	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (c ConsumerInfo, err error) {
 		var lag, seen float64
 		err = row.Scan(&c.Queue, &c.Name, &lag, &seen, &c.LastTick, &c.Batch, &c.NextTick, &c.PendingEvents, &c.HoldsRotation)
-		c.Lag, c.LastSeen = seconds(lag), seconds(seen)
+		c.Lag, c.LastSeen = ago(lag), ago(seen)
 		return c, err
 	})
 	if err != nil {

@@ -109,8 +109,8 @@ func scanQueue(row pgx.CollectableRow) (q Queue, err error) {
 	err = row.Scan(&q.Name, &q.Tables, &q.CurrentTable, &rotation, &q.SwitchTime,
 		&q.ExternalTicker, &q.TickerPaused, &q.MaxCount, &maxLag, &idle,
 		&lag, &q.EventsPerSec, &q.NewEvents, &q.LastTick, &q.Size, &q.DisableInsert, &rotated, &q.EventsKept)
-	q.RotationPeriod, q.MaxLag, q.IdlePeriod, q.TickerLag = seconds(rotation), seconds(maxLag), seconds(idle), seconds(lag)
-	q.RotatedAgo = seconds(rotated)
+	q.RotationPeriod, q.MaxLag, q.IdlePeriod = seconds(rotation), seconds(maxLag), seconds(idle)
+	q.TickerLag, q.RotatedAgo = ago(lag), ago(rotated)
 	q.Consumers = []ConsumerInfo{}
 	return q, err
 }
@@ -167,6 +167,11 @@ func (q Queue) MarshalJSON() ([]byte, error) {
 }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+
+// ago is how long ago something was, by the server's clock. That may have been
+// put back since, and a statement's time is that of its transaction: nothing has
+// happened in the future.
+func ago(s float64) time.Duration { return max(seconds(s), 0) }
 
 // CreateQueue makes a queue and tells whether it was not there yet.
 func CreateQueue(ctx context.Context, conn DB, queue string) (bool, error) {

@@ -79,3 +79,20 @@ func TestAdministration(t *testing.T) {
 	_, err = CreateQueue(ctx, empty, "new")
 	refused("create without PgQ", err, ErrNotInstalled)
 }
+
+// A clock that was put back makes nothing that lies in the future.
+func TestFiguresAfterTheClockWasPutBack(t *testing.T) {
+	conn := connectMode(t, database(t), pgx.QueryExecModeExec)
+	pgtest.Exec(t, conn, `select pgq.create_queue('early'), pgq.register_consumer('early', 'c');
+		update pgq.tick set tick_time = now() + interval '1 hour';
+		update pgq.queue set queue_switch_time = now() + interval '1 hour';
+		update pgq.subscription set sub_active = now() + interval '1 hour'`)
+	q, err := ReadQueue(t.Context(), conn, "early")
+	if err != nil || q.TickerLag != 0 || q.RotatedAgo != 0 {
+		t.Errorf("%s since the last tick, %s since the rotation, %v", q.TickerLag, q.RotatedAgo, err)
+	}
+	list, err := Consumers(t.Context(), conn)
+	if err != nil || len(list) != 1 || list[0].Lag != 0 || list[0].LastSeen != 0 {
+		t.Errorf("%+v, %v", list, err)
+	}
+}

@@ -100,15 +100,15 @@ func (r *run) openLease(ctx context.Context) error {
 	if r.fence.Epoch != 0 {
 		return r.keepLease(ctx)
 	}
+	var before string
 	if !locked {
-		who, silent, err := r.fence.Holder(ctx, r.sub)
-		if err != nil {
+		var silent bool
+		if before, silent, err = r.fence.Holder(ctx, r.sub); err != nil {
 			return fmt.Errorf("lease: %w", err)
 		}
 		if !silent {
-			return missing("another worker replicates to %s: %s", r.Job, who)
+			return missing("another worker replicates to %s: %s", r.Job, before)
 		}
-		r.Logger().Warn("Taking over from a worker that gives no sign of life", "holder", who)
 	}
 	old, err := r.fence.EpochOf(ctx, r.sub)
 	if err != nil {
@@ -129,8 +129,13 @@ func (r *run) openLease(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("lease: %w", err)
 	}
-	if !taken {
+	switch {
+	case !taken && !locked:
+		return missing("another worker replicates to %s: %s, which gives no sign of life but has a transaction open (ends with its process, or its session)", r.Job, before)
+	case !taken:
 		return missing("another worker replicates to %s", r.Job)
+	case !locked:
+		r.Logger().Warn("Taken over from a worker that gives no sign of life", "holder", before)
 	}
 	r.fence = mine
 	r.Logger().Info("Lease taken", "epoch", mine.Epoch)

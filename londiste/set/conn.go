@@ -55,8 +55,11 @@ func PrepareProvider(ctx context.Context, conn *pgx.Conn) error {
 
 // PinSQL makes values read and written as text the same at both sides, and
 // undoes what a database or role may have set for people. Rows hidden by a
-// policy would be passed over in silence: rather an error.
-const PinSQL = `set datestyle = 'ISO, YMD'; set intervalstyle = 'postgres'; set extra_float_digits = 3;
+// policy would be passed over in silence: rather an error. A program whose machine
+// is gone shall not hold locks and snapshots for the two hours that kernels wait
+// before they ask.
+const PinSQL = `set tcp_keepalives_idle = 60; set tcp_keepalives_interval = 10; set tcp_keepalives_count = 6;
+	set datestyle = 'ISO, YMD'; set intervalstyle = 'postgres'; set extra_float_digits = 3;
 	set bytea_output = 'hex'; set lc_monetary = 'C'; set timezone = 'UTC'; set xmloption = 'content';
 	set statement_timeout = 0; set lock_timeout = 0; set row_security = off;
 	select set_config(name, '0', false) from pg_settings where name in ('transaction_timeout', 'idle_session_timeout');

@@ -119,8 +119,10 @@ func (f Fence) outrun(ctx context.Context, conn *pgx.Conn) error {
 // Holder tells who holds the lease, and whether it has been silent for so
 // long, without any transaction under way, that it may be taken for dead.
 func (f Fence) Holder(ctx context.Context, conn *pgx.Conn) (who string, silent bool, err error) {
+	// A sign from the future is one from before the clock was put back.
 	err = conn.QueryRow(ctx, `
-		select l.holder, greatest(l.taken_at, s.updated_at) < clock_timestamp() - make_interval(secs => $3)
+		select l.holder, greatest(l.taken_at, s.updated_at) not between
+			clock_timestamp() - make_interval(secs => $3) and clock_timestamp() + make_interval(secs => $3)
 		from skytools.lease l left join skytools.worker_state s using (queue_name, consumer_name)
 		where queue_name = $1 and consumer_name = $2`,
 		f.Queue, f.Consumer, leaseTimeout.Seconds()).Scan(&who, &silent)
