@@ -56,44 +56,15 @@ func serverSQL(sql string) func(context.Context, *server) ([]Finding, error) {
 	return func(ctx context.Context, x *server) ([]Finding, error) { return Query(ctx, x.conn, sql) }
 }
 
-// poolerOf finds a pooler by the process number that the server's greeting has:
-// a pooler gives one of its own. One in transaction mode lends two clients the
-// same session in turn.
+// poolerOf tells what stands between.
 func poolerOf(ctx context.Context, x *server) ([]Finding, error) {
-	mine, err := backend(ctx, x.conn)
-	if err != nil || mine == fmt.Sprint(x.conn.PgConn().PID()) {
+	switch p, err := session.PoolingOf(ctx, x.conn); {
+	case err != nil || p == session.Direct:
 		return nil, err
-	}
-	other, err := pgx.ConnectConfig(ctx, x.conn.Config())
-	if err != nil {
-		return nil, err
-	}
-	defer session.Close(ctx, other)
-	for range 5 { // one that takes its sessions in turn shows it later
-		theirs, err := backend(ctx, other)
-		if err != nil {
-			return nil, err
-		}
-		again, err := backend(ctx, x.conn)
-		if err != nil {
-			return nil, err
-		}
-		if theirs == again || again != mine {
-			return []Finding{{
-				Result: Failed, Text: "a pooler in transaction mode stands between",
-				Mend: "connect to the server itself, or to a pooler in session mode (pool_mode = session of this database in pgbouncer.ini)",
-			}}, nil
-		}
+	case p == session.ByTransaction:
+		return []Finding{{Result: Failed, Text: "a pooler in transaction mode stands between", Mend: session.Unpool}}, nil
 	}
 	return []Finding{{Result: Sound, Text: "a pooler in session mode stands between"}}, nil
-}
-
-// backend is the number of the server's process that serves conn just now. No
-// statement is prepared.
-func backend(ctx context.Context, conn *pgx.Conn) (string, error) {
-	var pid string
-	err := conn.QueryRow(ctx, `select pg_catalog.pg_backend_pid()::pg_catalog.text`, pgx.QueryExecModeExec).Scan(&pid)
-	return pid, err
 }
 
 // probe is how many bytes are fetched to see how fast the way is.
@@ -105,7 +76,7 @@ func networkOf(ctx context.Context, x *server) ([]Finding, error) {
 	trip := time.Duration(math.MaxInt64)
 	for range 5 {
 		begin := time.Now()
-		if _, err := backend(ctx, x.conn); err != nil {
+		if _, err := session.Backend(ctx, x.conn); err != nil {
 			return nil, err
 		}
 		trip = min(trip, time.Since(begin))

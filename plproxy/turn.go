@@ -32,14 +32,6 @@ const aliveSQL = `select set_config(name, setting, false) from (values
 
 // take makes the session the keeper of its clusters, or is errBusy.
 func (k *Keeper) take(ctx context.Context, conn *pgx.Conn) error {
-	var pid uint32
-	if err := conn.QueryRow(ctx, `select pg_backend_pid()`).Scan(&pid); err != nil {
-		return err
-	}
-	if pid != conn.PgConn().PID() {
-		return hint.With(errors.New("a pooler stands between"),
-			"the clusters are locked by a session: have proxy_db lead to the server itself")
-	}
 	silence := max(3*(k.Every+2*lookTime), proxyTime)
 	if _, err := conn.Exec(ctx, aliveSQL, fmt.Sprint(silence.Milliseconds())); err != nil {
 		return err

@@ -50,8 +50,8 @@
 //
 // # What fails
 //
-// A replica that dies between two looks is still handed out for that time; the
-// application's query fails there, and belongs to the root then. Where the root
-// is dead and no replica is fresh, the root's pool is handed out and its error
-// is the application's.
+// A replica that dies between two looks is still handed out for that time, one
+// that hangs for a second; the application's query fails there, by its deadline,
+// and belongs to the root then. Where the root is dead and no replica is fresh,
+// the root's pool is handed out and its error is the application's.
 package router

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/skytools-go/skytools/internal/hint"
@@ -20,11 +21,12 @@ import (
 
 // Config is what a [Router] works with. Zero durations take the defaults named.
 type Config struct {
-	Root     *pgxpool.Pool // of the provider
+	Root     *pgxpool.Pool   // of the provider
+	RootLook *pgx.ConnConfig // where Run looks; nil: as the pool connects
 	Replicas []Replica
 	Queue    string        // pgq_queue_name
 	MaxLag   time.Duration // age up to which rows are fresh where a read does not say; default 1 s
-	Wait     time.Duration // how long a read waits for a replica to come up to its tokens; default 0, not at all
+	Wait     time.Duration // how long a read waits for a replica within its age to come up to its tokens; default 0, not at all
 	Every    time.Duration // between looks at a database; default 100 ms
 	Log      *slog.Logger  // nil means none
 }
@@ -34,8 +36,9 @@ type Config struct {
 type Replica struct {
 	Name     string // for status and log
 	Pool     *pgxpool.Pool
-	Consumer string // its job_name, or pgq_consumer_id where that is set
-	Weight   int    // of two that are fresh, one of weight 2 gets twice as many reads; 0 means 1
+	Look     *pgx.ConnConfig // where Run looks: the server itself, if a pooler in transaction mode is before the pool; nil: as the pool connects
+	Consumer string          // its job_name, or pgq_consumer_id where that is set
+	Weight   int             // of two that are fresh, one of weight 2 gets twice as many reads; 0 means 1
 }
 
 // Router chooses pools. Make it with [New]; its methods may be called from many
@@ -135,7 +138,8 @@ func (r *Router) Read(ctx context.Context, wants ...Want) (*pgxpool.Pool, error)
 }
 
 // choose takes one of the replicas that will do. Where none will, it tells
-// whether one may once it has come up to the tokens, and what to wait for.
+// whether one may once it has come up to the tokens, and what to wait for. One
+// that is too old is not waited for: each read would, as long as it is held back.
 func (r *Router) choose(q *request) (pool *pgxpool.Pool, wait bool, changed <-chan struct{}) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -144,10 +148,10 @@ func (r *Router) choose(q *request) (pool *pgxpool.Pool, wait bool, changed <-ch
 	total := 0
 	for _, s := range r.replicas {
 		switch age, why := r.age(s, now); {
-		case why != "":
+		case why != "", age > q.within:
 		case !r.past.has(q.tokens, r.tickOf(s)):
 			wait = wait || r.past.mayCome(q.tokens)
-		case age <= q.within:
+		default:
 			fresh = append(fresh, s)
 			total += s.Weight
 		}

@@ -258,21 +258,27 @@ func TestWeight(t *testing.T) {
 	}
 }
 
-// TestOutOfStep has a table parked, then one not copied yet.
+// TestOutOfStep has a table parked, then one not copied yet, then another provider.
 func TestOutOfStep(t *testing.T) {
 	w := replicas.New(t, pgtest.Server(t), pgtest.Second(t))
 	r := routed(t, w, nil)
 	fresh(t, r, "a")
 	conn := pgtest.Connect(t, w.Replicas[0].DSN)
-	for _, c := range []struct{ aside, back string }{
+	for _, c := range []struct{ why, aside, back string }{
 		{
+			"public.entry",
 			`insert into skytools.parked_table (queue_name, table_name, tick_id, error) values ('londiste.write', 'public.entry', 1, 'x')`,
 			`delete from skytools.parked_table`,
 		},
-		{`update londiste.table_info set local = true, merge_state = null`, `update londiste.table_info set merge_state = 'ok'`},
+		{"public.entry", `update londiste.table_info set local = true, merge_state = null`, `update londiste.table_info set merge_state = 'ok'`},
+		{ // it was given another provider
+			"it follows another queue",
+			`update skytools.worker_state set provider_system_identifier = '1' || provider_system_identifier`,
+			`update skytools.worker_state set provider_system_identifier = substr(provider_system_identifier, 2)`,
+		},
 	} {
 		pgtest.Exec(t, conn, c.aside)
-		pgtest.Eventually(t, 10*time.Second, "not fresh", func() bool { return strings.Contains(stands(r, "a").Why, "public.entry") })
+		pgtest.Eventually(t, 10*time.Second, "not fresh", func() bool { return strings.Contains(stands(r, "a").Why, c.why) })
 		if pool, err := r.Read(t.Context()); err != nil || pool != r.Root {
 			t.Errorf("the read did not go to the root: %v", err)
 		}
@@ -358,8 +364,8 @@ func TestNew(t *testing.T) {
 		{router.Config{Root: pool, Queue: "q", Replicas: []router.Replica{{Name: "a"}}}, "replica a has no pool"},
 		{router.Config{Root: pool, Queue: "q", Replicas: []router.Replica{{Name: "a", Pool: pool}}}, "no consumer"},
 		{router.Config{Root: pool, Queue: "q", Replicas: []router.Replica{{Pool: pool, Consumer: "c"}}}, `name ""`},
-		{router.Config{Root: pool, Queue: "q", Replicas: []router.Replica{{"a", pool, "c", -1}}}, "weight -1"},
-		{router.Config{Root: pool, Queue: "q", Replicas: []router.Replica{{"a", pool, "c", 1}, {"a", pool, "d", 1}}}, `name "a"`},
+		{router.Config{Root: pool, Queue: "q", Replicas: []router.Replica{{Name: "a", Pool: pool, Consumer: "c", Weight: -1}}}, "weight -1"},
+		{router.Config{Root: pool, Queue: "q", Replicas: []router.Replica{{Name: "a", Pool: pool, Consumer: "c"}, {Name: "a", Pool: pool, Consumer: "d"}}}, `name "a"`},
 	} {
 		if _, err := router.New(c.config); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%+v: %v, want %s", c.config, err, c.want)

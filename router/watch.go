@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/skytools-go/skytools/internal/hint"
 	"github.com/skytools-go/skytools/internal/loop"
 	"github.com/skytools-go/skytools/internal/notice"
 	"github.com/skytools-go/skytools/internal/session"
@@ -42,11 +43,11 @@ const (
 func (r *Router) Run(ctx context.Context) error {
 	var watches sync.WaitGroup
 	watches.Go(func() {
-		r.watch(ctx, "root", r.Root, r.missing, r.lookAtRoot, func(err error) { r.rootErr = err })
+		r.watch(ctx, place{"root", r.Root, r.RootLook}, r.missing, r.lookAtRoot, func(err error) { r.rootErr = err })
 	})
 	for _, s := range r.replicas {
 		watches.Go(func() {
-			r.watch(ctx, "replica "+s.Name, s.Pool, nil, func(ctx context.Context, conn *pgx.Conn) error {
+			r.watch(ctx, place{"replica " + s.Name, s.Pool, s.Look}, nil, func(ctx context.Context, conn *pgx.Conn) error {
 				return r.lookAtReplica(ctx, conn, s)
 			}, func(err error) { s.err = err })
 		})
@@ -55,9 +56,16 @@ func (r *Router) Run(ctx context.Context) error {
 	return nil
 }
 
+// place is a database that is looked at.
+type place struct {
+	name string
+	pool *pgxpool.Pool
+	look *pgx.ConnConfig // or nil
+}
+
 // watch looks at one database again and again. note gets the result of each look,
 // under the lock.
-func (r *Router) watch(ctx context.Context, name string, pool *pgxpool.Pool, wake <-chan struct{},
+func (r *Router) watch(ctx context.Context, at place, wake <-chan struct{},
 	look func(context.Context, *pgx.Conn) error, note func(error),
 ) {
 	var conn *pgx.Conn
@@ -74,7 +82,7 @@ func (r *Router) watch(ctx context.Context, name string, pool *pgxpool.Pool, wak
 		defer cancel()
 		var err error
 		if conn == nil {
-			conn, err = open(short, pool)
+			conn, err = at.open(short)
 		}
 		if err == nil {
 			err = look(short, conn)
@@ -86,10 +94,10 @@ func (r *Router) watch(ctx context.Context, name string, pool *pgxpool.Pool, wak
 		note(err)
 		r.mu.Unlock()
 		if err == nil {
-			n.Over(name + " answers again")
+			n.Over(at.name + " answers again")
 			return false, nil
 		}
-		n.Waiting(fmt.Sprintf("%s: %s", name, notice.Explain(err)))
+		n.Waiting(fmt.Sprintf("%s: %s", at.name, notice.Explain(err)))
 		if conn != nil && !session.Outlived(err) {
 			session.Close(ctx, conn)
 			conn = nil
@@ -100,18 +108,31 @@ func (r *Router) watch(ctx context.Context, name string, pool *pgxpool.Pool, wak
 
 // open makes a session beside the pool: an application that has all of the
 // pool's connections in use must not make its replicas look old.
-func open(ctx context.Context, pool *pgxpool.Pool) (*pgx.Conn, error) {
-	cfg := pool.Config()
-	db := cfg.ConnConfig
-	if cfg.BeforeConnect != nil {
-		if err := cfg.BeforeConnect(ctx, db); err != nil {
-			return nil, err
-		}
+func (p place) open(ctx context.Context) (*pgx.Conn, error) {
+	db, err := p.config(ctx)
+	if err != nil {
+		return nil, err
 	}
 	if db.RuntimeParams["application_name"] == "" {
 		db.RuntimeParams["application_name"] = "router"
 	}
-	return session.Open(ctx, db, time.Second)
+	conn, err := session.Open(ctx, db, time.Second)
+	if err != nil && p.look == nil && hint.Of(err) == session.Unpool {
+		err = hint.With(err, "Look, beside the pool, is the way to the server itself; reads go on through the pooler")
+	}
+	return conn, err
+}
+
+// config is how to connect.
+func (p place) config(ctx context.Context) (*pgx.ConnConfig, error) {
+	if p.look != nil {
+		return p.look.Copy(), nil
+	}
+	cfg := p.pool.Config()
+	if cfg.BeforeConnect == nil {
+		return cfg.ConnConfig, nil
+	}
+	return cfg.ConnConfig, cfg.BeforeConnect(ctx, cfg.ConnConfig)
 }
 
 func (r *Router) lookAtRoot(ctx context.Context, conn *pgx.Conn) error {

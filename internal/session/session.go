@@ -23,11 +23,16 @@ const sessionSQL = `set search_path = pg_catalog; set session characteristics as
 	set lock_timeout = %d`
 
 // Open connects for a daemon. lockTimeout is how long one statement may
-// wait for a lock: a queue whose lock somebody keeps must not stop the others.
+// wait for a lock: a queue whose lock somebody keeps must not stop the others. A
+// session that a pooler lends to others, too, is refused.
 func Open(ctx context.Context, db *pgx.ConnConfig, lockTimeout time.Duration) (*pgx.Conn, error) {
 	conn, err := pgx.ConnectConfig(ctx, db)
 	if err != nil {
 		return nil, hint.Connect(err, &db.Config, "database", "the connection string")
+	}
+	if err := Own(ctx, conn); err != nil {
+		Close(ctx, conn)
+		return nil, err
 	}
 	if _, err = conn.PgConn().Exec(ctx, fmt.Sprintf(sessionSQL, lockTimeout.Milliseconds())).ReadAll(); err != nil {
 		Close(ctx, conn)

@@ -41,7 +41,16 @@ const dependencesSQL = `
 		select p.classid, p.objid, p.objsubid, p.refclassid, p.refobjsubid, p.deptype, coalesce((
 			select t.typelem from pg_type t where p.refclassid = 'pg_type'::regclass::oid and t.oid = p.refobjid
 				and t.typlen = -1 and t.typelem <> 0), p.refobjid) as refobjid
-		from pg_depend p where p.classid = o.classid and p.objid = o.objid
+		from (
+			select classid, objid, objsubid, refclassid, refobjid, refobjsubid, deptype
+			from pg_depend where classid = o.classid and objid = o.objid
+			-- what a generated column's expression needs is the column's before version 15
+			union all select o.classid, o.objid, 0, c.refclassid, c.refobjid, c.refobjsubid, c.deptype
+			from pg_attrdef f
+			join pg_attribute a on a.attrelid = f.adrelid and a.attnum = f.adnum and a.attgenerated <> ''
+			join pg_depend c on c.classid = 'pg_class'::regclass::oid and c.objid = f.adrelid and c.objsubid = f.adnum and c.deptype = 'a'
+			where o.classid = 'pg_attrdef'::regclass::oid and f.oid = o.objid
+		) p
 	) d on true
 	cross join lateral pg_identify_object_as_address(d.refclassid, d.refobjid, 0) x
 	cross join lateral pg_identify_object(d.refclassid, d.refobjid, 0) i

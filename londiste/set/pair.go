@@ -11,6 +11,7 @@ import (
 
 	"github.com/skytools-go/skytools/internal/hint"
 	"github.com/skytools-go/skytools/internal/ident"
+	"github.com/skytools-go/skytools/internal/session"
 )
 
 // RootNode is the node name of the provider's side.
@@ -70,6 +71,10 @@ func ConnectSide(ctx context.Context, side string, cfg *pgx.ConnConfig) (*pgx.Co
 	conn, err := pgx.ConnectConfig(ctx, cfg)
 	if err != nil {
 		return nil, hint.Connect(err, &cfg.Config, "the "+side+" database", side+"_db")
+	}
+	if err := session.Own(ctx, conn); err != nil {
+		CloseConn(&conn)
+		return nil, fmt.Errorf("%s: %w", side, err)
 	}
 	// Whoever may create in a schema of the path could else have functions and
 	// operators of their own run as our role: where an argument's type fits them
