@@ -61,15 +61,25 @@ func (a Address) Listen() (net.Listener, error) {
 			l, err = net.Listen(a.network, a.place)
 		}
 	}
-	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, hint.With(fmt.Errorf("listen on %s: %w", a.place, err), "another program, or another job of this one, listens there: choose another port")
-	case errors.Is(err, fs.ErrPermission):
-		return nil, hint.With(fmt.Errorf("listen on %s: %w", a.place, err), "ports below 1024 are root's: choose a higher one, or a folder that this user may write to")
-	case err != nil:
-		return nil, fmt.Errorf("listen on %s: %w", a.place, err)
+	if err == nil {
+		return l, nil
 	}
-	return l, nil
+	if op, is := errors.AsType[*net.OpError](err); is {
+		err = op.Err // the rest of its text is the address
+	}
+	err = fmt.Errorf("listen on %s: %w", a.place, err)
+	for cause, mend := range map[error]string{
+		syscall.EADDRINUSE:    "another program, or another job of this one, listens there: choose another port",
+		syscall.EADDRNOTAVAIL: "that is no address of this machine: ip address lists them, 0.0.0.0 is all",
+		fs.ErrPermission:      "ports below 1024 are root's: choose a higher one, or a folder that this user may write to",
+		fs.ErrNotExist:        "make its folder first, such that this user may write to it",
+		syscall.EINVAL:        "the path of a socket has at most 107 bytes",
+	} {
+		if errors.Is(err, cause) {
+			return nil, hint.With(err, "%s", mend)
+		}
+	}
+	return nil, err
 }
 
 // ListenFor opens where the command `serve` listens: as its --listen says, else as

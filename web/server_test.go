@@ -52,6 +52,29 @@ func TestAddress(t *testing.T) {
 
 // A socket that a killed process left is replaced; one in use, and a file that
 // is no socket, are not.
+// Each reason not to listen has a way out.
+func TestNoPlaceToListen(t *testing.T) {
+	taken, err := Address{"tcp", "127.0.0.1:0"}.Listen()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	for place, want := range map[string]string{
+		taken.Addr().String():                "another port",
+		"192.0.2.1:8090":                     "no address of this machine",
+		t.TempDir() + "/none/x.sock":         "make its folder",
+		"/tmp/" + strings.Repeat("long", 30): "107 bytes",
+	} {
+		a, err := ParseAddress(place)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err = a.Listen(); err == nil || !strings.Contains(hint.Of(err), want) || strings.Count(err.Error(), "listen") != 1 {
+			t.Errorf("%s: %v (%s), want %q", place, err, hint.Of(err), want)
+		}
+	}
+}
+
 func TestSocketLeftBehind(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
 	a, _ := ParseAddress(path)
