@@ -94,6 +94,9 @@ func (st *Status) judgeWorker() {
 	}
 	const start = "londiste INI replay -d"
 	switch {
+	case st.Provider.Installed && mine == nil && st.Worker != nil && st.Worker.Error != "": // which tells the way back
+	case st.Provider.Installed && mine == nil && st.Worker != nil && st.Worker.Running:
+		st.problem(Replay, "replay finds it out by itself; look at status again", "consumer %s is not registered at the provider", st.Consumer)
 	case st.Provider.Installed && mine == nil:
 		st.problem(Replay, start, "consumer %s is not registered: replay has never run, or subscriber unregister has", st.Consumer)
 	case st.Worker == nil || !st.Worker.Running:

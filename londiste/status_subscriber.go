@@ -1,6 +1,7 @@
 package londiste
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -178,12 +179,13 @@ func (s *session) errorStatus(ctx context.Context, st *Status) error {
 	}
 	var consumer, text string
 	_, err = pgx.ForEachRow(rows, []any{&consumer, &text}, func() error {
-		mend := "londiste INI subscriber check; mend what it names, replay tries again by itself"
+		text, advice := set.ErrorParts(text)
+		mend := cmp.Or(advice, "londiste INI subscriber check; mend what it names, replay tries again by itself")
 		if consumer == st.Consumer && st.Worker != nil {
 			st.Worker.Error = text
 		}
 		if table, ok := strings.CutPrefix(consumer, st.Consumer+".copy."); ok {
-			mend = "mend the cause, the copy tries again by itself; londiste INI subscriber resync " + hint.Shell(table) + " starts it anew"
+			mend = cmp.Or(advice, "mend the cause") + "; the copy tries again by itself; londiste INI subscriber resync " + hint.Shell(table) + " starts it anew"
 		}
 		st.problem(Failing, mend, "%s: %s", consumer, text)
 		return nil

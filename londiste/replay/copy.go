@@ -179,7 +179,7 @@ func (c *copier) broken(ctx context.Context, err error) error {
 		return loop.Permanent(err)
 	case c.sub != nil && !c.sub.IsClosed():
 		text := fmt.Sprintf("table %s: %s", c.name, errorText(err))
-		if e := set.WriteError(ctx, c.sub, c.fence, c.consumer, text); e == nil {
+		if e := set.WriteError(ctx, c.sub, c.fence, c.consumer, text, hint.Of(err)); e == nil {
 			c.failing = true
 		}
 	}

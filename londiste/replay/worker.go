@@ -302,7 +302,7 @@ func (r *run) failed(err error, next time.Duration) {
 // applied clears it.
 func (r *run) noteError(ctx context.Context, err error) {
 	text := errorText(err)
-	if e := set.WriteError(ctx, r.sub, r.fence, r.fence.Consumer, text); e != nil {
+	if e := set.WriteError(ctx, r.sub, r.fence, r.fence.Consumer, text, hint.Of(err)); e != nil {
 		r.Logger().Warn("cannot write the error down", "error", e)
 		r.closeSubscriber()
 		return

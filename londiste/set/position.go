@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -91,9 +92,21 @@ const (
 		where queue_name = $1 and consumer_name = $2`
 )
 
+// adviceMark stands between what went wrong and what its reader can do.
+const adviceMark = "\nhint: "
+
+// ErrorParts takes apart what [WriteError] has written; advice may be empty.
+func ErrorParts(written string) (text, advice string) {
+	text, advice, _ = strings.Cut(written, adviceMark)
+	return text, advice
+}
+
 // WriteError writes an error beside a consumer's position, which clears it
 // when it moves. To fail is a sign of life too.
-func WriteError(ctx context.Context, conn *pgx.Conn, f Fence, consumer, text string) error {
+func WriteError(ctx context.Context, conn *pgx.Conn, f Fence, consumer, text, advice string) error {
+	if advice != "" {
+		text += adviceMark + advice
+	}
 	return f.Write(ctx, conn, failpoint.Settle, func(tx pgx.Tx) error {
 		b := &pgx.Batch{}
 		b.Queue(`update pgq_node.local_state set cur_error = $3
