@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -26,11 +27,12 @@ var watchedLines = []line{
 	{"waiting, CPU subscriber", "% of a core", nil, nil},
 	{"waiting, CPU daemons", "% of a core", nil, nil},
 	{"answers", "", nil, nil},
+	{"pages brought up to date", "", nil, nil},
 }
 
 // watched measures what metrics and pages take from a drain: the same pair drains
 // with and without both programs serving HTTP that is asked each second for
-// everything. Who is first takes turns.
+// everything, and keeps one page of each up to date. Who is first takes turns.
 func (b *bench) watched(ctx context.Context) error {
 	changes := b.changes
 	b.changes = b.watchedChanges
@@ -63,10 +65,12 @@ func (r *replica) drainWatched(ctx context.Context, watch bool) error {
 	aside, stop := context.WithCancel(ctx)
 	defer stop()
 	var asking sync.WaitGroup
-	var answers atomic.Int64
+	var answers, changes atomic.Int64
 	if watch {
 		for _, name := range []string{"replica", "ticker"} {
-			asking.Go(func() { answers.Add(ask(aside, filepath.Join(s.dir, name+".sock"))) })
+			socket := filepath.Join(s.dir, name+".sock")
+			asking.Go(func() { answers.Add(ask(aside, socket)) })
+			asking.Go(func() { changes.Add(look(aside, socket)) })
 		}
 	}
 	err := r.drain(ctx, "drain", "drain", r.bench.oneTransaction())
@@ -79,7 +83,8 @@ func (r *replica) drainWatched(ctx context.Context, watch bool) error {
 		return err
 	}
 	r.add("answers", float64(answers.Load()))
-	if answers.Load() == 0 {
+	r.add("pages brought up to date", float64(changes.Load()))
+	if answers.Load() == 0 || changes.Load() == 0 {
 		return errors.New("nobody was served")
 	}
 	return nil
@@ -116,29 +121,69 @@ func (s *skytools) serve(ctx context.Context, on bool) error {
 	return s.command(ctx, "pgqadm ticker.ini ticker -d")
 }
 
-// ask gets everything each second until ctx ends, as a scraper, a load balancer and
-// an open page do, and returns how many answers came.
-func ask(ctx context.Context, socket string) (answers int64) {
-	client := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+// over returns a client of who serves on a socket.
+func over(socket string) *http.Client {
+	return &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
 	}}}
+}
+
+func get(ctx context.Context, client *http.Client, path string) (io.ReadCloser, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://localhost"+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := client.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	return answer.Body, nil
+}
+
+// ask gets everything each second until ctx ends, as a scraper and a load balancer
+// do, and returns how many answers came.
+func ask(ctx context.Context, socket string) (answers int64) {
+	client := over(socket)
 	defer client.CloseIdleConnections()
 	for ctx.Err() == nil {
 		for _, path := range []string{"/metrics", "/fresh?within=1s", "/ready", "/status.json", "/"} {
-			request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://localhost"+path, nil)
-			if err != nil {
-				return answers
-			}
-			answer, err := client.Do(request)
+			body, err := get(ctx, client, path)
 			if err != nil {
 				continue // it is not up yet, or no longer
 			}
-			if _, err := io.Copy(io.Discard, answer.Body); err == nil {
+			if _, err := io.Copy(io.Discard, body); err == nil {
 				answers++
 			}
-			_ = answer.Body.Close()
+			_ = body.Close()
 		}
 		_ = sleep(ctx, time.Second)
 	}
 	return answers
+}
+
+// look keeps the stream of a page open until ctx ends, as the browser of somebody
+// who watches the drain does, which reads the charts anew at each change. It returns
+// how many changes came.
+func look(ctx context.Context, socket string) (changes int64) {
+	client := over(socket)
+	defer client.CloseIdleConnections()
+	for ctx.Err() == nil {
+		if stream, err := get(ctx, client, "/live/overview"); err == nil {
+			lines := bufio.NewScanner(stream)
+			lines.Buffer(nil, 1<<20)
+			for lines.Scan() {
+				if lines.Text() != "" {
+					continue
+				}
+				changes++
+				if charts, err := get(ctx, client, "/series.json"); err == nil {
+					_, _ = io.Copy(io.Discard, charts)
+					_ = charts.Close()
+				}
+			}
+			_ = stream.Close()
+		}
+		_ = sleep(ctx, time.Second)
+	}
+	return changes
 }
