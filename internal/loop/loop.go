@@ -10,7 +10,7 @@
 //	     ── error made by Permanent ────────► Run returns it
 //
 // Backoff doubles from MinBackoff to MaxBackoff and forgets at the first
-// success. The wait is drawn between half and the whole of it, so that the
+// success, or at the first that Stuck does not deny. The wait is drawn between half and the whole of it, so that the
 // workers of one server that failed do not come back all at once.
 //
 // Two ways out, as for Skytools' signals: closing Stop lets the running step
@@ -33,6 +33,9 @@ type Loop struct {
 	MaxBackoff time.Duration   // wait after many errors; default 20 s
 	Wake       <-chan struct{} // a value ends the idle sleep early; may be nil
 	Stop       <-chan struct{} // closed: leave after the running step; may be nil
+	// Stuck tells that a step which found nothing to do is no sign that what failed
+	// will not fail again: the pauses go on growing. May be nil.
+	Stuck func() bool
 	// OnError is told each error that will be retried, and the wait before
 	// the next step. May be nil.
 	OnError func(err error, next time.Duration)
@@ -77,7 +80,9 @@ func (l *Loop) Run(ctx context.Context, step func(ctx context.Context) (more boo
 			l.sleep(ctx, wait, nil)
 			continue
 		}
-		backoff = first
+		if more || l.Stuck == nil || !l.Stuck() {
+			backoff = first
+		}
 		if !more {
 			l.sleep(ctx, idle, l.Wake)
 		}

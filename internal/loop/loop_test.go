@@ -110,6 +110,32 @@ func backoff(t *testing.T) {
 	})
 }
 
+// What fails is not there in every step: those between make no pause short.
+func TestBackoffGrowsWhileStuck(t *testing.T) {
+	virtual(t, func(t *testing.T, ctx context.Context, cancel func()) {
+		stuck, n := true, 0
+		var waits []time.Duration
+		l := Loop{
+			Idle: time.Nanosecond, MinBackoff: time.Second, MaxBackoff: time.Hour, Stuck: func() bool { return stuck },
+			OnError: func(_ error, next time.Duration) { waits = append(waits, next) },
+		}
+		_ = l.Run(ctx, func(context.Context) (bool, error) {
+			switch n++; {
+			case n == 20:
+				stuck = false
+			case n == 22:
+				cancel()
+			case n%2 == 1:
+				return false, errors.New("boom")
+			}
+			return false, nil
+		})
+		if len(waits) != 11 || waits[9] < 256*time.Second || waits[10] > time.Second {
+			t.Errorf("pauses %v, want ten that grow and a short one", waits)
+		}
+	})
+}
+
 func TestWakeDoesNotCutBackoffShort(t *testing.T) {
 	virtual(t, func(t *testing.T, ctx context.Context, cancel func()) {
 		wake := make(chan struct{}, 1)

@@ -62,6 +62,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	defer r.close()
 	err := (&loop.Loop{
 		Idle: r.idle(), MaxBackoff: maxBackoff, Wake: r.wake, Stop: w.Stop, OnError: r.failed,
+		Stuck: func() bool { return r.stuck }, // until the batch is there again, which may take its time
 	}).Run(ctx, r.step)
 	if err == nil && ctx.Err() == nil && r.fetch != nil {
 		r.sayGoodbye(ctx)
@@ -154,17 +155,6 @@ func (r *run) step(ctx context.Context) (more bool, err error) {
 	}
 	if err := r.rest(ctx); err != nil {
 		return false, r.broken(ctx, err)
-	}
-	if !r.stuck {
-		return false, nil
-	}
-	// A step that comes to an end makes the next pause short again: while a batch
-	// is refused time and again, it has to be this one that tries it.
-	select {
-	case p := <-r.fetch.parts:
-		return r.take(ctx, p)
-	case <-time.After(r.idle()):
-	case <-ctx.Done():
 	}
 	return false, nil
 }
