@@ -124,6 +124,9 @@ func within(ctx context.Context, deadline time.Time, patience time.Duration, ope
 	return err
 }
 
+// ErrNotSubscribed is wrapped where a table is named that the subscriber has not.
+var ErrNotSubscribed = errors.New("not subscribed to")
+
 // comparable are the tables that a selection means.
 func (b *Subscriber) comparable(ctx context.Context, sel Selection) ([]ident.Name, error) {
 	s, err := b.openSubscriber(ctx, false)
@@ -145,10 +148,10 @@ func (b *Subscriber) comparable(ctx context.Context, sel Selection) ([]ident.Nam
 		return nil, err
 	}
 	if len(p.absent) > 0 {
-		return nil, hint.With(fmt.Errorf("not subscribed to: %s", joinNames(p.absent)), "londiste INI subscriber tables lists what is")
+		return nil, hint.With(fmt.Errorf("%w: %s", ErrNotSubscribed, joinNames(p.absent)), "londiste INI subscriber tables lists what is")
 	}
 	if len(p.unknown) > 0 {
-		return nil, fmt.Errorf("no table matches %s", p.unknown[0])
+		return nil, hint.With(fmt.Errorf("%w: no table matches %s", ErrNotSubscribed, p.unknown[0]), "londiste INI subscriber tables lists what is")
 	}
 	return p.names, nil
 }

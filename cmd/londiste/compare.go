@@ -11,6 +11,7 @@ import (
 
 	"github.com/skytools-go/skytools/internal/cli"
 	"github.com/skytools-go/skytools/internal/conf"
+	"github.com/skytools-go/skytools/internal/hint"
 	"github.com/skytools-go/skytools/internal/ident"
 	"github.com/skytools-go/skytools/internal/noun"
 	"github.com/skytools-go/skytools/londiste"
@@ -45,8 +46,15 @@ func (f *comparing) take() error {
 		}
 		f.MaxRate = n
 	}
-	if f.limit < 0 || f.Jobs < 1 || f.Jobs > 64 || f.timeout <= 0 || f.every < 0 {
-		return cli.Usage(errors.New("--limit, --jobs, --timeout and --every want a positive value"))
+	switch {
+	case f.limit < 0:
+		return cli.Usage(fmt.Errorf("--limit %d is less than nothing", f.limit))
+	case f.Jobs < 1 || f.Jobs > 64:
+		return cli.Usage(fmt.Errorf("--jobs %d: from 1 to 64", f.Jobs))
+	case f.timeout <= 0:
+		return cli.Usage(fmt.Errorf("--timeout %s leaves no time", f.timeout))
+	case f.every < 0:
+		return cli.Usage(fmt.Errorf("--every %s is less than nothing", f.every))
 	}
 	return nil
 }
@@ -258,7 +266,7 @@ func (f *comparing) scrub(ctx context.Context, p *program, c *call) error {
 		o.MaxRate = scrubRate
 	}
 	said := map[ident.Name]string{}
-	for ctx.Err() == nil {
+	for first := true; ctx.Err() == nil; first = false {
 		err := c.subscriber().Compare(ctx, londiste.Selection{Names: c.args}, o, func(res londiste.Comparison) error {
 			if p.JSON() {
 				return printJSON(c.out, res)
@@ -274,8 +282,11 @@ func (f *comparing) scrub(ctx context.Context, p *program, c *call) error {
 		if ctx.Err() != nil {
 			break
 		}
+		if first && errors.Is(err, londiste.ErrNotSubscribed) {
+			return err // a slip of the pen; later the table may have left the set for a while
+		}
 		if err != nil {
-			c.pair.Log.Error("comparing: " + err.Error())
+			c.pair.Log.Error("comparing: "+err.Error(), "hint", hint.Of(err))
 		}
 		select {
 		case <-time.After(max(f.every, time.Second)):

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"regexp"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -211,11 +212,17 @@ tick may be gone. --exact is for pg_dump --snapshot with the snapshot of an exac
 		if tick < 0 {
 			return cli.Usage(fmt.Errorf("--from-tick %d: ticks count from 1, and 0 is the last that the database itself has", tick))
 		}
+		if opt.LSN != "" && !lsn.MatchString(opt.LSN) {
+			return cli.Usage(fmt.Errorf("--from-lsn %s is no position in a log, as 16/B374D848 is", opt.LSN))
+		}
 		opt.Tick = pgq.TickID(tick)
 		return c.subscriber().Attach(ctx, londiste.Selection{Names: c.args}, opt)
 	})
 	return cmd
 }
+
+// lsn is a position in a server's log as it writes one.
+var lsn = regexp.MustCompile(`^[0-9A-Fa-f]{1,8}/[0-9A-Fa-f]{1,8}$`)
 
 func (p *program) skipCommand() *cobra.Command {
 	cmd := &cobra.Command{
