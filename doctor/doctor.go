@@ -201,7 +201,7 @@ func rotationOf(_ context.Context, x *examination) ([]Finding, error) {
 	for _, q := range x.Queues {
 		waits := false
 		for _, c := range q.Consumers {
-			if !c.HoldsRotation {
+			if !c.HoldsRotation || c.Bookkeeping() {
 				continue
 			}
 			waits = true

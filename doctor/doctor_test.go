@@ -93,6 +93,7 @@ func TestDoctor(t *testing.T) {
 		"closed":          {`update pgq.queue set queue_disable_insert = true`, `switches warning q.one: it takes no events`},
 		"slow consumer":   {register + `update pgq.queue set queue_switch_time = now() - interval '1 day'`, `rotation warning q.one: it grows (0 MB): rotation waits for consumer c`},
 		"no maintenance":  {`update pgq.queue set queue_switch_time = now() - interval '1 day'`, `rotation failed q.one: it grows (0 MB): rotation is overdue by 79200s`},
+		"watermark":       {`select pgq.register_consumer('q.one', '.global_watermark'); update pgq.queue set queue_switch_time = now() - interval '1 day'`, `rotation failed q.one: it grows (0 MB): rotation is overdue by 79200s`},
 		"dead consumer":   {register + `update pgq.subscription set sub_active = now() - interval '3 days'`, `consumers warning q.one: consumer c was last seen 3 days ago`},
 		"lost position":   {register + `update pgq.subscription set sub_last_tick = 77`, `consumers failed q.one: consumer c stands at tick 77`},
 		"backlog":         {register + `select skytools.set_queue_policy('q.one', 'backlog_warn_age', '1 hour'); select pgq.insert_event('q.one', 't', 'd'); select skytools.tick_write(1); update pgq.tick set tick_time = now() - interval '90 minutes'; select skytools.tick_write(1), skytools.maint_backlog()`, `backlog warning q.one: consumer c is 5400s and 0 MB behind`},

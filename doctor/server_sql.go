@@ -37,15 +37,15 @@ const roleSQL = `
 // settingsSQL has no other timeouts, no search_path, formats of values or the
 // like: sessions of these programs set them for themselves.
 const settingsSQL = `
-	select result, '', format('%s is %s%s: %s', s.name, s.reset_val, s.unit, b.text), mend
+	select result, '', format('%s is %s%s: %s', s.name, s.reset_val, s.unit, b.text), replace(mend, '{role}', quote_ident(current_user))
 	from (values
 		('failed', 'fsync', 'a crash of the machine can ruin the database', 'alter system set fsync = on; select pg_reload_conf()'),
 		('failed', 'full_page_writes', 'a crash of the machine can ruin the database', 'alter system set full_page_writes = on; select pg_reload_conf()'),
 		('failed', 'zero_damaged_pages', 'damaged rows vanish in silence, from copies too', 'alter system reset zero_damaged_pages; select pg_reload_conf()'),
 		('warning', 'track_activities', 'nobody can tell which process rotation waits for', 'alter system set track_activities = on; select pg_reload_conf()'),
 		('warning', 'old_snapshot_threshold', 'a long copy, or a large batch, may end with "snapshot too old"', 'alter system set old_snapshot_threshold = -1, and restart'),
-		('warning', 'statement_timeout', 'daemons undo it, set-up commands obey it: install and add may be cut off', 'alter role … set statement_timeout = 0, for the role of the connection string'),
-		('warning', 'temp_file_limit', 'sorting a large batch, or building an index after a copy, may fail', 'alter role … set temp_file_limit = -1, as superuser')
+		('warning', 'statement_timeout', 'daemons undo it, set-up commands obey it: install and add may be cut off', 'alter role {role} set statement_timeout = 0'),
+		('warning', 'temp_file_limit', 'sorting a large batch, or building an index after a copy, may fail', 'alter role {role} set temp_file_limit = -1, as superuser')
 	) b (result, name, text, mend)
 	join pg_settings s on s.name = b.name
 	where case b.name

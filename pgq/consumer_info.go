@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -31,6 +32,10 @@ func (c ConsumerInfo) Behind() time.Duration {
 	}
 	return c.Lag
 }
+
+// Bookkeeping tells a consumer that nobody runs and nobody is to drop: maintenance moves it,
+// every few minutes, for what nodes have still to get.
+func (c ConsumerInfo) Bookkeeping() bool { return strings.HasPrefix(c.Name, ".") }
 
 // State names what is out of the ordinary.
 func (c ConsumerInfo) State() []string {

@@ -136,7 +136,7 @@ func maintain(ctx context.Context, conn *pgx.Conn, log *slog.Logger, stats *Stat
 func warnOfSlow(ctx context.Context, conn *pgx.Conn, log *slog.Logger) error {
 	consumers, err := pgq.Consumers(ctx, conn)
 	for _, c := range consumers {
-		if c.HoldsRotation {
+		if c.HoldsRotation && !c.Bookkeeping() {
 			log.Warn(fmt.Sprintf("queue %s grows: rotation waits for consumer %s, which is %s behind and was seen %s ago",
 				c.Queue, c.Name, pgq.Seconds(c.Lag), pgq.Seconds(c.LastSeen)))
 		}

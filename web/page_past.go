@@ -61,7 +61,7 @@ func (p *past) add(snap *Snapshot) {
 			}
 			keep(one.rate, name, q.EventsPerSec)
 			for _, c := range q.Consumers {
-				if !bookkeeping(c.Name) {
+				if !c.Bookkeeping() {
 					keep(one.lag, name+": "+c.Name, c.Behind().Seconds())
 				}
 			}

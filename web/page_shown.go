@@ -147,7 +147,7 @@ func (s *shown) addDatabase(db Database, now time.Time) {
 				Name: c.Name, Kind: "other", Note: strings.Join(c.State(), ", "), Tone: lagTone(c.Behind()), Lag: c.Behind(), Seen: c.LastSeen,
 				Pending: c.PendingEvents, Bytes: c.PendingBytes,
 			}
-			if bookkeeping(c.Name) {
+			if c.Bookkeeping() {
 				shown.Kind, shown.Tone = "bookkeeping", "idle"
 				shown.Note = strings.TrimPrefix(shown.Note+", moved by maintenance", ", ")
 			}
@@ -156,10 +156,6 @@ func (s *shown) addDatabase(db Database, now time.Time) {
 		s.Queues = append(s.Queues, one)
 	}
 }
-
-// bookkeeping tells a consumer that nobody is behind: maintenance moves it, every
-// few minutes, for what nodes have still to get.
-func bookkeeping(consumer string) bool { return strings.HasPrefix(consumer, ".") }
 
 func (s *shown) addTickers(database string, st *doctor.Status) {
 	for _, t := range st.Tickers {
