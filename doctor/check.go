@@ -40,6 +40,7 @@ func ExitStatus(r Result) int {
 type Finding struct {
 	Check  string `json:"check"`
 	Side   string `json:"side,omitempty"` // provider or subscriber, of a pair
+	Node   string `json:"node,omitempty"` // the subscriber's, where several are looked at
 	Result Result `json:"result"`
 	Object string `json:"object"` // the queue or table; "" for the database or server
 	Text   string `json:"text"`

@@ -196,15 +196,7 @@ func takeReplica(s *conf.Section, key, line string) (plproxy.Replica, error) {
 		}
 		r.Weight, rest = n, strings.TrimSpace(rest)
 	}
-	f, err := conf.Load(file)
-	if err != nil {
-		return wrong(err)
-	}
-	sec, err := f.Section(section, nil)
-	if err != nil {
-		return wrong(err)
-	}
-	its, err := take(sec)
+	its, err := settingsIn(file)
 	if err != nil {
 		return wrong(err)
 	}

@@ -92,6 +92,19 @@ func (p *program) settings() (*settings, error) {
 	return take(sec)
 }
 
+// settingsIn reads another ini file than the program's own.
+func settingsIn(file string) (*settings, error) {
+	f, err := conf.Load(file)
+	if err != nil {
+		return nil, cli.Usage(err)
+	}
+	sec, err := f.Section(section, nil)
+	if err != nil {
+		return nil, cli.Usage(err)
+	}
+	return take(sec)
+}
+
 // take reads all values; its error tells all that is wrong at once.
 func take(s *conf.Section) (*settings, error) {
 	var c settings

@@ -98,10 +98,13 @@ func open(ctx context.Context, name string, cfg *pgx.ConnConfig) *side {
 }
 
 func (x *exam) close(ctx context.Context) {
-	for _, s := range []*side{x.provider, x.subscriber} {
-		if s.conn != nil {
-			session.Close(ctx, s.conn)
-		}
+	x.provider.close(ctx)
+	x.subscriber.close(ctx)
+}
+
+func (s *side) close(ctx context.Context) {
+	if s.conn != nil {
+		session.Close(ctx, s.conn)
 	}
 }
 

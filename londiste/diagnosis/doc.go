@@ -3,6 +3,7 @@
 //
 //	[Examine]  what is wrong, why it matters, what mends it
 //	[Managed]  what the two servers let their roles do, and the grants for the rest
+//	[Whole]    either of them for all subscribers of a provider
 //
 // Both only read, and look at what is there: two bare databases, one side
 // installed, a pair at work, a dead server. What stands on one side is looked
