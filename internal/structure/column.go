@@ -282,10 +282,8 @@ func (c *column) notNullFacts(t *relation, alter string) []fact {
 		return facts
 	}
 	rename := fact{name: "NOT NULL constraint", value: c.notNullName, since: 18, quiet: c.notNullUsual, stage: changeTables}
+	rename.within = func(old, v string) bool { return old == "" || v == "" } // that is told by NOT NULL itself
 	rename.set = func(old, v string) []string {
-		if old == "" || v == "" {
-			return []string{} // the other fact's business; its name is the server's own
-		}
 		return []string{alter + "rename constraint " + ident.Quote(old) + " to " + ident.Quote(v)}
 	}
 	kind := fact{name: "kind of NOT NULL", since: 18, later: c.notValid, stage: changeTables}

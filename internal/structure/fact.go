@@ -66,6 +66,8 @@ func (c *comparer) fact(p, s *Part, f *fact, old string) {
 		return
 	case f.since > c.sub.Version && (f.quiet || value == ""):
 		return
+	case f.within != nil && f.within(old, value):
+		return
 	case f.owner && c.sub.lacks(f.needs) != nil:
 		return
 	case f.role != "" && (f.role == p.ownerName() || f.role == s.ownerName()):

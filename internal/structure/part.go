@@ -73,6 +73,8 @@ type fact struct {
 	since int
 	stage stage
 	needs []need
+	// within tells that another fact has this difference in it.
+	within func(old, value string) bool
 	// set makes the other's value, old, this one's; nil where nothing can.
 	set func(old, value string) []string
 	// remake: where set gives nothing the part is dropped and made anew.
