@@ -56,20 +56,25 @@ release: go ## make archives, packages and image into dist/ (VERSION=1.2.3, else
 test-release: go ## make a release twice, compare, install and remove its packages (needs root)
 	cd tools/release && go test -tags long -count=1 -timeout 60m -run Release ./...
 
-# The queue's packages.
-QUEUE := ./schema ./pgq ./ticker ./doctor ./relay ./cmd/pgqadm ./test/capture
+# What may differ from one version of the server to another: whole packages, and
+# of those that take long the tests which read or write catalogues.
+VERSIONED := ./schema ./pgq ./ticker ./doctor ./relay ./cmd/pgqadm ./test/capture ./plproxy ./internal/structure ./internal/compare ./internal/transfer
+VERSIONED_OF := ./londiste ./londiste/diagnosis ./router ./web
+VERSIONED_RUN := ^(TestExamine|TestBare|TestGauge|TestTriggersAreCreated|TestRepairWithoutRights|TestOutOfStep|TestRights|TestDatabasesOfAServer|TestRowsOfADatabase)$$
 VERSIONS ?= 13 14 16 17 18
 
 .PHONY: test-versions
-test-versions: go ## run the queue's tests on the other versions of PostgreSQL, one after the other (fetches them)
+test-versions: go ## run what depends on the server's version on the others, and from the oldest to the newest (fetches them)
 	@for v in $(VERSIONS); do \
 		echo "PostgreSQL $$v"; \
-		SKYTOOLS_PGMAJOR=$$v go test -count=1 -timeout 60m $(QUEUE) || exit 1; \
+		SKYTOOLS_PGMAJOR=$$v go test -count=1 -timeout 60m $(VERSIONED) || exit 1; \
+		SKYTOOLS_PGMAJOR=$$v go test -count=1 -timeout 60m -run '$(VERSIONED_RUN)' $(VERSIONED_OF) || exit 1; \
 	done
+	@echo "Between versions"; go test -tags long -count=1 -timeout 60m -run '^TestBetweenVersions$$' ./londiste
 
 .PHONY: race
 race: go ## run the tests of the daemons' packages with the race detector (needs gcc)
-	CGO_ENABLED=1 go test -race -timeout 30m ./pgq ./ticker ./doctor ./relay ./router ./web ./londiste/... ./internal/{apply,compare,daemon,loop,notice,screen,session,structure,transfer}
+	CGO_ENABLED=1 go test -race -timeout 30m ./pgq ./ticker ./doctor ./relay ./router ./plproxy ./web ./londiste/... ./internal/{apply,compare,daemon,loop,notice,screen,session,structure,transfer}
 
 .PHONY: lint
 lint: go ## go vet, staticcheck, gofumpt and the rules of the house
