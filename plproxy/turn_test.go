@@ -96,7 +96,7 @@ func TestForms(t *testing.T) {
 func TestPooled(t *testing.T) {
 	p := alone(t, plproxy.Functions)
 	p.dsn = pgtest.Pgbouncer(t, p.dsn)
-	if err := p.toProvider("root").Once(t.Context()); err == nil || !strings.Contains(err.Error(), "a pooler stands between") || hint.Of(err) == "" {
+	if err := p.toProvider("root").Once(t.Context()); err == nil || !strings.Contains(err.Error(), "a pooler in transaction mode stands between") || hint.Of(err) == "" {
 		t.Errorf("through a pooler: %v, hint %q", err, hint.Of(err))
 	}
 }
