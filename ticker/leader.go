@@ -24,9 +24,10 @@ import (
 // within two seconds in these cases, too. A leader that only slept too long
 // connects again and stands by.
 //
-// Behind a pooler that gives each transaction another session no lock outlasts
-// a transaction. Such a ticker asks before each round whether anybody leads,
-// and ticks if not. Two of them tick in turn, which the tick lock allows.
+// A pooler in transaction mode is refused. One in session mode may hold a session
+// and its locks for longer than its client lives, so behind it no lock outlasts a
+// transaction: such a ticker asks before each round whether anybody leads, and
+// ticks if not. Two of them tick in turn, which the tick lock allows.
 const (
 	leaderLock = 0x736b796c656164 // ASCII "skylead"
 	tickerLock = 0x736b797469636b // ASCII "skytick"
