@@ -92,7 +92,10 @@ func (st *Status) judgeWorker() {
 			mine = &st.Readers[i]
 		}
 	}
-	const start = "londiste INI replay -d"
+	start := "londiste INI replay -d"
+	if st.Worker != nil && st.Worker.Error != "" {
+		start = "first what its error wants, then " + start
+	}
 	switch {
 	case st.Provider.Installed && mine == nil && st.Worker != nil && st.Worker.Error != "": // which tells the way back
 	case st.Provider.Installed && mine == nil && st.Worker != nil && st.Worker.Running:

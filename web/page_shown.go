@@ -91,6 +91,15 @@ func show(snap *Snapshot, now time.Time, every time.Duration) shown {
 	return s
 }
 
+// mostProblems are shown of all: thousands of tables may have the same one.
+const mostProblems = 100
+
+// Foremost are the problems that are shown.
+func (s shown) Foremost() []londiste.Problem { return s.Problems[:min(len(s.Problems), mostProblems)] }
+
+// Rest is how many are not.
+func (s shown) Rest() int64 { return int64(len(s.Problems) - len(s.Foremost())) }
+
 func (s *shown) addSet(st *londiste.Status) {
 	s.Groups = st.ByState()
 	q := st.Events

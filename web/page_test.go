@@ -7,10 +7,12 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -249,6 +251,30 @@ func TestLivePage(t *testing.T) {
 	}
 	if w := ask(s.Handler(true), "GET", "/live/nothing"); w.Code != 404 {
 		t.Errorf("no such page: %d", w.Code)
+	}
+}
+
+// Thousands of problems and hundreds of queues leave a page that can be read.
+func TestPagesOfMany(t *testing.T) {
+	st := sampleSet(sampleAt)
+	st.Problems = slices.Repeat([]londiste.Problem{{Text: "the same", Mend: "again"}}, 2000)
+	body := ask(sampleServer(View{Set: st}).Handler(true), "GET", "/").Body.String()
+	if n := strings.Count(body, "the same"); n != mostProblems || !strings.Contains(body, "1\u202f900 more") {
+		t.Errorf("%d problems", n)
+	}
+
+	many := doctor.Status{}
+	for i := range 300 {
+		many.Queues = append(many.Queues, pgq.Queue{Name: fmt.Sprint("q", i)})
+	}
+	s := sampleServer(View{Databases: []Database{{Name: "shop", Status: &many, At: sampleAt}}})
+	s.Rows = &Rows{}
+	for queue, folded := range map[string]bool{"": false, "q7": true} {
+		h := s.showRows("events", func(context.Context, string, string) ([]rowShown, error) { return nil, nil })
+		body := ask(h, "GET", "/events?database=shop&queue="+queue).Body.String()
+		if strings.Contains(body, "Another of 300 queues") != folded {
+			t.Errorf("queue %q: folded is not %t", queue, folded)
+		}
 	}
 }
 
