@@ -171,6 +171,7 @@ func (k *Keeper) follow(ctx context.Context, want []Cluster) error {
 			return err
 		}
 		if err := k.take(ctx, k.proxy); err != nil {
+			k.disconnect(ctx) // the next round would take this session for the keeper's
 			return err
 		}
 	}

@@ -100,3 +100,18 @@ func TestPooled(t *testing.T) {
 		t.Errorf("through a pooler: %v, hint %q", err, hint.Of(err))
 	}
 }
+
+// TestNoLock: a session that could not lock its clusters never writes them.
+func TestNoLock(t *testing.T) {
+	p := alone(t, plproxy.Functions)
+	admin := pgtest.Admin(t, pgtest.Server(t), pgtest.DBName(t, p.dsn))
+	pgtest.Exec(t, admin, `revoke execute on function pg_try_advisory_lock(bigint) from public`)
+	pgtest.Start(t, "keeper", p.toProvider("root").Run)
+	pgtest.Eventually(t, 20*time.Second, "the lock is refused", func() bool { return p.log.Count("pg_try_advisory_lock") > 0 })
+	pgtest.Exec(t, admin, `grant execute on function pg_try_advisory_lock(bigint) to public`)
+	pgtest.Eventually(t, 20*time.Second, "clusters", func() bool { return p.log.Count("Cluster read leads to") > 0 })
+	const locks = `select count(*)::int from pg_locks where locktype = 'advisory' and database = (select oid from pg_database where datname = current_database())`
+	if n := pgtest.One[int](t, admin, locks); n != 2 {
+		t.Errorf("%d clusters are locked, want 2", n)
+	}
+}
