@@ -10,7 +10,6 @@ import (
 
 	"github.com/skytools-go/skytools/internal/apply"
 	"github.com/skytools-go/skytools/internal/failpoint"
-	"github.com/skytools-go/skytools/internal/hint"
 	"github.com/skytools-go/skytools/londiste/set"
 	"github.com/skytools-go/skytools/pgq"
 )
@@ -218,12 +217,9 @@ func queueCounters(b *pgx.Batch, p *set.Pair, consumer string, res apply.Result)
 }
 
 // errorText is what `status` shows of an error: table, event, key and
-// statement where it is known which, and what the reader can do.
+// statement where it is known which.
 func errorText(err error) string {
 	text := err.Error()
-	if h := hint.Of(err); h != "" {
-		text += "\nhint: " + h
-	}
 	var bad *apply.Error
 	if errors.As(err, &bad) && bad.Statement != "" {
 		text += "\nstatement: " + bad.Statement
