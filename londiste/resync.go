@@ -56,13 +56,28 @@ func (b *Subscriber) Resync(ctx context.Context, sel Selection) error {
 			if err := set.Unpark(ctx, tx, s.queue, n, true); err != nil {
 				return fmt.Errorf("resync table %s: %w", n, err)
 			}
-			if _, err := tx.Exec(ctx, `update skytools.table_counter set diverged = 0 where queue_name = $1 and table_name = $2`,
-				s.queue, n.String()); err != nil { // the rows that were found changed go
-				return fmt.Errorf("resync table %s: %w", n, err)
-			}
+		}
+		if err := s.forgetDiverged(ctx, tx, again); err != nil {
+			return fmt.Errorf("counters of the tables: %w", err)
 		}
 		return nil
 	})
+}
+
+// forgetDiverged: the rows that were found changed go. Counters are locked last,
+// and in the order in which the worker adds to those of its batch.
+func (s *session) forgetDiverged(ctx context.Context, tx pgx.Tx, tables []ident.Name) error {
+	names := make([]string, len(tables))
+	for i, n := range tables {
+		names[i] = n.String()
+	}
+	_, err := tx.Exec(ctx, `
+		with counted as materialized (
+			select consumer_name, table_name from skytools.table_counter
+			where queue_name = $1 and table_name = any($2) order by table_name for update)
+		update skytools.table_counter t set diverged = 0 from counted c
+		where t.queue_name = $1 and t.consumer_name = c.consumer_name and t.table_name = c.table_name`, s.queue, names)
+	return err
 }
 
 // needUnshared: a copy empties the table, or takes rows of it away.

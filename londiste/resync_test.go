@@ -1,6 +1,7 @@
 package londiste_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -269,4 +270,32 @@ func TestOnePartIsNotAnother(t *testing.T) {
 		t.Errorf("the first part is done: %v, want %v", err, set.ErrMoved)
 	}
 	p.ok(done(second))
+}
+
+// The worker adds up its batch's counters table by table in the order of their
+// names: tables named in another order must not lead to a deadlock with it.
+func TestResyncBesideABatch(t *testing.T) {
+	t.Parallel()
+	p := ready(t)
+	ctx := t.Context()
+	for _, conn := range []*pgx.Conn{p.provConn, p.subConn} {
+		p.exec(conn, `create table a (id int primary key); create table b (id int primary key)`)
+	}
+	p.ok(p.prov.AddTables(ctx, named("a", "b"), londiste.Capture{}))
+	p.ok(p.sub.AddTables(ctx, named("a", "b"), londiste.AddOptions{ExpectSync: true}))
+	p.exec(p.subConn, `insert into skytools.table_counter (queue_name, consumer_name, table_name, diverged)
+		select queue_name, 'job', table_name, 3 from londiste.table_info`)
+	batch := pgtest.Connect(t, p.subDSN)
+	p.exec(batch, `begin`)
+	const count = `update skytools.table_counter set diverged = diverged + 1 where table_name = `
+	p.exec(batch, count+`'public.a'`)
+	resync := start(t, func(ctx context.Context) error { return p.sub.Resync(ctx, named("b", "a")) })
+	waits := fmt.Sprintf(`select exists (select from pg_stat_activity where %d = any(pg_blocking_pids(pid)))`, batch.PgConn().PID())
+	pgtest.Eventually(t, 20*time.Second, "the command waits for the batch", func() bool { return value[bool](p, p.subConn, waits) })
+	p.exec(batch, count+`'public.b'`)
+	p.exec(batch, `commit`)
+	p.ok(resync.ended(t))
+	if n := value[int](p, p.subConn, `select sum(diverged)::int from skytools.table_counter`); n != 0 {
+		t.Errorf("%d changed rows are still counted", n)
+	}
 }
