@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -13,8 +14,9 @@ import (
 )
 
 // Pgbouncer starts one in front of a database, in transaction mode, with six
-// sessions for all its clients, and returns the DSN that leads through it.
-func Pgbouncer(t *testing.T, dsn string) string {
+// sessions for all its clients, and returns the DSN that leads through it. Settings
+// are lines of its ini file, and outdo these.
+func Pgbouncer(t *testing.T, dsn string, settings ...string) string {
 	t.Helper()
 	t.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin") // Debian's folder for it, which users do not have
 	program := RequireTool(t, "pgbouncer", "apt-get install pgbouncer")
@@ -27,8 +29,8 @@ func Pgbouncer(t *testing.T, dsn string) string {
 	cfg := Config(t, dsn)
 	ini := filepath.Join(t.TempDir(), "pgbouncer.ini")
 	text := fmt.Sprintf("[databases]\n%s = host=%s port=%d user=%s\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = %d\n"+
-		"unix_socket_dir =\nauth_type = any\npool_mode = transaction\ndefault_pool_size = 6\nquery_wait_timeout = 10\nserver_login_retry = 1\n",
-		cfg.Database, cfg.Host, cfg.Port, cfg.User, port)
+		"unix_socket_dir =\nauth_type = any\npool_mode = transaction\ndefault_pool_size = 6\nquery_wait_timeout = 10\nserver_login_retry = 1\n%s\n",
+		cfg.Database, cfg.Host, cfg.Port, cfg.User, port, strings.Join(settings, "\n"))
 	if err := os.WriteFile(ini, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}

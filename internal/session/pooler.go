@@ -43,17 +43,21 @@ func PoolingOf(ctx context.Context, conn *pgx.Conn) (Pooling, error) {
 		return waited(ctx, short, err)
 	}
 	defer Close(ctx, other)
-	for range 5 { // one that takes its sessions in turn shows it later
+	// One that takes its sessions in turn shows it later. Of two sessions each client
+	// would have its own again and again if they asked by turns.
+	for try := range 6 {
 		theirs, err := Backend(short, other)
 		if err != nil {
 			return waited(ctx, short, err)
 		}
-		again, err := Backend(ctx, conn)
-		if err != nil {
-			return Direct, err
-		}
-		if theirs == again || again != mine {
-			return ByTransaction, nil
+		for range 1 + try%2 {
+			again, err := Backend(ctx, conn)
+			if err != nil {
+				return Direct, err
+			}
+			if theirs == again || again != mine {
+				return ByTransaction, nil
+			}
 		}
 	}
 	return BySession, nil
