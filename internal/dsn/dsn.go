@@ -16,6 +16,7 @@
 package dsn
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -48,6 +49,7 @@ func Parse(connString string) (*pgx.ConnConfig, error) {
 	if err := obey(cfg); err != nil {
 		return nil, fmt.Errorf("connection string: %w", err)
 	}
+	cfg.Database = cmp.Or(cfg.Database, cfg.User) // as the server would take it, so that messages have its name
 	return cfg, nil
 }
 
@@ -112,9 +114,5 @@ func Describe(cfg *pgx.ConnConfig) string {
 	for _, f := range cfg.Fallbacks {
 		add(f.Host, f.Port)
 	}
-	db := cfg.Database
-	if db == "" {
-		db = cfg.User
-	}
-	return fmt.Sprintf("database %s on %s as %s", db, strings.Join(places, ","), cfg.User)
+	return fmt.Sprintf("database %s on %s as %s", cfg.Database, strings.Join(places, ","), cfg.User)
 }
