@@ -30,10 +30,12 @@ func ParseAddress(text string) (Address, error) {
 		return Address{}, nil
 	case strings.HasPrefix(text, "/"):
 		return Address{"unix", text}, nil
-	case !strings.Contains(text, ":"):
-		text = ":" + text
 	}
-	host, port, err := net.SplitHostPort(text)
+	place := text
+	if !strings.Contains(text, ":") {
+		place = ":" + text
+	}
+	host, port, err := net.SplitHostPort(place)
 	if n, bad := strconv.ParseUint(port, 10, 16); err != nil || bad != nil || n == 0 && port != "0" {
 		return Address{}, hint.With(fmt.Errorf("%q is not an address to listen on", text),
 			"HOST:PORT like 127.0.0.1:8090, a port alone for localhost, or the path of a Unix socket")
@@ -73,13 +75,24 @@ func (a Address) Listen() (net.Listener, error) {
 		syscall.EADDRNOTAVAIL: "that is no address of this machine: ip address lists them, 0.0.0.0 is all",
 		fs.ErrPermission:      "ports below 1024 are root's: choose a higher one, or a folder that this user may write to",
 		fs.ErrNotExist:        "make its folder first, such that this user may write to it",
-		syscall.EINVAL:        "the path of a socket has at most 107 bytes",
+		syscall.EINVAL:        a.invalid(),
 	} {
 		if errors.Is(err, cause) {
 			return nil, hint.With(err, "%s", mend)
 		}
 	}
+	if _, is := errors.AsType[*net.DNSError](err); is {
+		return nil, hint.With(err, "name this machine by an address that it has, or 0.0.0.0 for all")
+	}
 	return nil, err
+}
+
+// invalid is how an address is written that the system takes for none.
+func (a Address) invalid() string {
+	if a.network == "unix" {
+		return "the path of a socket has at most 107 bytes"
+	}
+	return "an address of one link needs its interface, as [fe80::1%%eth0]:8090 in the ini file"
 }
 
 // ListenFor opens where the command `serve` listens: as its --listen says, else as

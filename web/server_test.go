@@ -50,8 +50,6 @@ func TestAddress(t *testing.T) {
 	}
 }
 
-// A socket that a killed process left is replaced; one in use, and a file that
-// is no socket, are not.
 // Each reason not to listen has a way out.
 func TestNoPlaceToListen(t *testing.T) {
 	taken, err := Address{"tcp", "127.0.0.1:0"}.Listen()
@@ -62,6 +60,8 @@ func TestNoPlaceToListen(t *testing.T) {
 	for place, want := range map[string]string{
 		taken.Addr().String():                "another port",
 		"192.0.2.1:8090":                     "no address of this machine",
+		"[fe80::1]:8090":                     "needs its interface",
+		"*:8090":                             "0.0.0.0 for all",
 		t.TempDir() + "/none/x.sock":         "make its folder",
 		"/tmp/" + strings.Repeat("long", 30): "107 bytes",
 	} {
@@ -75,6 +75,8 @@ func TestNoPlaceToListen(t *testing.T) {
 	}
 }
 
+// A socket that a killed process left is replaced; one in use, and a file that
+// is no socket, are not.
 func TestSocketLeftBehind(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
 	a, _ := ParseAddress(path)

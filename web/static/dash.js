@@ -69,8 +69,10 @@
   async function listen() {
     if (document.hidden) return news();
     if (asking || Date.now() - heard < live.dataset.patience * 1000) return;
-    silent.querySelector("time").textContent = new Date(heard).toISOString().slice(11, 19) + " UTC";
-    silent.hidden = false;
+    if (silent.hidden) { // once: a screen reader reads it aloud whenever it is written
+      silent.querySelector("time").textContent = new Date(heard).toISOString().slice(11, 19) + " UTC";
+      silent.hidden = false;
+    }
     asking = true;
     try {
       const answer = await fetch("health", { cache: "no-store", signal: AbortSignal.timeout(5000) });
