@@ -1,6 +1,8 @@
 package plproxy_test
 
 import (
+	"context"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -113,5 +115,49 @@ func TestNoLock(t *testing.T) {
 	const locks = `select count(*)::int from pg_locks where locktype = 'advisory' and database = (select oid from pg_database where datname = current_database())`
 	if n := pgtest.One[int](t, admin, locks); n != 2 {
 		t.Errorf("%d clusters are locked, want 2", n)
+	}
+}
+
+// frozen stops whoever logs a text.
+type frozen struct {
+	slog.Handler
+	text  string
+	until <-chan struct{}
+}
+
+func (f frozen) Handle(ctx context.Context, r slog.Record) error {
+	if strings.Contains(r.Message, f.text) {
+		<-f.until
+	}
+	return f.Handler.Handle(ctx, r)
+}
+
+// TestFrozenKeeper: the server ends the session of a keeper that does nothing any
+// more, another one takes over, and the first finds that out when it goes on.
+func TestFrozenKeeper(t *testing.T) {
+	p := alone(t, plproxy.Functions)
+	conn := pgtest.Connect(t, p.dsn)
+	leads := func(host string) func() bool {
+		return func() bool {
+			return pgtest.One[bool](t, conn, `select to_regclass('plproxy.cluster_slot') is not null`) &&
+				pgtest.One[int](t, conn, `select count(*)::int from plproxy.cluster_slot where connection = 'host=`+host+`'`) == 2
+		}
+	}
+	first := p.toProvider("first")
+	frost, goOn := context.WithCancel(t.Context())
+	first.Log = slog.New(frozen{first.Log.Handler(), "Cluster read leads to", frost.Done()})
+	pgtest.Start(t, "first", first.Run)
+	t.Cleanup(goOn)
+	pgtest.Eventually(t, 20*time.Second, "the first leads", leads("first"))
+	pgtest.Start(t, "second", p.toProvider("second").Run)
+	pgtest.Eventually(t, 10*time.Second, "the second stands by", func() bool { return p.log.Count("This one stands by") == 1 })
+	if pgtest.Server(t).Programs().Major < 14 { // there TCP alone ends it, once the machine is gone
+		pgtest.Exec(t, conn, `select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and pid <> pg_backend_pid()`)
+	}
+	pgtest.Eventually(t, 40*time.Second, "the second leads", leads("second"))
+	goOn()
+	pgtest.Eventually(t, 20*time.Second, "the first stands by", func() bool { return p.log.Count("This one stands by") == 2 })
+	if !leads("second")() {
+		t.Error("the first took the clusters back")
 	}
 }
