@@ -74,13 +74,16 @@ func (p *program) deadPurgeCommand() *cobra.Command {
 	}
 	cli.TimeVar(cmd.Flags(), &older, "older", 0, "only those given up longer ago than this")
 	cmd.RunE = p.command(func(ctx context.Context, c *call) error {
+		if older < 0 {
+			return cli.Usage(fmt.Errorf("--older %s is less than nothing: all would be deleted", older))
+		}
 		q, err := findQueue(ctx, c) // the consumer may be gone
 		if err != nil {
 			return err
 		}
 		n, err := pgq.PurgeDead(ctx, c.conn, q.Name, c.args[1], older)
 		if err == nil {
-			c.log.Info(fmt.Sprintf("Deleted: %d dead letters of %s on queue %s", n, c.args[1], q.Name))
+			c.log.Info(fmt.Sprintf("Deleted: %s of %s on queue %s", noun.Count(n, "dead letter"), c.args[1], q.Name))
 		}
 		return err
 	})
