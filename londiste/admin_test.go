@@ -437,6 +437,20 @@ func TestResync(t *testing.T) {
 	p.same(value[int64](p, p.subConn, "select count(*) from londiste.table_info where merge_state is null"), int64(2))
 }
 
+func TestStatusOfALateTicker(t *testing.T) {
+	t.Parallel()
+	p, ctx := ready(t), t.Context()
+	late := func(pr londiste.Problem) bool {
+		return pr.Kind == londiste.Ticker && strings.Contains(pr.Text, "has had no tick for 6") && strings.Contains(pr.Text, "wait for one: 1)")
+	}
+	p.same(slices.ContainsFunc(p.sub.ReadStatus(ctx).Problems, late), false)
+	p.exec(p.provConn, `update pgq.tick set tick_time = now() - interval '10 minutes'`)
+	p.exec(p.provConn, `select pgq.insert_event('`+p.sub.Queue+`', 'type', 'data')`)
+	if st := p.sub.ReadStatus(ctx); !slices.ContainsFunc(st.Problems, late) {
+		t.Errorf("%+v", st.Problems)
+	}
+}
+
 func TestDriftedTableIsCapturedAnew(t *testing.T) {
 	t.Parallel()
 	p, ctx := ready(t), t.Context()

@@ -17,7 +17,7 @@ func (st *Status) judge() {
 			st.problem(Ticker, "pgqadm INI config "+hint.Shell(st.Queue)+" ticker_paused=0", "the ticker of queue %s is paused", st.Queue)
 		case q.Late:
 			st.problem(Ticker, "pgqadm INI ticker -d; where one runs, pgqadm INI doctor says what keeps it",
-				"queue %s has had no tick for %.0f s, and %d events wait for one: the ticker does not run", st.Queue, q.TickAge, q.NewEvents)
+				"queue %s has had no tick for %.0f s (events that wait for one: %d): the ticker does not run", st.Queue, q.TickAge, q.NewEvents)
 		}
 		if q.Oldest.Long() {
 			st.problem(Ticker, q.Oldest.Mend, "provider: %s", q.Oldest)
