@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"slices"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/skytools-go/skytools/internal/cli"
 	"github.com/skytools-go/skytools/internal/conf"
 	"github.com/skytools-go/skytools/internal/dsn"
+	"github.com/skytools-go/skytools/internal/hint"
 	"github.com/skytools-go/skytools/londiste"
 	"github.com/skytools-go/skytools/londiste/replay"
 	"github.com/skytools-go/skytools/londiste/set"
@@ -95,6 +97,9 @@ func (p *program) settings() (*settings, error) {
 // settingsIn reads another ini file than the program's own.
 func settingsIn(file string) (*settings, error) {
 	f, err := conf.Load(file)
+	if _, is := errors.AsType[*fs.PathError](err); is {
+		err = hint.With(err, "name the ini file by which replay runs for that subscriber")
+	}
 	if err != nil {
 		return nil, cli.Usage(err)
 	}
