@@ -18,12 +18,11 @@ as $$
 -- that names a column which is gone cannot even be planned; the regclass makes
 -- its plan depend on the table, see capture_shape. To return a variable is
 -- cheap, NULL would be an expression to be evaluated.
--- An UPDATE that no function or trigger encloses (its context is one line) and
--- that changes no key leaves no mark: whatever is told later in its message is
--- newer than what it told, or comes after another mark, see docs/design/007.
 -- i_plain: where an UPDATE may change a key unseen, see capture_listed, each
 -- row's old key is compared with its new one. Plans need not agree here: a key
 -- that was listed has left a mark.
+-- An upsert that finds its row fires an UPDATE's run, which leaves its mark, and
+-- then an INSERT's without a row: that one has done its work.
 declare
     q pgq.queue;
     run text := format('skytools.run_%s', i_capture.capture_id);
@@ -42,15 +41,11 @@ begin
     and not pg_catalog.starts_with(%6$s, pg_catalog.current_setting(%5$L, true))$f$,
         skytools.capture_intact(i_capture, i_table), i_table::int8, cur, q.queue_ntables, run,
         case when skytools.capture_lacks(i_capture, 'first_run') then quote_literal('') else 'message' end);
-    mark := case
-        when i_op <> 'UPDATE' then format(E'    mark := case when found then pg_catalog.set_config(%L, message, true) end;\n', run)
-        when skytools.capture_lacks(i_capture, 'nested') then ''
-        else format(E'    get diagnostics mark = pg_context;\n'
-                    '    if found and pg_catalog.strpos(mark, E''\\n'') OPERATOR(pg_catalog.>) 0 then\n'
-                    '        mark := pg_catalog.set_config(%L, message, true);\n    end if;\n', run) end;
+    mark := format(E'    mark := case when found then pg_catalog.set_config(%L, message, true) end;\n', run);
     write := skytools.capture_branches(i_capture, i_table, i_op, false, i_row, cur, mark || E'    return new;\n');
     if i_plain is null then
-        return format(E'if %s then\n%send if;\n', condition, write);
+        return format(E'if %s then\n%send if;\n', condition, write)
+            || case when i_op = 'INSERT' then E'if not exists (select from new_t) then\n    return new;\nend if;\n' else '' end;
     end if;
     return format(E'if %1$s\n    and %2$s then\n%3$selsif not %2$s\n    and %1$s then\n%4$sif not moved then\n%3$send if;\nend if;\n',
                   condition, i_plain, write, skytools.capture_compare(i_capture, i_table));

@@ -1,10 +1,13 @@
--- An UPDATE of the message's own leaves no mark. Statements inside it do, in
--- whatever language; so do the deletes and inserts beside it.
---: breaks statement nested
+-- Updates inside updates, in whatever language and by whatever way, and beside
+-- deletes and inserts: what the outer one tells is older.
+--: breaks statement first_run
 create table t (id int primary key, n int, v text);
 create function f_sql(i int, x text) returns text language sql as $$ update t set v = x where id = i; select x $$;
 create function f_pl(i int, x text) returns text language plpgsql as $$ begin update t set v = x where id = i; return x; end $$;
 create function f_exec(i int, x text) returns text language plpgsql as $$ begin execute 'update t set v = $2 where id = $1' using i, x; return x; end $$;
+create function f_cursor(i int, x text) returns refcursor language plpgsql as $$
+  declare c refcursor := 'c' || i;
+  begin open c for execute format('update t set v = %L where id = %s returning id', x, i); return c; end $$;
 create function f_upsert(i int, x text) returns text language sql as $$ insert into t values (i, 0, x) on conflict (id) do update set v = excluded.v; select x $$;
 
 --: capture t
@@ -18,6 +21,10 @@ update t set v = 'o', n = n + length(f_pl(id - 1, 'n' || id)) where id <= 5;
 update t set v = 'o', n = n + length(f_exec(id - 1, 'n' || id)) where id <= 5;
 
 update t set v = 'o', n = n + length(f_upsert(id - 1, 'n' || id)) where id between 2 and 5;
+
+-- A cursor of the server's own: no line of context tells that it is enclosed.
+update t set v = 'o' where id between 1 and 2
+  and case when id = 2 then cursor_to_xml(f_cursor(1, 'by cursor'), 1, false, false, '') is not null else true end;
 
 update t set v = 'p' where id <= 5 returning f_sql(id - 1, 'r' || id);
 
