@@ -53,6 +53,10 @@ func (st *Status) judgeTable(t *TableStatus) {
 		st.problem(Diverged, "find out who else writes to it; londiste INI subscriber resync "+name+" copies it anew",
 			"table %s: not as expected at the subscriber, and set right: %s", t.Name, noun.Count(t.Counters.Diverged, "row"))
 	}
+	if t.Different != nil {
+		st.problem(Different, "londiste INI repair "+name+" --apply, then londiste INI compare "+name,
+			"table %s has been found different since %s", t.Name, t.Different.Local().Format(time.DateTime))
+	}
 }
 
 // judgeParked says why a table is left aside and the ways back.

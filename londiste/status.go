@@ -168,6 +168,7 @@ const (
 	Triggers     Kind = "triggers"     // disabled while a table is replicated
 	Unregistered Kind = "unregistered" // a table at the provider
 	Diverged     Kind = "diverged"     // rows were not as expected
+	Different    Kind = "different"    // the last comparison found a table so
 )
 
 // Problem is something that wants doing, and what to do.
