@@ -186,7 +186,7 @@ func (p *proxied) spared(none, some string) {
 // a time. It may have been out before: a busy machine makes both late.
 func (p *proxied) out(name string, since time.Time) {
 	p.t.Helper()
-	pgtest.Eventually(p.t, 30*time.Second, string(p.form)+": "+name+" is taken out", func() bool {
+	pgtest.Eventually(p.t, 90*time.Second, string(p.form)+": "+name+" is taken out", func() bool {
 		log := p.log.String()
 		gone := strings.LastIndex(log, "Replica "+name+" gets no reads")
 		return time.Since(since) > 2*maxLag && gone > strings.LastIndex(log, "Replica "+name+" gets reads") &&
@@ -198,7 +198,7 @@ func (p *proxied) out(name string, since time.Time) {
 func (p *proxied) settled() {
 	p.t.Helper()
 	before := p.done()
-	pgtest.Eventually(p.t, 30*time.Second, string(p.form)+": two calls more", func() bool { return p.done() >= before+2 })
+	pgtest.Eventually(p.t, 90*time.Second, string(p.form)+": two calls more", func() bool { return p.done() >= before+2 })
 }
 
 func (p *proxied) done() (n int) {
@@ -232,8 +232,13 @@ func TestKeeper(t *testing.T) {
 				Write: target(t, root, w.RootDSN), Replicas: []plproxy.Replica{replicaOf(t, a, 1), replicaOf(t, b, 2)},
 			}}
 		})
+		t.Cleanup(func() {
+			if t.Failed() {
+				t.Logf("%s: %s", p.form, &p.log)
+			}
+		})
 		pgtest.Start(t, "keeper", k.Run)
-		pgtest.Eventually(t, 30*time.Second, "both replicas are in", func() bool {
+		pgtest.Eventually(t, 90*time.Second, "both replicas are in", func() bool {
 			return p.log.Count("Cluster read leads to: (") > 0 && strings.Contains(p.log.String(), " 2 times")
 		})
 	}
